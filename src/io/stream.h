@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stream: a connected byte stream on one Loop: TCP, TLS over TCP, or an in-memory pair in tests. Non-blocking calls with
+// readiness callbacks, so that an idle connection owns no I/O buffer and a broker can read, handle and write in batches.
+// All calls on the loop's thread.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace muster::io {
+
+struct PeerInfo {
+  std::string address;  // numeric
+  std::uint16_t port = 0;
+  std::uint16_t local_port = 0;
+  bool tls = false;
+  std::string alpn;                      // negotiated, or empty
+  std::string server_name;               // SNI, or empty
+  std::string client_certificate_der;    // empty when none was presented
+};
+
+// bytes > 0: that many moved. kWouldBlock: wait and try again. kClosed: orderly end. kFailed: reset or TLS error.
+struct IoOutcome {
+  enum class Kind : std::uint8_t { kMoved, kWouldBlock, kClosed, kFailed };
+  Kind kind = Kind::kWouldBlock;
+  std::size_t bytes = 0;
+};
+
+class Stream {
+ public:
+  virtual ~Stream() = default;  // closes at once
+  virtual IoOutcome read(std::span<char> into) = 0;
+  virtual IoOutcome write(std::string_view from) = 0;
+  // One-shot. `ready` runs on the loop when the next read (write) is worth trying, also when the peer closed. Not called
+  // after close() or destruction. At most one of each outstanding.
+  virtual void when_readable(std::function<void()> ready) = 0;
+  virtual void when_writable(std::function<void()> ready) = 0;
+  virtual void close() = 0;  // sends TLS close_notify if it can without waiting; drops the rest
+  virtual const PeerInfo& peer() const = 0;
+};
+
+// Awaitable forms for code that handles one request at a time (HTTP). `deadline_ms` is relative; 0 = none.
+// read_some: number of bytes, 0 at the end of the stream, or -1 on failure or deadline.
+boost::asio::awaitable<std::int64_t> read_some(Stream& stream, std::span<char> into, std::int64_t deadline_ms);
+boost::asio::awaitable<bool> write_all(Stream& stream, std::string_view bytes, std::int64_t deadline_ms);
+
+// Two connected in-memory ends on one loop, each with `capacity` bytes of buffer.
+class Loop;
+std::pair<std::unique_ptr<Stream>, std::unique_ptr<Stream>> memory_pair(Loop& loop, std::size_t capacity = 65536);
+
+}  // namespace muster::io

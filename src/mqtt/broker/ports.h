@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the broker asks of the rest of the program, as interfaces: it knows no domain. server/wiring plugs them in.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "io/stream.h"
+
+namespace muster::mqtt {
+
+struct ConnectAttempt {
+  std::string client_id;
+  std::string username;
+  std::string password;
+  bool has_username = false;
+  bool clean_start = true;
+  bool has_will = false;
+  std::string will_topic;
+  bool will_retain = false;
+  const io::PeerInfo* peer = nullptr;
+};
+
+// What a connection may do; made at CONNECT, asked for each packet, on the broker's loop. Answers at once (policies are
+// compiled and cached); a change of policy makes the next answer differ.
+class ConnectionGrant {
+ public:
+  virtual ~ConnectionGrant() = default;
+  virtual bool may_publish(std::string_view topic, bool retain) = 0;
+  virtual bool may_subscribe(std::string_view filter) = 0;
+  virtual bool may_receive(std::string_view topic) = 0;
+  // False once the certificate was deactivated or the session ended: the broker closes the connection.
+  virtual bool still_valid() = 0;
+  virtual std::string_view principal_id() const = 0;  // for logs and events; certificate id or user name
+};
+
+class Authorizer {
+ public:
+  virtual ~Authorizer() = default;
+  struct Decision {
+    std::unique_ptr<ConnectionGrant> grant;  // null: refused
+    std::string reason;                      // for the log, never for the client
+    bool bad_credentials = false;            // else: not authorised
+  };
+  // `done` on the broker's loop, possibly before this returns.
+  virtual void connect(const ConnectAttempt& attempt, std::function<void(Decision)> done) = 0;
+};
+
+// A PUBLISH that arrived on a reserved topic (begins with '$'), already authorised. Handlers answer to the requester.
+struct Ingress {
+  std::string client_id;
+  std::string topic;
+  std::string payload;
+  std::uint8_t qos = 0;
+  std::string correlation_data;  // MQTT 5
+  std::string response_topic;    // MQTT 5
+  ConnectionGrant* grant = nullptr;
+  // Sends a message to this connection alone, whether it subscribed or not; once, even if it did: at the granted QoS of a
+  // matching subscription, else QoS 0. No effect once the connection is gone. On the broker's loop.
+  std::function<void(std::string topic, std::string payload)> reply;
+};
+
+class IngressHook {
+ public:
+  virtual ~IngressHook() = default;
+  // True when this hook owns the topic: it will call `handled` exactly once, on the broker's loop, after whatever the
+  // message caused is durable (the broker then acknowledges it). False: the topic is unknown.
+  virtual bool handle(const Ingress& message, std::function<void(bool accepted)> handled) = 0;
+};
+
+}  // namespace muster::mqtt

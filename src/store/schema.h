@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every key range of the system, in one place. A key starts with its table's tag; engines map the tag's Kind to where
+// it is kept (RocksDB column family). Values are compact JSON unless a line says otherwise. To add a table: a line here
+// and a row in kTables. Tags are never reused.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+namespace muster::store {
+
+enum class Kind : char {
+  kRecord,   // point reads and writes
+  kIndex,    // ordered, read by range, small or empty values
+  kQueue,    // appended in arrival order, deleted by range
+  kTimer,    // ordered by due time
+  kCounter,  // decimal text, changed by Tx::add
+};
+
+namespace table {
+inline constexpr char kMeta = 'A';            // text name -> schema version, account, region, server secrets' ids
+inline constexpr char kTimer = 'B';           // integer due_ms, text kind, text id -> payload
+inline constexpr char kTimerById = 'C';       // text kind, text id -> due_ms
+inline constexpr char kOutbox = 'D';          // stamp -> {topic, payload, qos}
+
+inline constexpr char kUser = 'E';            // text user -> IAM user with inline policies
+inline constexpr char kAccessKey = 'F';       // text access key id -> {user, secret, status}
+inline constexpr char kRole = 'G';            // text role -> role with trust and inline policies
+
+inline constexpr char kThing = 'H';           // text thing -> thing
+inline constexpr char kThingGroup = 'I';      // text group -> group
+inline constexpr char kGroupMember = 'J';     // text group, text thing
+inline constexpr char kThingMembership = 'K'; // text thing, text group
+inline constexpr char kGroupChild = 'L';      // text parent, text child
+inline constexpr char kCertificate = 'M';     // text certificate id (hex SHA-256 of DER) -> certificate
+inline constexpr char kPolicy = 'N';          // text policy -> IoT policy with versions
+inline constexpr char kPolicyTarget = 'O';    // text policy, text principal
+inline constexpr char kPrincipalPolicy = 'P'; // text principal, text policy
+inline constexpr char kThingPrincipal = 'Q';  // text thing, text principal
+inline constexpr char kPrincipalThing = 'R';  // text principal, text thing
+inline constexpr char kThingType = 'S';       // text type -> thing type
+inline constexpr char kThingAttribute = 'T';  // text name, text value, text thing
+inline constexpr char kTag = 'U';             // text resource ARN -> {key: value}
+
+inline constexpr char kBucket = 'V';          // text bucket -> bucket
+inline constexpr char kObject = 'W';          // text bucket, text key -> object record, names its blob
+inline constexpr char kBlobGarbage = 'X';     // text blob id -> since_ms: blobs to delete
+
+inline constexpr char kJob = 'a';             // text job -> job
+inline constexpr char kJobDocument = 'b';     // text job -> document text
+inline constexpr char kJobByTime = 'c';       // descending created_ms, text job
+inline constexpr char kJobActive = 'd';       // text job: the engine looks after it
+inline constexpr char kJobTarget = 'e';       // text job, text target ARN -> roll-out cursor
+inline constexpr char kJobCount = 'f';        // counter: text job, text status
+inline constexpr char kExecution = 'g';       // text thing, text job, descending number -> execution
+inline constexpr char kPending = 'h';         // text thing, text class (I, Q), integer queued_ms, text job, integer number
+inline constexpr char kJobExecution = 'i';    // text job, text thing, descending number -> status
+inline constexpr char kJobStatusExecution = 'j';  // text job, text status, text thing, integer number
+
+inline constexpr char kSession = 'q';         // text client id -> MQTT session
+inline constexpr char kSubscription = 'r';    // text client id, text filter -> options
+inline constexpr char kSessionQueue = 's';    // text client id, stamp -> message (binary, see mqtt/broker/session)
+inline constexpr char kRetained = 't';        // text topic -> message
+}  // namespace table
+
+struct TableRow {
+  char tag;
+  Kind kind;
+  std::string_view name;
+};
+
+inline constexpr std::array kTables{
+    TableRow{table::kMeta, Kind::kRecord, "meta"},
+    TableRow{table::kTimer, Kind::kTimer, "timer"},
+    TableRow{table::kTimerById, Kind::kTimer, "timer_by_id"},
+    TableRow{table::kOutbox, Kind::kQueue, "outbox"},
+    TableRow{table::kUser, Kind::kRecord, "user"},
+    TableRow{table::kAccessKey, Kind::kRecord, "access_key"},
+    TableRow{table::kRole, Kind::kRecord, "role"},
+    TableRow{table::kThing, Kind::kRecord, "thing"},
+    TableRow{table::kThingGroup, Kind::kRecord, "thing_group"},
+    TableRow{table::kGroupMember, Kind::kIndex, "group_member"},
+    TableRow{table::kThingMembership, Kind::kIndex, "thing_membership"},
+    TableRow{table::kGroupChild, Kind::kIndex, "group_child"},
+    TableRow{table::kCertificate, Kind::kRecord, "certificate"},
+    TableRow{table::kPolicy, Kind::kRecord, "policy"},
+    TableRow{table::kPolicyTarget, Kind::kIndex, "policy_target"},
+    TableRow{table::kPrincipalPolicy, Kind::kIndex, "principal_policy"},
+    TableRow{table::kThingPrincipal, Kind::kIndex, "thing_principal"},
+    TableRow{table::kPrincipalThing, Kind::kIndex, "principal_thing"},
+    TableRow{table::kThingType, Kind::kRecord, "thing_type"},
+    TableRow{table::kThingAttribute, Kind::kIndex, "thing_attribute"},
+    TableRow{table::kTag, Kind::kRecord, "tag"},
+    TableRow{table::kBucket, Kind::kRecord, "bucket"},
+    TableRow{table::kObject, Kind::kRecord, "object"},
+    TableRow{table::kBlobGarbage, Kind::kIndex, "blob_garbage"},
+    TableRow{table::kJob, Kind::kRecord, "job"},
+    TableRow{table::kJobDocument, Kind::kRecord, "job_document"},
+    TableRow{table::kJobByTime, Kind::kIndex, "job_by_time"},
+    TableRow{table::kJobActive, Kind::kIndex, "job_active"},
+    TableRow{table::kJobTarget, Kind::kRecord, "job_target"},
+    TableRow{table::kJobCount, Kind::kCounter, "job_count"},
+    TableRow{table::kExecution, Kind::kRecord, "execution"},
+    TableRow{table::kPending, Kind::kIndex, "pending"},
+    TableRow{table::kJobExecution, Kind::kIndex, "job_execution"},
+    TableRow{table::kJobStatusExecution, Kind::kIndex, "job_status_execution"},
+    TableRow{table::kSession, Kind::kRecord, "session"},
+    TableRow{table::kSubscription, Kind::kIndex, "subscription"},
+    TableRow{table::kSessionQueue, Kind::kQueue, "session_queue"},
+    TableRow{table::kRetained, Kind::kRecord, "retained"},
+};
+
+}  // namespace muster::store

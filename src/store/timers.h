@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Durable timers: due times that survive a crash. arm() and disarm() are part of the caller's transaction; the pump fires
+// what is due, in its own transaction per timer: the handler's writes and the timer's removal commit together, so a
+// timer's effect happens once although its handler may be re-run. One timer per (kind, id): arming again moves it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "store/store.h"
+
+namespace muster::store {
+
+void arm(Tx& tx, std::string_view kind, std::string_view id, std::int64_t due_ms, std::string_view payload = {});
+void disarm(Tx& tx, std::string_view kind, std::string_view id);
+
+// Runs inside the transaction that removes the timer; may arm the same timer again.
+using TimerHandler = std::function<Status(Tx& tx, std::string_view id, std::string_view payload)>;
+
+class Timers {
+ public:
+  // `now` is the wall clock in ms (virtual in tests). Without start_thread() the owner calls fire_due() itself.
+  Timers(Store& store, std::function<std::int64_t()> now);
+  ~Timers();
+  void handle(std::string_view kind, TimerHandler handler);  // before start_thread()
+  void start_thread();  // wakes at the next due time, and on wake()
+  void wake();          // an earlier timer may have been armed; coalesced, thread-safe
+  // Fires everything due now; returns the next due time, or -1 when none is armed. A handler's error is logged and its
+  // timer retried after a minute.
+  std::int64_t fire_due();
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace muster::store
