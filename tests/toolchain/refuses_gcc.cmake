@@ -1,0 +1,17 @@
+# Configures a project that includes cmake/muster.cmake under the name of a GNU compiler; it must stop and say why.
+file(REMOVE_RECURSE ${WORK})
+file(WRITE ${WORK}/CMakeLists.txt "cmake_minimum_required(VERSION 3.25)
+project(probe LANGUAGES NONE)
+set(CMAKE_CXX_COMPILER_ID GNU)
+set(CMAKE_CXX_COMPILER_VERSION 12.2.0)
+include(${SOURCE}/cmake/muster.cmake)
+")
+execute_process(COMMAND ${CMAKE_COMMAND} -S ${WORK} -B ${WORK}/build
+  RESULT_VARIABLE result ERROR_VARIABLE errors OUTPUT_QUIET)
+if(result EQUAL 0)
+  message(FATAL_ERROR "g++ was accepted")
+endif()
+string(REGEX REPLACE "[ \n]+" " " errors "${errors}")
+if(NOT errors MATCHES "miscompiles coroutines")
+  message(FATAL_ERROR "refused without the reason: ${errors}")
+endif()
