@@ -29,6 +29,7 @@ struct Member {
   bool required;
   bool idempotency_token;
   bool xml_attribute;
+  bool flattened;                  // XML lists and maps: on the member or on its shape
   TimestampFormat timestamp_format;
   bool refused;                    // real AWS member that Muster does not honour
   std::string_view refused_reason; // why, for the error and the reference page
@@ -40,13 +41,16 @@ struct Shape {
   bool sensitive;
   bool streaming;                  // blob that is the streamed payload
   bool flattened;                  // XML lists and maps
+  bool converts;                   // a timestamp or blob is somewhere beneath: wire and memory forms differ
   std::uint16_t first_member;      // structure: members [first_member, +member_count)
   std::uint16_t member_count;
   std::uint16_t key;               // map: key shape
   std::uint16_t element;           // list: element shape; map: value shape
-  std::string_view element_name;   // XML element of a list item ("member" when absent)
+  std::string_view key_name;       // XML and query names of map entries ("key", "value" when absent)
+  std::string_view element_name;   // list: element of an item ("member" when absent); map: of a value
   std::int64_t min, max;           // length, size or value; INT64_MIN / INT64_MAX when absent
-  std::string_view pattern;        // RE2 syntax, whole-match; empty when absent
+  std::string_view pattern;        // RE2 syntax, whole-match; "@name": predicate in validate.cc; empty when absent
+  std::uint16_t pattern_id;        // dense within the service, for the cache of compiled patterns; kNone when absent
   std::string_view pattern_source; // as the model writes it, for the error text
   std::uint16_t first_enum, enum_count;  // into Service::enums
   std::uint16_t payload;           // structure: member index (absolute) that is the whole body, or kNone
@@ -54,7 +58,8 @@ struct Shape {
 
 struct ErrorShape {
   std::string_view name;  // "ResourceNotFoundException"
-  int status;
+  std::string_view code;  // as written on the wire: "NoSuchEntity" where the name is NoSuchEntityException
+  int status;             // 0: the model does not say
 };
 
 struct Operation {
@@ -69,7 +74,9 @@ struct Operation {
   std::string_view resources;         // space-separated ARN templates over the input: "thing/{thingName}", "*"
   bool anonymous;                     // may be called unsigned (then policies of the resource decide)
   std::uint16_t first_error, error_count;
-  std::string_view result_wrapper;    // query protocol
+  std::string_view result_wrapper;    // query protocol: "CreateUserResult"
+  std::string_view xml_root;          // rest-xml: root element of the answer, "ListBucketResult"
+  bool xml_unwrapped;                 // the root element is the single body member itself (GetBucketLocation)
 };
 
 struct Service {
@@ -82,7 +89,8 @@ struct Service {
   std::span<const Member> members;
   std::span<const std::string_view> enums;
   std::span<const ErrorShape> errors;
-  std::span<const Operation> operations;      // all of the model; refused ones have no input or output shapes
+  std::span<const Operation> operations;      // all of the model, by name; refused ones have no input or output shapes
+  std::uint16_t pattern_count;
 };
 
 std::span<const Service* const> services();          // in src/api/wire/model.cc, over the generated tables
