@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Limits of the broker, each with its default and where that comes from; and the counters and client list it shows.
+// Values only. Every limit answers as the protocol says (reason code, then closure where the protocol closes).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace muster::mqtt {
+
+struct BrokerOptions {
+  std::size_t max_connections = 100'000;          // beyond: closed before CONNECT is read
+  std::int64_t connect_deadline_ms = 10'000;      // from accept to a whole CONNECT
+  std::size_t max_payload_bytes = 131'072;        // AWS quota: 128 KB
+  std::size_t max_packet_bytes = 149'504;         // AWS's Maximum Packet Size
+  std::size_t max_connect_bytes = 140'000;        // a CONNECT with a will of full size; bounds memory before authorisation
+  std::size_t max_client_id_bytes = 128;          // AWS quota
+  std::size_t max_topic_bytes = 1024;             // AWS: 256 plus reserved prefix
+  std::uint32_t max_keep_alive_s = 1200;          // AWS; also taken when a client asks for 0
+  std::uint32_t session_expiry_s = 3600;          // MQTT 3.1.1 persistent sessions; AWS default 1 h
+  std::uint32_t max_session_expiry_s = 604'800;   // AWS maximum, 7 days
+  std::size_t max_sessions = 1'000'000;           // connected and stored together
+  std::size_t max_subscriptions = 1000;           // each session (AWS profile: 50)
+  std::uint16_t receive_maximum = 100;            // unacknowledged QoS 1 PUBLISHes of a client (AWS: 100)
+  std::uint16_t max_inflight = 100;               // unacknowledged towards a client, at most what it announced
+  // Messages held for one session: what waits for an absent or slow client. When full, the oldest that was not sent yet
+  // is dropped, counted in the client list and logged: the newest state is worth most to a device that comes back.
+  std::size_t max_queue_messages = 1000;
+  std::size_t max_queue_bytes = 4u << 20;
+  std::size_t max_held_bytes = 512u << 20;        // queues of all sessions; beyond, the same policy for each new message
+  // Unsent bytes of one client: above it QoS 0 is dropped, QoS 1 stays in the queue, and the client is not read from.
+  std::size_t max_output_bytes = 1u << 20;
+  std::int64_t write_stall_ms = 30'000;           // output pending without any progress: disconnected
+  std::size_t max_retained = 100'000;
+  std::size_t max_retained_bytes = 256u << 20;    // in memory
+  bool allow_anonymous_without_id = true;         // an empty client id gets an assigned one (AWS does so)
+};
+
+// Counters since start; any thread may read.
+struct BrokerStats {
+  std::atomic<std::uint64_t> connections{0};  // open now
+  std::atomic<std::uint64_t> sessions{0};     // now
+  std::atomic<std::uint64_t> subscriptions{0};
+  std::atomic<std::uint64_t> retained{0};
+  std::atomic<std::uint64_t> queued_messages{0};
+  std::atomic<std::uint64_t> queued_bytes{0};
+  std::atomic<std::uint64_t> accepted{0};
+  std::atomic<std::uint64_t> connects{0};     // CONNACK with success
+  std::atomic<std::uint64_t> refused{0};      // bounds: connections closed unread
+  std::atomic<std::uint64_t> auth_failures{0};
+  std::atomic<std::uint64_t> denied{0};       // publish, subscribe or receive without permission
+  std::atomic<std::uint64_t> takeovers{0};
+  std::atomic<std::uint64_t> protocol_errors{0};
+  std::atomic<std::uint64_t> messages_in{0};
+  std::atomic<std::uint64_t> messages_out{0};
+  std::atomic<std::uint64_t> bytes_in{0};
+  std::atomic<std::uint64_t> bytes_out{0};
+  std::atomic<std::uint64_t> dropped{0};      // QoS 0 for slow clients, and queue overflow
+  std::atomic<std::uint64_t> expired{0};      // message expiry
+  std::atomic<std::uint64_t> durable_batches{0};
+};
+
+struct ClientSummary {
+  std::string client_id;
+  bool connected = false;
+  std::uint8_t protocol = 4;  // 4: 3.1.1, 5: 5.0
+  std::string address;
+  std::uint16_t port = 0;
+  bool tls = false;
+  std::string principal_id;
+  std::uint32_t keep_alive_s = 0;
+  std::uint32_t session_expiry_s = 0;
+  std::size_t subscriptions = 0;
+  std::size_t inflight = 0;
+  std::size_t queued = 0;
+  std::size_t queued_bytes = 0;
+  std::uint64_t dropped = 0;
+  std::int64_t connected_ms = 0;
+  std::int64_t disconnected_ms = 0;
+  std::string last_disconnect;  // why the last connection ended
+};
+
+}  // namespace muster::mqtt
