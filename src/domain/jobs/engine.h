@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Engine: looks after active jobs: creates executions for targets in bounded batches, completes jobs, carries out
+// cancellations and deletions. All its progress is in the store, so that kill -9 at any instruction loses nothing: at
+// start it looks at every job in kJobActive, later at those it is poked about. Owned by server/wiring. step() on one
+// thread at a time: its own worker (start_thread) or a test; poke() from any thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "domain/jobs/context.h"
+#include "store/store.h"
+#include "store/timers.h"
+
+namespace muster::jobs {
+
+// What one bounded transaction did for a job.
+enum class Advance : std::uint8_t {
+  kMore,  // there is more to do now
+  kIdle,  // nothing to do until somebody pokes
+  kGone,  // the job needs the engine no more (finished, canceled and swept, deleted)
+};
+Result<Advance> advance_job(const Context& context, store::Tx& tx, std::string_view job_id, std::size_t batch,
+                            Effects& effects);
+
+class Engine {
+ public:
+  // `signals.engine` is ignored: the engine pokes itself. The store outlives it.
+  Engine(store::Store& store, Context context, Signals signals);
+  ~Engine();  // stops the thread after its current transaction
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Handles kExecutionTimer. Before timers.start_thread().
+  void register_timers(store::Timers& timers);
+  void start_thread();
+  void stop();
+  // Something about the job was committed. Coalesced, thread-safe, cheap.
+  void poke(std::string_view job_id);
+  // Looks at all active jobs again; also done by start_thread() and by the first step().
+  void poke_all();
+  // One transaction for one job. False when nothing is left to do.
+  bool step();
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace muster::jobs

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Job: the record of one job, its states and the one table of its legal transitions, and how it is kept in the store.
+// Values and pure functions, but for find_job/put_job. Source: AWS IoT developer guide "Jobs key concepts", "Job states";
+// service model iot 2015-05-28. Bounds: at most Limits::max_targets targets, a document of 32768 bytes (kept apart, in
+// kJobDocument). What engine work a job still needs is part of its record (rolled_out, sweep), so a crash loses none.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "domain/jobs/context.h"
+#include "store/store.h"
+
+namespace muster::jobs {
+
+enum class JobStatus : std::uint8_t { kScheduled, kInProgress, kCanceled, kCompleted, kDeletionInProgress };
+enum class Selection : std::uint8_t { kSnapshot, kContinuous };
+// Which executions of a canceled job the engine still has to cancel.
+enum class Sweep : std::uint8_t { kNone, kQueued, kQueuedAndInProgress };
+
+std::string_view to_string(JobStatus status);      // "IN_PROGRESS"
+std::string_view to_string(Selection selection);   // "SNAPSHOT"
+std::optional<JobStatus> job_status_from(std::string_view text);
+std::optional<Selection> selection_from(std::string_view text);
+
+// May a job go from one state to the other? (jobs spec 3.1)
+bool may_become(JobStatus from, JobStatus to);
+
+struct PresignConfig {
+  std::string role_arn;
+  std::int64_t expires_seconds = 3600;  // 60..3600
+};
+
+struct Job {
+  std::string id;
+  JobStatus status = JobStatus::kInProgress;
+  Selection selection = Selection::kSnapshot;
+  std::vector<std::string> targets;  // ARNs as given, without duplicates
+  std::string description;
+  std::string document_source;       // the S3 URL as given, or empty
+  std::string document_digest;       // names the document's text: key of the document cache
+  std::optional<PresignConfig> presign;
+  std::int64_t timeout_minutes = 0;  // inProgressTimeoutInMinutes; 0: none
+  std::string comment;
+  std::string reason_code;
+  bool force_canceled = false;
+  std::int64_t created_ms = 0;
+  std::int64_t updated_ms = 0;
+  std::int64_t completed_ms = 0;     // 0: not yet
+  bool rolled_out = false;           // every target has its executions
+  Sweep sweep = Sweep::kNone;
+
+  // AWS's isConcurrent: rolling out or canceling executions now.
+  bool is_concurrent() const { return (status == JobStatus::kInProgress && !rolled_out) || sweep != Sweep::kNone; }
+};
+
+std::string encode(const Job& job);
+Result<Job> decode_job(std::string_view id, std::string_view record);
+
+// nullptr when there is no such job. The parsed record is shared and cached by its bytes, so it is never stale.
+Result<std::shared_ptr<const Job>> find_job(const Context& context, store::Tx& tx, std::string_view job_id);
+// kNotFound, AWS wording, when absent.
+Result<std::shared_ptr<const Job>> get_job(const Context& context, store::Tx& tx, std::string_view job_id);
+// Writes the record and its entry in the list by time.
+void put_job(store::Tx& tx, const Job& job);
+
+Error job_not_found(std::string_view job_id);
+
+}  // namespace muster::jobs
