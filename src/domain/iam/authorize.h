@@ -11,6 +11,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "domain/iam/policy_cache.h"
 #include "domain/iam/principal.h"
 #include "store/store.h"
 
@@ -25,6 +26,8 @@ struct AuthorizationRequest {
 
 // kAccessDenied with AWS's wording ("User: ARN is not authorized to perform: A on resource: R because no identity-based
 // policy allows the A action"), or success.
-Status authorize(store::Tx& tx, const Realm& realm, const Principal& principal, const AuthorizationRequest& request);
+// `cache` (may be null) saves compiling the same documents for each request.
+Status authorize(store::Tx& tx, const Realm& realm, const Principal& principal, const AuthorizationRequest& request,
+                 PolicyCache* cache = nullptr);
 
 }  // namespace muster::iam

@@ -24,6 +24,7 @@ struct Principal {
   std::string name;           // user, role or certificate id
   std::string user_id;        // AIDA..., AROA...:session, account id for root
   std::string access_key_id;  // empty for certificates
+  std::string session_policy;  // role sessions: JSON text given to AssumeRole, or empty
 };
 
 }  // namespace muster::iam

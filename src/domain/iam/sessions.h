@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Temporary credentials of roles, without state: the session token carries its claims and a MAC under the server's
+// secret (table kMeta), the secret access key is derived from the same secret. A session ends at its expiry or when its
+// role is deleted (authorize() compares the role's id). Synchronous over Tx&.
+// Source of behaviour: AWS STS API reference, AssumeRole.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/sigv4.h"
+#include "domain/iam/credentials.h"
+#include "domain/iam/principal.h"
+#include "store/store.h"
+
+namespace muster::iam {
+
+struct RoleSession {
+  sigv4::Credentials credentials;
+  std::int64_t expires_ms = 0;
+  std::string assumed_role_id;   // AROA...:session
+  std::string assumed_role_arn;  // arn:aws:sts::A:assumed-role/R/S
+};
+
+struct AssumeRole {
+  std::string role_arn;
+  std::string session_name;
+  std::int64_t duration_s = 3600;
+  std::string session_policy;  // JSON text or empty: permissions are the intersection
+  std::string external_id;
+};
+
+// STS AssumeRole: the trust policy must allow the caller; kAccessDenied with AWS's wording otherwise.
+Result<RoleSession> assume_role(store::Tx& tx, const Realm& realm, const Principal& caller, const AssumeRole& wanted);
+
+// Credentials for the server to act for a feature of the account (pre-signed URLs of a job): the role must exist and its
+// trust policy must allow `service_principal` to assume it. duration_s may exceed the role's maximum: a pre-signed URL
+// has its own bound.
+Result<sigv4::Credentials> session_for_role(store::Tx& tx, const Realm& realm, std::string_view role_arn,
+                                            std::string_view session_name, std::int64_t duration_s,
+                                            std::string_view service_principal = "iot.amazonaws.com");
+
+// Whether session_for_role would succeed: for checks when a job is created.
+Status check_service_role(store::Tx& tx, const Realm& realm, std::string_view role_arn,
+                          std::string_view service_principal = "iot.amazonaws.com");
+
+// The random server secret of this account; ensure_account made it.
+Result<std::string> session_secret(store::Tx& tx);
+
+// Pure: checks a token against the secret. Errors as in credentials.h.
+Result<KnownCredentials> verify_session(std::string_view secret, const Realm& realm, std::string_view access_key_id,
+                                        std::string_view session_token, std::int64_t now_ms);
+
+}  // namespace muster::iam
