@@ -65,11 +65,15 @@ class Handler {
     number_.clear();
     return true;
   }
-  bool on_double(double d, json::string_view s, error_code&) {
+  bool on_double(double d, json::string_view s, error_code& error) {
     number_.append(s.data(), s.size());
     double exact = d;
     auto [end, ec] = std::from_chars(number_.data(), number_.data() + number_.size(), exact);
     if (ec == std::errc() && end == number_.data() + number_.size()) d = exact;
+    if (!std::isfinite(d)) {  // 1e400: writing it again would say null
+      error = json::error::exponent_overflow;
+      return false;
+    }
     stack_.push_double(d);
     number_.clear();
     return true;
@@ -210,8 +214,13 @@ std::int64_t get_int(const json::object& object, std::string_view key, std::int6
   const json::value* value = object.if_contains(key);
   if (value == nullptr) return fallback;
   if (value->is_int64()) return value->get_int64();
-  if (value->is_uint64()) return static_cast<std::int64_t>(value->get_uint64());
-  if (value->is_double()) return static_cast<std::int64_t>(value->get_double());
+  if (value->is_uint64()) {
+    return value->get_uint64() <= INT64_MAX ? static_cast<std::int64_t>(value->get_uint64()) : fallback;
+  }
+  if (value->is_double()) {
+    double number = value->get_double();  // converting what does not fit is undefined
+    return number > -9.2e18 && number < 9.2e18 ? static_cast<std::int64_t>(number) : fallback;
+  }
   return fallback;
 }
 

@@ -30,6 +30,10 @@ void configure(Level least, Format format);  // call once, before threads start
 bool enabled(Level level);
 void write(Level level, std::string_view message, std::initializer_list<Field> fields = {});
 
+// The text that write() puts out, newline included. Long values are cut; bytes that are not UTF-8 are shown as \xHH.
+std::string line(Level level, Format format, std::int64_t time_ms, std::string_view message,
+                 std::initializer_list<Field> fields);
+
 inline void debug(std::string_view m, std::initializer_list<Field> f = {}) { write(Level::kDebug, m, f); }
 inline void info(std::string_view m, std::initializer_list<Field> f = {}) { write(Level::kInfo, m, f); }
 inline void warn(std::string_view m, std::initializer_list<Field> f = {}) { write(Level::kWarn, m, f); }

@@ -35,6 +35,7 @@ struct CanonicalInput {
   std::string payload_hash;   // hex SHA-256, or UNSIGNED-PAYLOAD, STREAMING-...
 };
 
+std::string canonical_query(const Pairs& query);             // encoded and sorted: a=1&b=2
 std::string canonical_request(const CanonicalInput& input);  // sorts query and headers, folds white space
 std::string signed_headers(const Pairs& headers);            // a;b;c
 std::string string_to_sign(std::string_view amz_date, const Scope& scope, std::string_view canonical_request_text);
