@@ -8,7 +8,12 @@
 //   - the reads are known to have been consistent (no other commit changed what it read), and
 //   - what it wrote, and everything it read, is on stable storage.
 // Reads cannot fail one by one: an I/O error poisons the transaction, reads then answer "absent", and the transaction
-// ends in kUnavailable, its body's result thrown away.
+// ends in kUnavailable, its body's result thrown away. One read (a range too) is of one moment; two reads of a run may
+// straddle another commit, and then the run is thrown away and the body runs again: a body answers odd state with an
+// error, never with a CHECK.
+//
+// kUnavailable: the disk or database refuses; nothing was changed as far as is known. kThrottled: more is waiting for
+// the disk than the bound allows; try later.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +29,11 @@
 #include "base/result.h"
 
 namespace muster::store {
+
+// Bounds; beyond them the transaction is poisoned and ends in kTooLarge. The key bound is what a PostgreSQL index takes.
+inline constexpr std::size_t kMaxKeyBytes = 2600;
+inline constexpr std::size_t kMaxValueBytes = std::size_t{16} << 20;
+inline constexpr std::size_t kMaxTransactionBytes = std::size_t{64} << 20;
 
 struct KeyValue {
   std::string key;
@@ -53,11 +63,12 @@ class Tx {
 
   virtual void put(std::string_view key, std::string_view value) = 0;
   virtual void erase(std::string_view key) = 0;
-  // Stores `value` under prefix + a stamp that grows in commit order + a counter within the transaction: the order of
-  // queues and logs. The key is known only after commit.
+  // Stores `value` under prefix + a stamp that grows in commit order + a counter within the transaction (two integer
+  // components, see keys.h): the order of queues and logs. The key is known only after commit.
   virtual void append(std::string_view prefix, std::string_view value) = 0;
   // Adds to a counter without conflicting with others that add. Counters are read with counter(); a read is a snapshot.
-  // The engine decides how to spread a hot counter. Key space of its own kind (schema.h, Kind::kCounter).
+  // The engine decides how to spread a hot counter. Key space of its own kind (schema.h, Kind::kCounter), not seen by
+  // get() and range(). counter() sees this transaction's own changes.
   virtual void add(std::string_view counter_key, std::int64_t delta) = 0;
   virtual std::int64_t counter(std::string_view counter_key) = 0;
   virtual void erase_counter(std::string_view counter_key) = 0;
