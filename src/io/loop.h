@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loop: one thread that runs one Asio io_context. Everything that belongs to a loop is touched on its thread only; other
-// threads post to it. Posts are coalesced: many posts from other threads between two rounds cost one wake-up.
+// threads post to it. Posts are coalesced: many posts from other threads between two rounds cost one wake-up. Streams,
+// coroutines and timers of a loop end before it or with it; what still waits when it ends is destroyed, not run.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

@@ -36,19 +36,28 @@ class Stream {
  public:
   virtual ~Stream() = default;  // closes at once
   virtual IoOutcome read(std::span<char> into) = 0;
+  // After kWouldBlock the next write begins with the same bytes (a TLS record may be half sent); it may be longer.
   virtual IoOutcome write(std::string_view from) = 0;
-  // One-shot. `ready` runs on the loop when the next read (write) is worth trying, also when the peer closed. Not called
-  // after close() or destruction. At most one of each outstanding.
+  // One-shot. `ready` runs on the loop when the next read (write) is worth trying, also when the peer closed. Never runs
+  // inline, nor after close() or destruction. At most one of each outstanding.
   virtual void when_readable(std::function<void()> ready) = 0;
   virtual void when_writable(std::function<void()> ready) = 0;
+  // No more writes: the peer reads to an orderly end; reading goes on.
+  virtual void shutdown_write() = 0;
   virtual void close() = 0;  // sends TLS close_notify if it can without waiting; drops the rest
   virtual const PeerInfo& peer() const = 0;
 };
 
-// Awaitable forms for code that handles one request at a time (HTTP). `deadline_ms` is relative; 0 = none.
-// read_some: number of bytes, 0 at the end of the stream, or -1 on failure or deadline.
+// Awaitable forms for code that handles one request at a time (HTTP). `deadline_ms` is relative; 0 = none. After a
+// deadline the stream is only fit to be closed (a readiness callback is still outstanding).
+// read_some: number of bytes, 0 at the end of the stream, or -1 on failure or deadline. `into` is written only right
+// before the call returns, so a buffer shared by all coroutines of a loop will do.
 boost::asio::awaitable<std::int64_t> read_some(Stream& stream, std::span<char> into, std::int64_t deadline_ms);
+// False on failure, or when no byte could be written for deadline_ms.
 boost::asio::awaitable<bool> write_all(Stream& stream, std::string_view bytes, std::int64_t deadline_ms);
+enum class Direction : std::uint8_t { kRead, kWrite };
+// False when the deadline passed first.
+boost::asio::awaitable<bool> wait_ready(Stream& stream, Direction direction, std::int64_t deadline_ms);
 
 // Two connected in-memory ends on one loop, each with `capacity` bytes of buffer.
 class Loop;

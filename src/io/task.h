@@ -4,6 +4,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <cstdint>
 
 #include "base/result.h"
 
@@ -11,5 +12,8 @@ namespace muster::io {
 
 template <class T>
 using Task = boost::asio::awaitable<Result<T>>;
+
+// Suspends the calling coroutine, which runs on a Loop, for that long.
+boost::asio::awaitable<void> sleep_ms(std::int64_t delay_ms);
 
 }  // namespace muster::io
