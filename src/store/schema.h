@@ -48,14 +48,16 @@ inline constexpr char kBlobGarbage = 'X';     // text blob id -> since_ms: blobs
 
 inline constexpr char kJob = 'a';             // text job -> job
 inline constexpr char kJobDocument = 'b';     // text job -> document text
-inline constexpr char kJobByTime = 'c';       // descending created_ms, text job
+inline constexpr char kJobByTime = 'c';       // descending created_ms, text job -> "STATUS SELECTION" (text)
 inline constexpr char kJobActive = 'd';       // text job: the engine looks after it
-inline constexpr char kJobTarget = 'e';       // text job, text target ARN -> roll-out cursor
-inline constexpr char kJobCount = 'f';        // counter: text job, text status
+inline constexpr char kJobTarget = 'e';       // text job, integer index -> {target, cursor}; gone once rolled out
+inline constexpr char kJobCount = 'f';        // counter: text job, text status; text "", text what: all jobs
 inline constexpr char kExecution = 'g';       // text thing, text job, descending number -> execution
-inline constexpr char kPending = 'h';         // text thing, text class (I, Q), integer queued_ms, text job, integer number
-inline constexpr char kJobExecution = 'i';    // text job, text thing, descending number -> status
-inline constexpr char kJobStatusExecution = 'j';  // text job, text status, text thing, integer number
+inline constexpr char kPending = 'h';         // text thing, text class (I, Q), integer queued_ms, text job, integer
+                                              // number -> "version updated started" (text), empty: 1, queued, never
+inline constexpr char kJobExecution = 'i';    // text job, text thing, descending number
+inline constexpr char kJobStatusExecution = 'j';  // text job, text status, text thing, descending number
+inline constexpr char kThingExecution = 'k';  // text thing, descending queued_ms, text job, descending number
 
 inline constexpr char kSession = 'q';         // text client id -> MQTT session
 inline constexpr char kSubscription = 'r';    // text client id, text filter -> options
@@ -104,6 +106,7 @@ inline constexpr std::array kTables{
     TableRow{table::kPending, Kind::kIndex, "pending"},
     TableRow{table::kJobExecution, Kind::kIndex, "job_execution"},
     TableRow{table::kJobStatusExecution, Kind::kIndex, "job_status_execution"},
+    TableRow{table::kThingExecution, Kind::kIndex, "thing_execution"},
     TableRow{table::kSession, Kind::kRecord, "session"},
     TableRow{table::kSubscription, Kind::kIndex, "subscription"},
     TableRow{table::kSessionQueue, Kind::kQueue, "session_queue"},
