@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/command_line.h"
+
+#include <algorithm>
+
+namespace muster::server {
+
+std::string usage() {
+  return R"(muster: a self-hosted IoT platform that speaks the AWS APIs
+
+  muster serve [--config FILE] [--SETTING VALUE ...]   run the server
+  muster serve --check-config                          print the effective settings as TOML, or what is wrong with them
+  muster env [--data-dir DIR] [--raw NAME]             shell lines that make the AWS CLI and SDKs work against it
+  muster support [--format text|json|markdown]         what is supported, what is refused, and why
+  muster settings                                      every setting, with default and meaning
+  muster version
+
+Settings come from a TOML file, then MUSTER_* in the environment, then flags: http.port is MUSTER_HTTP_PORT and
+--http.port.
+)";
+}
+
+Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments) {
+  CommandLine line;
+  static constexpr std::string_view kWords[] = {"serve", "env", "support", "settings", "version", "help"};
+  std::size_t i = 0;
+  if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") {
+    line.word = "help";
+    return line;
+  }
+  line.word = arguments[i++];
+  if (line.word == "--version") line.word = "version";
+  if (std::find(std::begin(kWords), std::end(kWords), line.word) == std::end(kWords)) {
+    return invalid("'" + line.word + "' is not a command; see muster help");
+  }
+  while (i < arguments.size()) {
+    std::string flag = arguments[i++];
+    if (flag.size() < 3 || !flag.starts_with("--")) return invalid("'" + flag + "' is not a flag; see muster help");
+    flag.erase(0, 2);
+    std::optional<std::string> value;
+    if (auto equals = flag.find('='); equals != std::string::npos) {
+      value = flag.substr(equals + 1);
+      flag.resize(equals);
+    }
+    std::replace(flag.begin(), flag.end(), '-', '_');
+    if (flag == "help") {
+      line.word = "help";
+      return line;
+    }
+    if (flag == "check_config") {
+      if (value) return invalid("--check-config takes no value");
+      line.check_config = true;
+      continue;
+    }
+    if (!value) {
+      if (i == arguments.size()) return invalid("--" + flag + " wants a value");
+      value = arguments[i++];
+    }
+    if (flag == "config") line.config_file = *value;
+    else if (flag == "format") line.format = *value;
+    else if (flag == "raw") line.raw = *value;
+    else line.flags.emplace_back(flag, *value);
+  }
+  return line;
+}
+
+}  // namespace muster::server

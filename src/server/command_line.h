@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line: a word, flags (--key value, --key=value, - and _ alike) and nothing else. Pure; the settings
+// themselves are checked by config.h.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+
+namespace muster::server {
+
+struct CommandLine {
+  std::string word;  // serve, env, support, settings, version, help
+  std::vector<std::pair<std::string, std::string>> flags;  // settings
+  std::optional<std::string> config_file;
+  bool check_config = false;
+  std::string format;  // support: text, json, markdown
+  std::string raw;     // env --raw NAME: that value alone
+};
+
+Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments);
+std::string usage();
+
+}  // namespace muster::server
