@@ -5,12 +5,14 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string_view>
 
 namespace muster::api::model {
 
 inline constexpr std::uint16_t kNone = 0xFFFF;
+inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 enum class Protocol : std::uint8_t { kRestJson, kRestXml, kQuery };
 enum class Type : std::uint8_t {
@@ -30,6 +32,7 @@ struct Member {
   bool idempotency_token;
   bool xml_attribute;
   bool flattened;                  // XML lists and maps: on the member or on its shape
+  bool json_value;                 // header that carries base64 of JSON; the input holds the JSON text
   TimestampFormat timestamp_format;
   bool refused;                    // real AWS member that Muster does not honour
   std::string_view refused_reason; // why, for the error and the reference page
@@ -49,6 +52,7 @@ struct Shape {
   std::string_view key_name;       // XML and query names of map entries ("key", "value" when absent)
   std::string_view element_name;   // list: element of an item ("member" when absent); map: of a value
   std::int64_t min, max;           // length, size or value; INT64_MIN / INT64_MAX when absent
+  double low, high;                // value of floats and doubles; +-kInfinity when absent
   std::string_view pattern;        // RE2 syntax, whole-match; "@name": predicate in validate.cc; empty when absent
   std::uint16_t pattern_id;        // dense within the service, for the cache of compiled patterns; kNone when absent
   std::string_view pattern_source; // as the model writes it, for the error text
