@@ -21,7 +21,7 @@ namespace table {
 inline constexpr char kMeta = 'A';            // text name -> schema version, account, region, server secrets' ids
 inline constexpr char kTimer = 'B';           // integer due_ms, text kind, text id -> payload
 inline constexpr char kTimerById = 'C';       // text kind, text id -> due_ms
-inline constexpr char kOutbox = 'D';          // stamp -> {topic, payload, qos}
+inline constexpr char kOutbox = 'D';          // stamp -> message (binary, see store/outbox)
 
 inline constexpr char kUser = 'E';            // text user -> IAM user with inline policies
 inline constexpr char kAccessKey = 'F';       // text access key id -> {user, secret, status}
