@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP/1.1 server side of one connection: Boost.Beast's parser fed from our own Stream. Keep-alive, pipelining one at a
 // time, Expect: 100-continue (answered when the handler first reads the body), chunked and counted bodies, HEAD.
-// Bounds: request head 32 KiB, 100 headers, target 8 KiB; body bounded by the handler; deadlines for the head (10 s),
-// each body read (30 s), idle (75 s), write progress (30 s). Malformed input: 400 and close. Both Content-Length and
-// Transfer-Encoding, or two Content-Lengths: 400 and close (request smuggling).
+// Bounds (HttpLimits): request head 32 KiB, 100 headers, target 8 KiB; body bounded by the handler; deadlines for the
+// head (10 s), each body read (30 s), idle (75 s), write progress (30 s). Malformed input: 400 and close. Both
+// Content-Length and Transfer-Encoding, or two Content-Lengths: 400 and close (request smuggling). Source: RFC 9112.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -36,7 +37,9 @@ class HttpHeaders {
 
 struct HttpRequest {
   std::string method;
-  std::string target;  // exactly as received: path and query, not decoded
+  // Path and query exactly as received, not decoded. Of an absolute-form target (http://host/path) the path and query;
+  // its authority then replaces the Host header, as RFC 9112 section 3.2.2 says.
+  std::string target;
   HttpHeaders headers;
   PeerInfo peer;
   std::string_view raw_path() const;   // target up to '?'
@@ -48,7 +51,8 @@ struct HttpRequest {
 class HttpBody {
  public:
   virtual ~HttpBody() = default;
-  // Next piece, valid until the next call; empty at the end. kTimeout, or kInvalid on a broken body.
+  // Next piece, valid until the next call; empty at the end. kTimeout, or kInvalid on a broken body (reason
+  // "IncompleteBody" when the connection ended within it).
   virtual Task<std::string_view> read() = 0;
   virtual std::int64_t content_length() const = 0;  // -1 when chunked
 };
@@ -64,17 +68,34 @@ class HttpSource {
 
 struct HttpResponse {
   int status = 200;
-  HttpHeaders headers;  // Content-Length, Date and Connection are added
+  // Content-Length, Date and Connection are added. For HEAD a Content-Length given here stands. Control characters in
+  // values become spaces.
+  HttpHeaders headers;
   std::string body;
   std::unique_ptr<HttpSource> source;   // instead of body, with source_length
   std::int64_t source_length = -1;      // -1: chunked
   bool close = false;
 };
 
+struct HttpLimits {
+  std::size_t max_head_bytes = 32 * 1024;
+  std::size_t max_headers = 100;
+  std::size_t max_target_bytes = 8 * 1024;
+  std::int64_t head_deadline_ms = 10'000;   // from the first byte of a request to the end of its head
+  std::int64_t body_deadline_ms = 30'000;   // each read
+  std::int64_t idle_deadline_ms = 75'000;   // between requests
+  std::int64_t write_deadline_ms = 30'000;  // without progress
+  std::size_t max_discard_bytes = 16 * 1024 * 1024;  // of a body that the handler left unread
+  std::int64_t discard_deadline_ms = 10'000;
+};
+
 using HttpHandler = std::function<boost::asio::awaitable<HttpResponse>(HttpRequest& request, HttpBody& body)>;
 
-// Serves until the peer closes, a bound is hit or *stopping is true between requests. `initial` was already read.
+// Serves until the peer closes, a bound is hit or `stopping` is true between requests. `initial` was already read. The
+// handler and `stopping` outlive the connection. A connection that waits for its next request when stopping begins ends
+// at its idle deadline or with the loop.
 boost::asio::awaitable<void> serve_http(Loop& loop, std::unique_ptr<Stream> stream, std::string initial,
-                                        const HttpHandler& handler, const std::atomic<bool>& stopping);
+                                        const HttpHandler& handler, const std::atomic<bool>& stopping,
+                                        HttpLimits limits = {});
 
 }  // namespace muster::io
