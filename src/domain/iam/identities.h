@@ -72,7 +72,7 @@ struct ListNames {
   std::size_t limit = 100;
 };
 
-Result<User> create_user(store::Tx& tx, const Realm& realm, const User& wanted);  // name, path, tags are taken
+Result<User> create_user(store::Tx& tx, const User& wanted);  // name, path, tags are taken
 Result<User> get_user(store::Tx& tx, std::string_view name);
 std::optional<User> find_user(store::Tx& tx, std::string_view name);
 Result<NamePage<User>> list_users(store::Tx& tx, const ListNames& list);
@@ -88,15 +88,15 @@ Status put_user_policy(store::Tx& tx, std::string_view user, std::string_view na
 Result<std::string> get_user_policy(store::Tx& tx, std::string_view user, std::string_view name);
 Status delete_user_policy(store::Tx& tx, std::string_view user, std::string_view name);
 
-Result<Role> create_role(store::Tx& tx, const Realm& realm, const Role& wanted);
+Result<Role> create_role(store::Tx& tx, const Role& wanted);
 Result<Role> get_role(store::Tx& tx, std::string_view name);
 std::optional<Role> find_role(store::Tx& tx, std::string_view name);
 Result<NamePage<Role>> list_roles(store::Tx& tx, const ListNames& list);
 Status delete_role(store::Tx& tx, std::string_view name);
-Status update_trust_policy(store::Tx& tx, std::string_view role, std::string_view document);
+Status update_trust_policy(store::Tx& tx, std::string_view name, std::string_view document);
 
-Status put_role_policy(store::Tx& tx, std::string_view role, std::string_view name, std::string_view document);
-Result<std::string> get_role_policy(store::Tx& tx, std::string_view role, std::string_view name);
-Status delete_role_policy(store::Tx& tx, std::string_view role, std::string_view name);
+Status put_role_policy(store::Tx& tx, std::string_view role, std::string_view policy, std::string_view document);
+Result<std::string> get_role_policy(store::Tx& tx, std::string_view role, std::string_view policy);
+Status delete_role_policy(store::Tx& tx, std::string_view role, std::string_view policy);
 
 }  // namespace muster::iam
