@@ -22,8 +22,14 @@ enum class Advance : std::uint8_t {
   kIdle,  // nothing to do until somebody pokes
   kGone,  // the job needs the engine no more (finished, canceled and swept, deleted)
 };
-Result<Advance> advance_job(const Context& context, store::Tx& tx, std::string_view job_id, std::size_t batch,
-                            Effects& effects);
+struct Step {
+  Advance advance = Advance::kIdle;
+  // Where the next batch of the same work starts: spares it the range that earlier batches emptied. Only a hint: an empty
+  // one (after a restart) is as right.
+  std::string position;
+};
+Result<Step> advance_job(const Context& context, store::Tx& tx, std::string_view job_id, std::string_view position,
+                         std::size_t batch, Effects& effects);
 
 class Engine {
  public:

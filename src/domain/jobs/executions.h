@@ -31,6 +31,10 @@ struct DeviceExecution {
   std::optional<std::int64_t> seconds_to_timeout;
 };
 
+// Without its document.
+DeviceExecution device_view(std::string_view thing, std::string_view job, const Execution& execution,
+                            std::int64_t now_ms);
+
 // ---- devices
 struct PendingLists {
   std::vector<PendingEntry> in_progress, queued;
