@@ -21,7 +21,7 @@ struct SharedFilter {
   std::string_view group;
   std::string_view filter;
 };
-inline bool is_shared(std::string_view filter) { return filter.starts_with("$share/") || filter == "$share"; }
+inline bool is_shared(std::string_view filter) { return filter.starts_with("$share/"); }
 // nullopt when it is not of the form $share/group/filter with a non-empty group without wildcards and a valid filter.
 std::optional<SharedFilter> parse_shared(std::string_view filter);
 
