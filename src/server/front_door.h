@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// FrontDoor: decides what a fresh connection speaks. The API port serves HTTP, with TLS when the first byte asks for it;
+// the device ports (mutual TLS) serve MQTT or HTTPS, told apart by ALPN or else by the first byte; the plain MQTT port
+// serves MQTT alone. Counts running requests, so that a stop can wait for them. Each listener lives on one loop.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/metrics.h"
+#include "base/result.h"
+#include "io/http_server.h"
+#include "io/loop.h"
+#include "io/net.h"
+#include "mqtt/broker/broker.h"
+
+namespace muster::server {
+
+class FrontDoor {
+ public:
+  // `handler` answers HTTP; it and the broker outlive the door. The broker lives on `device_loop`.
+  FrontDoor(io::Loop& api_loop, io::Loop& device_loop, mqtt::Broker& broker, io::HttpHandler handler, metrics::Registry& metrics);
+  FrontDoor(const FrontDoor&) = delete;
+  FrontDoor& operator=(const FrontDoor&) = delete;
+
+  // Each answers the bound port.
+  Result<std::uint16_t> open_api(const io::ListenOptions& options);
+  Result<std::uint16_t> open_device(const io::ListenOptions& options);
+  Result<std::uint16_t> open_plain_mqtt(const io::ListenOptions& options);
+  void start();  // after every port is bound: accepts
+
+  // Stops accepting and taking new requests on open connections. On any thread.
+  void close();
+  std::int64_t running_requests() const { return running_.load(); }
+
+ private:
+  boost::asio::awaitable<void> serve_device(std::unique_ptr<io::Stream> stream);
+  boost::asio::awaitable<io::HttpResponse> counted(io::HttpRequest& request, io::HttpBody& body);
+
+  io::Loop& api_loop_;
+  io::Loop& device_loop_;
+  mqtt::Broker& broker_;
+  io::HttpHandler inner_;
+  io::HttpHandler handler_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<std::int64_t> running_{0};
+  metrics::Gauge& running_gauge_;
+  std::vector<std::unique_ptr<io::Listener>> listeners_;
+};
+
+}  // namespace muster::server
