@@ -7,7 +7,8 @@ namespace muster {
 [[noreturn]] void check_failed(const char* condition, const char* file, int line);
 }
 
-#define CHECK(condition) \
-  do { \
-    if (!(condition)) [[unlikely]] ::muster::check_failed(#condition, __FILE__, __LINE__); \
+#define CHECK(condition)                                      \
+  do {                                                        \
+    if (!(condition)) [[unlikely]]                            \
+      ::muster::check_failed(#condition, __FILE__, __LINE__); \
   } while (false)

@@ -113,13 +113,21 @@ std::uint32_t crc(const CrcTables& t, std::string_view bytes, std::uint32_t seed
 
 }  // namespace
 
-std::string sha256(std::string_view bytes) { return digest(Digest::Kind::kSha256, bytes); }
-std::string sha256_hex(std::string_view bytes) { return to_hex(sha256(bytes)); }
-std::string md5(std::string_view bytes) { return digest(Digest::Kind::kMd5, bytes); }
+std::string sha256(std::string_view bytes) {
+  return digest(Digest::Kind::kSha256, bytes);
+}
+std::string sha256_hex(std::string_view bytes) {
+  return to_hex(sha256(bytes));
+}
+std::string md5(std::string_view bytes) {
+  return digest(Digest::Kind::kMd5, bytes);
+}
 std::string hmac_sha256(std::string_view key, std::string_view bytes) {
   return hmac(Digest::Kind::kSha256, key, bytes);
 }
-std::string hmac_sha1(std::string_view key, std::string_view bytes) { return hmac(Digest::Kind::kSha1, key, bytes); }
+std::string hmac_sha1(std::string_view key, std::string_view bytes) {
+  return hmac(Digest::Kind::kSha1, key, bytes);
+}
 
 std::uint32_t crc32(std::string_view bytes, std::uint32_t seed) {
   static constexpr CrcTables kTables = crc_tables(0xEDB88320u);
@@ -147,7 +155,9 @@ std::string random_bytes(std::size_t count) {
   return out;
 }
 
-std::string random_hex(std::size_t bytes) { return to_hex(random_bytes(bytes)); }
+std::string random_hex(std::size_t bytes) {
+  return to_hex(random_bytes(bytes));
+}
 
 std::string random_uuid() {
   std::string bytes = random_bytes(16);
@@ -189,6 +199,8 @@ void Digest::update(std::string_view bytes) {
   CHECK(EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size()) == 1);
 }
 
-std::string Digest::finish() { return finish_context(state_->context.get()); }
+std::string Digest::finish() {
+  return finish_context(state_->context.get());
+}
 
 }  // namespace muster

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Digests, MACs, random bytes and constant-time comparison, over OpenSSL. Digests are raw bytes unless the name says hex.
+// Digests, MACs, random bytes and constant-time comparison, over OpenSSL. Digests are raw bytes unless the name says
+// hex.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +22,8 @@ bool equal_constant_time(std::string_view a, std::string_view b);
 // From the operating system's generator; aborts the process when it fails.
 std::string random_bytes(std::size_t count);
 std::string random_hex(std::size_t bytes);
-std::string random_uuid();                                                     // version 4, lower case
-std::string random_text(std::size_t length, std::string_view alphabet);        // unbiased
+std::string random_uuid();                                               // version 4, lower case
+std::string random_text(std::size_t length, std::string_view alphabet);  // unbiased
 
 // Incremental digest for streams.
 class Digest {

@@ -34,7 +34,8 @@ TEST(Crypto, ChecksumsContinueFromASeed) {
   std::string bytes = random_bytes(1000);
   for (std::size_t cut : {0, 1, 7, 8, 9, 500, 999, 1000}) {
     EXPECT_EQ(crc32(std::string_view(bytes).substr(cut), crc32(std::string_view(bytes).substr(0, cut))), crc32(bytes));
-    EXPECT_EQ(crc32c(std::string_view(bytes).substr(cut), crc32c(std::string_view(bytes).substr(0, cut))), crc32c(bytes));
+    EXPECT_EQ(crc32c(std::string_view(bytes).substr(cut), crc32c(std::string_view(bytes).substr(0, cut))),
+              crc32c(bytes));
   }
 }
 
@@ -55,7 +56,8 @@ TEST(Crypto, WorksFromManyThreads) {
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
       for (int n = 0; n < 200; ++n) {
-        if (to_hex(hmac_sha1("Jefe", "what do ya want for nothing?")) != "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79") ++wrong;
+        if (to_hex(hmac_sha1("Jefe", "what do ya want for nothing?")) != "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79")
+          ++wrong;
       }
     });
   }

@@ -54,7 +54,11 @@ std::string iam_arn(const Realm& realm, std::string_view kind, std::string_view 
   return arn;
 }
 
-bool is_thing_name(std::string_view name) { return is_name(name, 128, ":_-"); }
-bool is_job_id(std::string_view name) { return is_name(name, 64, "_-"); }
+bool is_thing_name(std::string_view name) {
+  return is_name(name, 128, ":_-");
+}
+bool is_job_id(std::string_view name) {
+  return is_name(name, 64, "_-");
+}
 
 }  // namespace muster

@@ -27,8 +27,9 @@ TEST(Arns, AreBuiltAndTakenApart) {
   EXPECT_EQ(iot_arn(kRealm, "thing", "t1"), "arn:aws:iot:eu-west-1:123456789012:thing/t1");
   EXPECT_EQ(iam_arn(kRealm, "user", "u"), "arn:aws:iam::123456789012:user/u");
   EXPECT_EQ(name_in_iot_arn(kRealm, "thing", "arn:aws:iot:eu-west-1:123456789012:thing/t1"), "t1");
-  for (const char* other : {"arn:aws:iot:eu-west-1:123456789012:thing/", "arn:aws:iot:eu-west-1:123456789012:thinggroup/t1",
-                            "arn:aws:iot:eu-west-2:123456789012:thing/t1", "arn:aws:iot:eu-west-1:123456789013:thing/t1", ""}) {
+  for (const char* other :
+       {"arn:aws:iot:eu-west-1:123456789012:thing/", "arn:aws:iot:eu-west-1:123456789012:thinggroup/t1",
+        "arn:aws:iot:eu-west-2:123456789012:thing/t1", "arn:aws:iot:eu-west-1:123456789013:thing/t1", ""}) {
     EXPECT_FALSE(name_in_iot_arn(kRealm, "thing", other)) << other;
   }
 }

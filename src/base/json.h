@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// JSON text to and from Boost.JSON's value tree, with what Boost 1.81 lacks: a writer that keeps numbers as people wrote
-// them (21.5, not 2.15E1) and a parser with explicit depth and size limits. Typed getters for records that we wrote
-// ourselves. Duplicate keys: the last one wins.
+// JSON text to and from Boost.JSON's value tree, with what Boost 1.81 lacks: a writer that keeps numbers as people
+// wrote them (21.5, not 2.15E1) and a parser with explicit depth and size limits. Typed getters for records that we
+// wrote ourselves. Duplicate keys: the last one wins.
 #pragma once
 
 #include <boost/json/array.hpp>
@@ -23,7 +23,8 @@ struct JsonLimits {
   std::size_t max_depth = 64;
 };
 
-// Error kInvalid with the byte offset in the message; never throws. Rejects invalid UTF-8, comments, NaN, trailing text.
+// Error kInvalid with the byte offset in the message; never throws. Rejects invalid UTF-8, comments, NaN, trailing
+// text.
 Result<json::value> parse_json(std::string_view text, const JsonLimits& limits = {});
 
 // Compact text; doubles by std::to_chars (shortest that round-trips). append_json appends to `out`.

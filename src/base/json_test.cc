@@ -44,8 +44,10 @@ TEST(Json, EscapesWhatMustBeEscaped) {
 }
 
 TEST(Json, RefusesWhatIsNotJson) {
-  for (const char* bad : {"", " ", "{", "[1,]", "{\"a\":1,}", "nul", "01", "1 2", "{}x", "'a'", "// c\n1", "NaN", "+1", "1.",
-                          "\"\x01\"", "\"\xff\"", "\"\\ud800\"", "\"\\x\"", "\"a", "{\"a\" 1}", "\xEF\xBB\xBF{}"}) {
+  for (const char* bad :
+       {"",         " ",        "{",           "[1,]",    "{\"a\":1,}", "nul",       "01",
+        "1 2",      "{}x",      "'a'",         "// c\n1", "NaN",        "+1",        "1.",
+        "\"\x01\"", "\"\xff\"", "\"\\ud800\"", "\"\\x\"", "\"a",        "{\"a\" 1}", "\xEF\xBB\xBF{}"}) {
     auto value = parse_json(bad);
     ASSERT_FALSE(value) << bad;
     EXPECT_EQ(value.error().kind, ErrorKind::kInvalid);
@@ -75,7 +77,8 @@ TEST(Json, LimitsDepthAndSize) {
 }
 
 TEST(Json, GettersFallBack) {
-  auto value = parse_json(R"({"s":"x","i":-5,"u":18446744073709551615,"d":1e300,"f":2.9,"b":true,"n":null,"o":{},"a":[]})");
+  auto value =
+      parse_json(R"({"s":"x","i":-5,"u":18446744073709551615,"d":1e300,"f":2.9,"b":true,"n":null,"o":{},"a":[]})");
   const json::object& object = value->get_object();
   EXPECT_EQ(get_string(object, "s"), "x");
   EXPECT_EQ(get_string(object, "i", "no"), "no");

@@ -22,10 +22,14 @@ constexpr std::size_t kMaxValue = 4096;  // a hostile name must not fill the dis
 
 std::string_view level_name(Level level) {
   switch (level) {
-    case Level::kDebug: return "debug";
-    case Level::kInfo: return "info";
-    case Level::kWarn: return "warn";
-    case Level::kError: return "error";
+    case Level::kDebug:
+      return "debug";
+    case Level::kInfo:
+      return "info";
+    case Level::kWarn:
+      return "warn";
+    case Level::kError:
+      return "error";
   }
   return "unknown";
 }
@@ -44,8 +48,10 @@ std::string printable(std::string_view value) {
     out = value;
   } else {
     for (char c : value) {
-      if ((static_cast<unsigned char>(c) & 0x80) == 0) out += c;
-      else out += "\\x" + to_hex({&c, 1});
+      if ((static_cast<unsigned char>(c) & 0x80) == 0)
+        out += c;
+      else
+        out += "\\x" + to_hex({&c, 1});
     }
   }
   if (cut) out += "...";
@@ -72,8 +78,10 @@ void append_quoted(std::string& out, std::string_view value) {
 void append_text_value(std::string& out, std::string_view value, bool message) {
   bool plain = !value.empty() && !has_control_characters(value) && value.find_first_of("\"\\") == value.npos;
   if (plain && !message) plain = value.find_first_of(" =") == value.npos;
-  if (plain) out += value;
-  else append_quoted(out, value);
+  if (plain)
+    out += value;
+  else
+    append_quoted(out, value);
 }
 
 }  // namespace
@@ -90,8 +98,10 @@ std::string line(Level level, Format format, std::int64_t time_ms, std::string_v
       out += ',';
       append_quoted(out, printable(field.key));
       out += ':';
-      if (field.is_number) out += field.value;
-      else append_quoted(out, printable(field.value));
+      if (field.is_number)
+        out += field.value;
+      else
+        append_quoted(out, printable(field.value));
     }
     out += '}';
   } else {
@@ -115,7 +125,9 @@ void configure(Level least, Format format) {
   g_format = format;
 }
 
-bool enabled(Level level) { return level >= g_least.load(std::memory_order_relaxed); }
+bool enabled(Level level) {
+  return level >= g_least.load(std::memory_order_relaxed);
+}
 
 void write(Level level, std::string_view message, std::initializer_list<Field> fields) {
   if (!enabled(level)) return;

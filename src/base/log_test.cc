@@ -11,8 +11,9 @@ namespace {
 constexpr std::int64_t kTime = 1'795'406'706'789;
 
 TEST(Log, WritesText) {
-  EXPECT_EQ(line(Level::kWarn, Format::kText, kTime, "it broke", {{"thing", "t1"}, {"n", 5}, {"why", "a b"}, {"e", ""}}),
-            "2026-11-23T04:05:06.789Z warn it broke thing=t1 n=5 why=\"a b\" e=\"\"\n");
+  EXPECT_EQ(
+      line(Level::kWarn, Format::kText, kTime, "it broke", {{"thing", "t1"}, {"n", 5}, {"why", "a b"}, {"e", ""}}),
+      "2026-11-23T04:05:06.789Z warn it broke thing=t1 n=5 why=\"a b\" e=\"\"\n");
 }
 
 TEST(Log, HostileValuesStayOnOneLine) {

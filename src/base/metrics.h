@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counters, gauges and histograms, and their Prometheus text exposition. A Registry is made by server/wiring and handed
 // to whoever counts; the objects it gives out live as long as it does. Increments are single atomics, callable from any
-// thread; asking the Registry for a series takes a lock, so keep the reference. Bounds: 2,000 series a name; beyond that
-// all share one series labelled overflow="true", so that labels from outside cannot fill memory.
+// thread; asking the Registry for a series takes a lock, so keep the reference. Bounds: 2,000 series a name; beyond
+// that all share one series labelled overflow="true", so that labels from outside cannot fill memory.
 #pragma once
 
 #include <array>
@@ -63,8 +63,8 @@ class Registry {
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
 
-  // The series of that name and labels, made when it is new. Names are [a-zA-Z_:][a-zA-Z0-9_:]* and constants of ours; a
-  // name has one type for good. Labels may hold any text.
+  // The series of that name and labels, made when it is new. Names are [a-zA-Z_:][a-zA-Z0-9_:]* and constants of ours;
+  // a name has one type for good. Labels may hold any text.
   Counter& counter(std::string_view name, std::string_view help, const Labels& labels = {});
   Gauge& gauge(std::string_view name, std::string_view help, const Labels& labels = {});
   Histogram& histogram(std::string_view name, std::string_view help, const Labels& labels = {});

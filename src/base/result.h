@@ -61,26 +61,32 @@ class [[nodiscard]] Result<void> : public std::expected<void, Error> {
 
  public:
   using Base::Base;
-  Result() = default;  // success: a function that ends without an error
+  Result() = default;                                             // success: a function that ends without an error
   Result(Error error) : Base(std::unexpect, std::move(error)) {}  // NOLINT
 };
 
 inline Error make_error(ErrorKind kind, std::string message, std::string reason = {}) {
   return Error{kind, std::move(message), std::move(reason), {}};
 }
-inline Error invalid(std::string message) { return make_error(ErrorKind::kInvalid, std::move(message)); }
-inline Error not_found(std::string message) { return make_error(ErrorKind::kNotFound, std::move(message)); }
-inline Error internal(std::string message) { return make_error(ErrorKind::kInternal, std::move(message)); }
+inline Error invalid(std::string message) {
+  return make_error(ErrorKind::kInvalid, std::move(message));
+}
+inline Error not_found(std::string message) {
+  return make_error(ErrorKind::kNotFound, std::move(message));
+}
+inline Error internal(std::string message) {
+  return make_error(ErrorKind::kInternal, std::move(message));
+}
 
 }  // namespace muster
 
 #define MUSTER_CAT2(a, b) a##b
 #define MUSTER_CAT(a, b) MUSTER_CAT2(a, b)
-#define MUSTER_TRY_IMPL(tmp, ret, decl, ...)                   \
-  auto tmp = (__VA_ARGS__);                                    \
-  if (!tmp) ret std::unexpected(std::move(tmp).error());       \
+#define MUSTER_TRY_IMPL(tmp, ret, decl, ...)             \
+  auto tmp = (__VA_ARGS__);                              \
+  if (!tmp) ret std::unexpected(std::move(tmp).error()); \
   decl = *std::move(tmp)
-#define MUSTER_TRY_VOID_IMPL(tmp, ret, ...)                    \
+#define MUSTER_TRY_VOID_IMPL(tmp, ret, ...) \
   if (auto tmp = (__VA_ARGS__); !tmp) ret std::unexpected(std::move(tmp).error())
 
 // TRY(auto x, f()); declares x with f's value, or returns f's error. TRY_VOID(f()); for Status.

@@ -23,8 +23,10 @@ Pairs canonical_headers(const Pairs& headers) {
       if ((c == ' ' || c == '\t') && !folded.empty() && folded.back() == ' ') continue;
       folded += c == '\t' ? ' ' : c;
     }
-    if (!joined.empty() && joined.back().first == name) joined.back().second += ',' + folded;
-    else joined.emplace_back(name, std::move(folded));
+    if (!joined.empty() && joined.back().first == name)
+      joined.back().second += ',' + folded;
+    else
+      joined.emplace_back(name, std::move(folded));
   }
   return joined;
 }
@@ -40,7 +42,9 @@ std::string names_of(const Pairs& canonical) {
 
 }  // namespace
 
-std::string Scope::text() const { return date + '/' + region + '/' + service + "/aws4_request"; }
+std::string Scope::text() const {
+  return date + '/' + region + '/' + service + "/aws4_request";
+}
 
 std::string canonical_query(const Pairs& query) {
   Pairs encoded;
@@ -75,7 +79,9 @@ std::string canonical_request(const CanonicalInput& input) {
   return out;
 }
 
-std::string signed_headers(const Pairs& headers) { return names_of(canonical_headers(headers)); }
+std::string signed_headers(const Pairs& headers) {
+  return names_of(canonical_headers(headers));
+}
 
 std::string string_to_sign(std::string_view amz_date, const Scope& scope, std::string_view canonical_request_text) {
   std::string out = "AWS4-HMAC-SHA256\n";
@@ -96,7 +102,9 @@ std::string signing_key(std::string_view secret, const Scope& scope) {
   return hmac_sha256(service_key, "aws4_request");
 }
 
-std::string sign(std::string_view key, std::string_view text) { return to_hex(hmac_sha256(key, text)); }
+std::string sign(std::string_view key, std::string_view text) {
+  return to_hex(hmac_sha256(key, text));
+}
 
 std::string presign(const Credentials& credentials, const PresignInput& input) {
   std::string amz_date = to_amz_date(input.now_ms);

@@ -29,10 +29,10 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 struct CanonicalInput {
   std::string method;
-  std::string path;           // canonical already: percent-encoded as the service wants it
-  Pairs query;                // decoded names and values, without X-Amz-Signature
-  Pairs headers;              // the signed ones, lower-case names, values as received
-  std::string payload_hash;   // hex SHA-256, or UNSIGNED-PAYLOAD, STREAMING-...
+  std::string path;          // canonical already: percent-encoded as the service wants it
+  Pairs query;               // decoded names and values, without X-Amz-Signature
+  Pairs headers;             // the signed ones, lower-case names, values as received
+  std::string payload_hash;  // hex SHA-256, or UNSIGNED-PAYLOAD, STREAMING-...
 };
 
 std::string canonical_query(const Pairs& query);             // encoded and sorted: a=1&b=2
@@ -42,8 +42,8 @@ std::string string_to_sign(std::string_view amz_date, const Scope& scope, std::s
 std::string signing_key(std::string_view secret, const Scope& scope);
 std::string sign(std::string_view key, std::string_view text);  // hex
 
-// A pre-signed URL for S3 (UNSIGNED-PAYLOAD, only `host` signed). `origin` is scheme://host[:port]; `path` is the decoded
-// object path "/bucket/key"; `query` carries extras such as versionId.
+// A pre-signed URL for S3 (UNSIGNED-PAYLOAD, only `host` signed). `origin` is scheme://host[:port]; `path` is the
+// decoded object path "/bucket/key"; `query` carries extras such as versionId.
 struct PresignInput {
   std::string method = "GET";
   std::string origin;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Against the worked examples that AWS publishes: "Signature Version 4 signing process" (IAM ListUsers) and the Amazon S3
-// API reference, "Authenticating Requests" (header, query and chunked examples).
+// Against the worked examples that AWS publishes: "Signature Version 4 signing process" (IAM ListUsers) and the Amazon
+// S3 API reference, "Authenticating Requests" (header, query and chunked examples).
 #include "base/sigv4.h"
 
 #include <gtest/gtest.h>
@@ -16,7 +16,8 @@ constexpr char kIamSecret[] = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const Credentials kS3{"AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", ""};
 const Scope kS3Scope{"20130524", "us-east-1", "s3"};
 
-std::string signature(std::string_view secret, const std::string& date, const Scope& scope, const CanonicalInput& input) {
+std::string signature(std::string_view secret, const std::string& date, const Scope& scope,
+                      const CanonicalInput& input) {
   return sign(signing_key(secret, scope), string_to_sign(date, scope, canonical_request(input)));
 }
 std::string s3_signature(const CanonicalInput& input) {

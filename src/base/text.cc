@@ -19,9 +19,13 @@ int hex_value(char c) {
   return -1;
 }
 
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f' || c == '\v'; }
+bool is_space(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f' || c == '\v';
+}
 
-char lower_char(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+char lower_char(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
 
 std::string encode_base64(std::string_view bytes, const char* alphabet, bool pad) {
   std::string out;
@@ -33,10 +37,14 @@ std::string encode_base64(std::string_view bytes, const char* alphabet, bool pad
     if (left > 2) group |= static_cast<unsigned char>(bytes[i + 2]);
     out += alphabet[group >> 18];
     out += alphabet[(group >> 12) & 63];
-    if (left > 1) out += alphabet[(group >> 6) & 63];
-    else if (pad) out += '=';
-    if (left > 2) out += alphabet[group & 63];
-    else if (pad) out += '=';
+    if (left > 1)
+      out += alphabet[(group >> 6) & 63];
+    else if (pad)
+      out += '=';
+    if (left > 2)
+      out += alphabet[group & 63];
+    else if (pad)
+      out += '=';
   }
   return out;
 }
@@ -121,8 +129,12 @@ Result<std::string> from_hex(std::string_view text) {
   return out;
 }
 
-std::string to_base64(std::string_view bytes) { return encode_base64(bytes, kBase64, true); }
-std::string to_base64url(std::string_view bytes) { return encode_base64(bytes, kBase64Url, false); }
+std::string to_base64(std::string_view bytes) {
+  return encode_base64(bytes, kBase64, true);
+}
+std::string to_base64url(std::string_view bytes) {
+  return encode_base64(bytes, kBase64Url, false);
+}
 
 Result<std::string> from_base64(std::string_view text) {
   static constexpr auto kTable = decode_table(kBase64);

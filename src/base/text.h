@@ -15,9 +15,9 @@ namespace muster {
 
 std::string to_hex(std::string_view bytes);  // lower case
 Result<std::string> from_hex(std::string_view text);
-std::string to_base64(std::string_view bytes);  // with padding
+std::string to_base64(std::string_view bytes);           // with padding
 Result<std::string> from_base64(std::string_view text);  // strict: padding, no white space
-std::string to_base64url(std::string_view bytes);  // no padding
+std::string to_base64url(std::string_view bytes);        // no padding
 Result<std::string> from_base64url(std::string_view text);
 
 // Percent-encoding as SigV4 wants it: everything but A-Z a-z 0-9 - _ . ~ ; '/' kept when keep_slash.
@@ -25,10 +25,10 @@ std::string percent_encode(std::string_view text, bool keep_slash = false);
 // Refuses truncated or non-hex escapes. '+' becomes a space only when plus_is_space (form bodies and queries of forms).
 Result<std::string> percent_decode(std::string_view text, bool plus_is_space = false);
 
-bool is_utf8(std::string_view text);  // well-formed, no surrogates, no overlong forms
+bool is_utf8(std::string_view text);                 // well-formed, no surrogates, no overlong forms
 bool has_control_characters(std::string_view text);  // C0, DEL, C1
 
-std::string lower(std::string_view text);  // ASCII
+std::string lower(std::string_view text);      // ASCII
 std::string_view trim(std::string_view text);  // ASCII white space
 bool equals_ignore_case(std::string_view a, std::string_view b);
 std::vector<std::string_view> split(std::string_view text, char separator);
@@ -42,6 +42,6 @@ std::string to_amz_date(std::int64_t time_ms);                      // 20261123T
 std::string to_http_date(std::int64_t time_ms);                     // Mon, 23 Nov 2026 04:05:06 GMT
 std::optional<std::int64_t> parse_amz_date(std::string_view text);  // 20261123T040506Z
 std::optional<std::int64_t> parse_http_date(std::string_view text);
-std::optional<std::int64_t> parse_iso8601(std::string_view text);   // offset optional (UTC), fraction optional
+std::optional<std::int64_t> parse_iso8601(std::string_view text);  // offset optional (UTC), fraction optional
 
 }  // namespace muster

@@ -17,9 +17,14 @@ TEST(Hex, RoundTripsAndRefuses) {
 }
 
 TEST(Base64, MatchesRfc4648) {
-  const std::pair<std::string, std::string> cases[] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},
-                                                       {"foo", "Zm9v"},  {"foob", "Zm9vYg=="},  {"fooba", "Zm9vYmE="},
-                                                       {"foobar", "Zm9vYmFy"}, {"\xff\xfe\xfd"s, "//79"}};
+  const std::pair<std::string, std::string> cases[] = {{"", ""},
+                                                       {"f", "Zg=="},
+                                                       {"fo", "Zm8="},
+                                                       {"foo", "Zm9v"},
+                                                       {"foob", "Zm9vYg=="},
+                                                       {"fooba", "Zm9vYmE="},
+                                                       {"foobar", "Zm9vYmFy"},
+                                                       {"\xff\xfe\xfd"s, "//79"}};
   for (const auto& [plain, encoded] : cases) {
     EXPECT_EQ(to_base64(plain), encoded);
     EXPECT_EQ(*from_base64(encoded), plain);
@@ -27,7 +32,8 @@ TEST(Base64, MatchesRfc4648) {
 }
 
 TEST(Base64, IsStrict) {
-  for (const char* bad : {"Zg", "Zg=", "Zg===", "Z===", "====", "Zm9v\n", " Zm9v", "Zm 9v", "Zh==", "Zm9=", "Z=g=", "Zm-_"}) {
+  for (const char* bad :
+       {"Zg", "Zg=", "Zg===", "Z===", "====", "Zm9v\n", " Zm9v", "Zm 9v", "Zh==", "Zm9=", "Z=g=", "Zm-_"}) {
     EXPECT_FALSE(from_base64(bad)) << bad;
   }
 }
@@ -53,7 +59,8 @@ TEST(Percent, DecodesAndRefuses) {
 }
 
 TEST(Utf8, AcceptsWellFormedOnly) {
-  for (const char* good : {"", "abc", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "\xED\x9F\xBF", "\xF4\x8F\xBF\xBF"}) {
+  for (const char* good :
+       {"", "abc", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "\xED\x9F\xBF", "\xF4\x8F\xBF\xBF"}) {
     EXPECT_TRUE(is_utf8(good)) << good;
   }
   for (const char* bad : {"\x80", "\xC3", "\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF0\x80\x80\x80",
@@ -142,8 +149,9 @@ TEST(Dates, RefuseNonsense) {
                           "2026-11-23T04:05:06+1", "2026-11-23T04:05:06+24:00", "2026-11-23T04:05:06ZZ"}) {
     EXPECT_FALSE(parse_iso8601(bad)) << bad;
   }
-  for (const char* bad : {"", "Sun, 06 Nov 1994 08:49:37", "Sun, 6 Nov 1994 08:49:37 GMT", "Foo, 06 Nov 1994 08:49:37 GMT",
-                          "Sun, 31 Feb 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMT "}) {
+  for (const char* bad :
+       {"", "Sun, 06 Nov 1994 08:49:37", "Sun, 6 Nov 1994 08:49:37 GMT", "Foo, 06 Nov 1994 08:49:37 GMT",
+        "Sun, 31 Feb 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMT "}) {
     EXPECT_FALSE(parse_http_date(bad)) << bad;
   }
 }

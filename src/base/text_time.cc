@@ -46,7 +46,8 @@ Civil to_civil(std::int64_t time_ms) {
 }
 
 std::optional<std::int64_t> from_civil(const Civil& civil) {
-  std::chrono::year_month_day date{std::chrono::year{civil.year}, std::chrono::month{static_cast<unsigned>(civil.month)},
+  std::chrono::year_month_day date{std::chrono::year{civil.year},
+                                   std::chrono::month{static_cast<unsigned>(civil.month)},
                                    std::chrono::day{static_cast<unsigned>(civil.day)}};
   if (!date.ok() || civil.hour > 23 || civil.minute > 59 || civil.second > 60) return std::nullopt;
   std::int64_t days = std::chrono::sys_days{date}.time_since_epoch().count();
@@ -75,8 +76,10 @@ class Reader {
     return value;
   }
   void text(std::string_view expected) {
-    if (!rest_.starts_with(expected)) ok_ = false;
-    else rest_.remove_prefix(expected.size());
+    if (!rest_.starts_with(expected))
+      ok_ = false;
+    else
+      rest_.remove_prefix(expected.size());
   }
   bool skip(char c) {
     if (peek() != c) return false;

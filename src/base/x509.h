@@ -66,8 +66,8 @@ class CertificateAuthority {
   // P-256, extended key usage serverAuth. `names` are DNS names or IP addresses; the first is the common name.
   Result<Issued> issue_server(const std::vector<std::string>& names, const Validity& validity) const;
   Result<Issued> issue_device(KeyKind kind, const Validity& validity) const;
-  // The request's subject and public key (RSA of 2048 to 4096 bits, P-256, P-384); its extensions are not taken over. Its
-  // signature must be right.
+  // The request's subject and public key (RSA of 2048 to 4096 bits, P-256, P-384); its extensions are not taken over.
+  // Its signature must be right.
   Result<Issued> sign_request(std::string_view csr_pem, const Validity& validity) const;
 
  private:
