@@ -31,6 +31,7 @@ struct WireInput {
 struct WireOutput {
   int status = 200;
   io::HttpHeaders headers;         // Content-Type and the members bound to headers
+  std::int64_t content_length = -1;  // of an output member bound to Content-Length (GetObject, HeadObject); not a header
   std::string body;
 };
 
