@@ -319,8 +319,8 @@ def generate(service, model, support):
         table("ErrorShape", "kErrors", ["{%s, %s, %d}" % (quote(n), quote(c), s) for n, c, s in tables.errors]),
         table("Operation", "kOperations", [operation_row(o) for o in operations]),
         "\n}  // namespace\n\n",
-        "const Service %s = {%s, %s, Protocol::%s, %s, kSigningNames, kShapes, kMembers, kEnums, kErrors,\n"
-        "    kOperations, %d};\n" % (variable, quote(service), quote(metadata["apiVersion"]),
+        "const Service %s = {%s, %s, %s, Protocol::%s, %s, kSigningNames, kShapes, kMembers, kEnums, kErrors,\n"
+        "    kOperations, %d};\n" % (variable, quote(service), quote(support.get("title", service)), quote(metadata["apiVersion"]),
                                    PROTOCOLS[metadata["protocol"]], quote(namespace), len(tables.patterns)),
         "\n}  // namespace muster::api::model\n"])
 
