@@ -85,6 +85,7 @@ struct Operation {
 
 struct Service {
   std::string_view id;                        // "iot", "iot-data", "iot-jobs-data", "s3", "iam", "sts"
+  std::string_view title;                     // "AWS IoT control plane"
   std::string_view api_version;
   Protocol protocol;
   std::string_view xml_namespace;
