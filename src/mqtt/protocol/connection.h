@@ -15,6 +15,9 @@
 //   consumed = connection.receive(bytes, now_ms, events, out);  // keep bytes[consumed..] and present it again with more
 //   after on_connect: accept() or refuse(), at once or later; until then receive() consumes nothing
 //   after accept() while bytes were kept: call receive() again
+//   MQTT 3.1.1 has no receive maximum: there receive() holds back (paused() is true) while receive_maximum PUBLISHes are
+//   unanswered; after puback() with bytes kept, call receive() again
+// The events must not destroy the connection.
 // Functions that append may be called from inside the events, with the same `out`.
 #pragma once
 
@@ -71,11 +74,12 @@ class ConnectionEvents {
   virtual void on_protocol_error(const ProtocolError& error) = 0;
   // PINGREQ was answered already.
   virtual void on_pingreq() {}
-  // QoS 2, only when the limits allow it. PUBREC of ours-to-client: answer pubrel() (reason < 0x80; else the entry is
-  // gone); PUBCOMP: done, the entry is gone. PUBREL of theirs: answer pubcomp().
+  // QoS 2, only for owners that use it. The client has a message of ours: answer with pubrel() once that is noted
+  // (reason >= 0x80: it refused, the entry is gone).
   virtual void on_pubrec(std::uint64_t token, std::uint16_t packet_id, Reason reason);
-  virtual void on_pubcomp(std::uint64_t token, std::uint16_t packet_id);
-  virtual void on_pubrel(std::uint16_t packet_id, bool known);
+  virtual void on_pubcomp(std::uint64_t token, std::uint16_t packet_id);  // done, the entry is gone
+  // The client releases a packet id that pubrec() acknowledged: answer with pubcomp().
+  virtual void on_pubrel(std::uint16_t packet_id);
 };
 
 enum class SendOutcome : std::uint8_t {
@@ -98,14 +102,14 @@ class Connection {
   std::size_t wanted(std::string_view rest) const;
   // Stops receive() after the packet in hand: back-pressure. Keep-alive does not run out while paused.
   void set_paused(bool paused, std::int64_t now_ms);
-  bool paused() const { return paused_; }
+  bool paused() const { return paused_ || held_back(); }
 
   // Answers CONNECT. `inflight` belongs to the session; cleared unless session_present; outlives the connection or
   // detach() is called. `extra`: MQTT 5 properties besides the limits' (assigned client id, session expiry, ...).
   // With session_present, resend() what inflight.outgoing holds before anything new.
   void accept(Inflight& inflight, bool session_present, std::string& out, const Properties& extra = {});
   void refuse(Reason reason, std::string& out, const Properties& extra = {});  // MQTT 3.1.1: mapped to 1 to 5; closed
-  void detach() { inflight_ = nullptr; }  // takeover: the session moves; state becomes closed
+  void detach();  // the session moves or ends; state becomes closed
 
   // To the client. QoS 0.
   SendOutcome send(const PublishImage& image, std::string& out);
@@ -122,7 +126,7 @@ class Connection {
   void puback(std::uint16_t packet_id, Reason reason, std::string& out);
   void pubrec(std::uint16_t packet_id, Reason reason, std::string& out);
   void pubrel(std::uint16_t packet_id, std::string& out);
-  void pubcomp(std::uint16_t packet_id, bool known, std::string& out);
+  void pubcomp(std::uint16_t packet_id, std::string& out);
   void suback(std::uint16_t packet_id, std::string_view codes, std::string& out);    // one Reason a filter
   void unsuback(std::uint16_t packet_id, std::string_view codes, std::string& out);  // 3.1.1 sends no codes
   // Ends the connection from our side: MQTT 5 gets a DISCONNECT, 3.1.1 nothing. Before CONNECT: nothing.
@@ -139,22 +143,25 @@ class Connection {
   bool closed() const { return state_ == State::kClosed; }
   Version version() const { return version_; }
   std::uint16_t keep_alive_s() const { return keep_alive_s_; }  // in force
-  // QoS > 0 PUBLISHes received and not answered yet.
+  // QoS > 0 PUBLISHes received and not answered yet with puback() or pubrec().
   std::size_t unanswered() const { return unanswered_; }
 
  private:
+  bool held_back() const { return version_ == Version::k311 && unanswered_ >= limits_->receive_maximum; }
   void fail(Reason reason, std::string_view text, ConnectionEvents& events, std::string& out);
   void refuse_connect(const Decoded& decoded, ConnectionEvents& events, std::string& out);
-  void handle(std::uint8_t first_byte, std::string_view body, ConnectionEvents& events, std::string& out);
+  void handle(Packet& packet, ConnectionEvents& events, std::string& out);
   void handle_connect(const Connect& packet, ConnectionEvents& events, std::string& out);
   void handle_publish(Publish& packet, ConnectionEvents& events, std::string& out);
   bool resolve_alias(Publish& packet, ConnectionEvents& events, std::string& out);
-  void handle_puback(const Ack& packet, ConnectionEvents& events);
+  void handle_puback(const Ack& packet, ConnectionEvents& events, std::string& out);
   void handle_pubrec(const Ack& packet, ConnectionEvents& events, std::string& out);
-  void handle_pubcomp(const Ack& packet, ConnectionEvents& events);
+  void handle_pubrel(const Ack& packet, ConnectionEvents& events, std::string& out);
+  void handle_pubcomp(const Ack& packet, ConnectionEvents& events, std::string& out);
   void handle_subscribe(const Subscribe& packet, ConnectionEvents& events, std::string& out);
   void handle_disconnect(const Disconnect& packet, ConnectionEvents& events, std::string& out);
-  void finished(const OutgoingInflight::Entry& entry);
+  void finish(const OutgoingInflight::Entry& entry);
+  SendOutcome check_send(const PublishImage& image) const;
 
   const ConnectionLimits* limits_;
   Inflight* inflight_ = nullptr;
@@ -163,12 +170,14 @@ class Connection {
   std::uint32_t client_max_packet_ = kLargestPacket;
   std::uint16_t client_receive_maximum_ = 65535;
   std::uint16_t keep_alive_s_ = 0;
-  std::uint16_t asked_keep_alive_s_ = 0;
+  bool keep_alive_changed_ = false;  // MQTT 5 clients are told
   std::uint16_t outgoing_ = 0;    // sent and not finished on this connection
   std::uint16_t unanswered_ = 0;
+  std::uint16_t unreleased_ = 0;  // QoS 2 answered with PUBREC on this connection, before PUBCOMP
   Version version_ = Version::k311;
   State state_ = State::kFresh;
   bool paused_ = false;
+  bool was_held_back_ = false;
   bool session_expires_at_once_ = true;  // CONNECT asked for session expiry 0
 };
 
