@@ -25,7 +25,6 @@ std::size_t Connection::receive(std::string_view bytes, std::int64_t now_ms, Con
                                 std::string& out) {
   std::size_t consumed = 0;
   Packet packet;
-  if (std::exchange(was_held_back_, false)) last_packet_ms_ = now_ms;
   while (!paused() && (state_ == State::kFresh || state_ == State::kConnected)) {
     const std::string_view rest = bytes.substr(consumed);
     const bool fresh = state_ == State::kFresh;
@@ -51,7 +50,6 @@ std::size_t Connection::receive(std::string_view bytes, std::int64_t now_ms, Con
       fail(decoded.error.reason, decoded.error.text, events, out);
     }
   }
-  was_held_back_ = held_back();
   return consumed;
 }
 
@@ -234,7 +232,6 @@ void Connection::handle_publish(Publish& packet, ConnectionEvents& events, std::
       encode(out, version_, Pubrec{{packet.packet_id, Reason::kSuccess, {}}});
       return;
     }
-    // 3.1.1 has no such maximum; there receive() holds back before.
     if (version_ == Version::k5 && unanswered_ + unreleased_ >= limits_->receive_maximum) {
       return fail(Reason::kReceiveMaximumExceeded, "receive maximum exceeded", events, out);
     }
@@ -376,7 +373,7 @@ void Connection::puback(std::uint16_t packet_id, Reason reason, std::string& out
 void Connection::pubrec(std::uint16_t packet_id, Reason reason, std::string& out) {
   if (!connected()) return;
   if (unanswered_ > 0) --unanswered_;
-  if (!failed(reason) && inflight_->incoming.add(packet_id) && unreleased_ < 65535) ++unreleased_;
+  if (!failed(reason) && inflight_->incoming.add(packet_id)) ++unreleased_;
   encode(out, version_, Pubrec{{packet_id, reason, {}}});
 }
 
@@ -412,10 +409,6 @@ std::int64_t Connection::deadline_ms() const {
 }
 
 bool Connection::expire(std::int64_t now_ms, ConnectionEvents& events, std::string& out) {
-  if (was_held_back_ && !held_back()) {  // the client's packets lie unread since our last look
-    was_held_back_ = false;
-    last_packet_ms_ = now_ms;
-  }
   const std::int64_t deadline = deadline_ms();
   if (deadline == 0 || now_ms < deadline) return false;
   fail(Reason::kKeepAliveTimeout,

@@ -15,8 +15,7 @@
 //   consumed = connection.receive(bytes, now_ms, events, out);  // keep bytes[consumed..] and present it again with more
 //   after on_connect: accept() or refuse(), at once or later; until then receive() consumes nothing
 //   after accept() while bytes were kept: call receive() again
-//   MQTT 3.1.1 has no receive maximum: there receive() holds back (paused() is true) while receive_maximum PUBLISHes are
-//   unanswered; after puback() with bytes kept, call receive() again
+//   MQTT 3.1.1 has no receive maximum: an owner that answers PUBLISHes later bounds them with set_paused()
 // The events must not destroy the connection.
 // Functions that append may be called from inside the events, with the same `out`.
 #pragma once
@@ -102,7 +101,7 @@ class Connection {
   std::size_t wanted(std::string_view rest) const;
   // Stops receive() after the packet in hand: back-pressure. Keep-alive does not run out while paused.
   void set_paused(bool paused, std::int64_t now_ms);
-  bool paused() const { return paused_ || held_back(); }
+  bool paused() const { return paused_; }
 
   // Answers CONNECT. `inflight` belongs to the session; cleared unless session_present; outlives the connection or
   // detach() is called. `extra`: MQTT 5 properties besides the limits' (assigned client id, session expiry, ...).
@@ -147,7 +146,6 @@ class Connection {
   std::size_t unanswered() const { return unanswered_; }
 
  private:
-  bool held_back() const { return version_ == Version::k311 && unanswered_ >= limits_->receive_maximum; }
   void fail(Reason reason, std::string_view text, ConnectionEvents& events, std::string& out);
   void refuse_connect(const Decoded& decoded, ConnectionEvents& events, std::string& out);
   void handle(Packet& packet, ConnectionEvents& events, std::string& out);
@@ -172,12 +170,11 @@ class Connection {
   std::uint16_t keep_alive_s_ = 0;
   bool keep_alive_changed_ = false;  // MQTT 5 clients are told
   std::uint16_t outgoing_ = 0;    // sent and not finished on this connection
-  std::uint16_t unanswered_ = 0;
-  std::uint16_t unreleased_ = 0;  // QoS 2 answered with PUBREC on this connection, before PUBCOMP
+  std::uint32_t unanswered_ = 0;
+  std::uint32_t unreleased_ = 0;  // QoS 2 answered with PUBREC on this connection, before PUBCOMP
   Version version_ = Version::k311;
   State state_ = State::kFresh;
   bool paused_ = false;
-  bool was_held_back_ = false;
   bool session_expires_at_once_ = true;  // CONNECT asked for session expiry 0
 };
 
