@@ -46,6 +46,8 @@ inline constexpr char kBucket = 'V';          // text bucket -> bucket
 inline constexpr char kObject = 'W';          // text bucket, text key -> object record, names its blob
 inline constexpr char kBlobGarbage = 'X';     // text blob id -> since_ms: blobs to delete
 
+inline constexpr char kCertificateByTime = 'Y';  // integer created_ms, text certificate id
+
 inline constexpr char kJob = 'a';             // text job -> job
 inline constexpr char kJobDocument = 'b';     // text job -> document text
 inline constexpr char kJobByTime = 'c';       // descending created_ms, text job -> "STATUS SELECTION" (text)
@@ -85,6 +87,7 @@ inline constexpr std::array kTables{
     TableRow{table::kThingMembership, Kind::kIndex, "thing_membership"},
     TableRow{table::kGroupChild, Kind::kIndex, "group_child"},
     TableRow{table::kCertificate, Kind::kRecord, "certificate"},
+    TableRow{table::kCertificateByTime, Kind::kIndex, "certificate_by_time"},
     TableRow{table::kPolicy, Kind::kRecord, "policy"},
     TableRow{table::kPolicyTarget, Kind::kIndex, "policy_target"},
     TableRow{table::kPrincipalPolicy, Kind::kIndex, "principal_policy"},
