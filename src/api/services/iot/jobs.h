@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Jobs operations of service "iot" (control plane): jobs and executions as operators see them. Handlers translate
+// shapes and call domain/jobs in one transaction each. server/wiring calls register_jobs() once; handlers share a copy of
+// JobsServices, whose store outlives the Operations.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "api/wire/operation.h"
+#include "domain/iam/principal.h"
+#include "domain/jobs/context.h"
+#include "domain/jobs/executions.h"
+#include "domain/jobs/jobs.h"
+#include "store/store.h"
+
+namespace muster::api::iot {
+
+// Text of a job document that lies in a bucket, read as the caller: kAccessDenied, kNotFound, kTooLarge above `limit`.
+using DocumentReader = std::function<Result<std::string>(store::Tx& tx, const iam::Principal& caller,
+                                                         const jobs::ObjectAddress& object, std::size_t limit)>;
+
+struct JobsServices {
+  store::Store* store = nullptr;
+  jobs::Context context;
+  jobs::Signals signals;
+  DocumentReader read_document;  // empty: documentSource is refused
+};
+
+void register_jobs(Operations& operations, const JobsServices& services);
+// Part of the above: the operations on executions.
+void register_job_executions(Operations& operations, const std::shared_ptr<const JobsServices>& services);
+
+// A handler that runs `body` in one transaction and signals its effects after the commit.
+using JobsBody = std::function<Result<json::object>(const JobsServices&, store::Tx&, const json::object& input,
+                                                    jobs::Effects&)>;
+Handler jobs_handler(std::shared_ptr<const JobsServices> services, JobsBody body);
+
+}  // namespace muster::api::iot
