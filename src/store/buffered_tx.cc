@@ -170,7 +170,7 @@ void BufferedTx::add(std::string_view counter_key, std::int64_t delta) {
   if (!accept(counter_key, 8, true)) return;
   auto at = counters_.lower_bound(counter_key);
   if (at == counters_.end() || at->first != counter_key) {
-    before_add(counter_key);
+    before_change(counter_key);
     at = counters_.emplace_hint(at, std::string(counter_key), CounterChange{});
   }
   // Wraps instead of being undefined; nothing counts that far.
@@ -187,6 +187,7 @@ std::int64_t BufferedTx::counter(std::string_view counter_key) {
 
 void BufferedTx::erase_counter(std::string_view counter_key) {
   if (!accept(counter_key, 8, true)) return;
+  if (!counters_.contains(counter_key)) before_change(counter_key);
   counters_[std::string(counter_key)] = CounterChange{.erased = true};
 }
 

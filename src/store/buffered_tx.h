@@ -64,7 +64,7 @@ class BufferedTx : public Tx {
   virtual std::vector<std::optional<std::string>> read_many(const std::vector<std::string>& keys);
   virtual std::vector<KeyValue> scan(const RangeOptions& options) = 0;
   virtual std::int64_t read_counter(std::string_view key) = 0;
-  virtual void before_add(std::string_view /*counter_key*/) {}  // the engine may fetch the counter outside its lock
+  virtual void before_change(std::string_view /*counter*/) {}  // the engine may fetch it outside its lock
   void poison_with(Error error);
 
  private:

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <thread>
 
@@ -13,6 +12,8 @@
 
 namespace muster::store {
 namespace {
+
+constexpr auto kNoOneAsks = [](const std::exception_ptr& failure) { EXPECT_FALSE(failure); };
 
 boost::asio::awaitable<void> put_and_read(Store& store, std::string key, std::thread::id home, int& ended) {
   auto written = co_await transact(store, [key](Tx& tx) -> Result<std::string> {
@@ -40,7 +41,7 @@ TEST(Transact, decided_at_once) {
   auto store = make_memory_store(clock);
   boost::asio::io_context context;
   int ended = 0;
-  boost::asio::co_spawn(context, put_and_read(*store, "Ha", std::this_thread::get_id(), ended), boost::asio::detached);
+  boost::asio::co_spawn(context, put_and_read(*store, "Ha", std::this_thread::get_id(), ended), kNoOneAsks);
   context.run();
   EXPECT_EQ(ended, 1);
 }
@@ -54,7 +55,7 @@ TEST(Transact, completions_from_another_thread_resume_on_the_coroutines_executor
   std::atomic<bool> stop = false;
   for (int i = 0; i < kCount; ++i) {
     boost::asio::co_spawn(context, put_and_read(*store, "H" + std::to_string(i), std::this_thread::get_id(), ended),
-                          boost::asio::detached);
+                          kNoOneAsks);
   }
   std::thread flusher([&] {
     while (!stop) {
