@@ -5,10 +5,11 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/result.h"
@@ -27,15 +28,14 @@ struct Certificate {
   std::string id;
   std::string pem;
   CertificateStatus status = CertificateStatus::kInactive;
-  std::string ca_certificate_id;  // empty: registered without CA, or self-issued by AWS's CA
+  std::string ca_certificate_id;  // empty: issued by this server's CA, or registered without CA
   bool sni_only = false;          // registered without its CA
   std::int64_t not_before_ms = 0, not_after_ms = 0;
   std::int64_t created_ms = 0, modified_ms = 0;
   std::string generation_id;
   std::int64_t customer_version = 1;
-  // Subject and issuer attributes by policy variable name ("CommonName", "Organization" ...), for iot:Certificate.*.
-  std::map<std::string, std::string> subject, issuer;
-  std::string serial_number;  // hex, upper case
+  std::string subject, issuer;  // RFC 2253
+  std::string serial_number;    // hex
 };
 
 std::string certificate_arn(const Realm& realm, std::string_view id);
@@ -50,6 +50,12 @@ Result<Certificate> update_certificate(store::Tx& tx, std::string_view id, Certi
 // Must be inactive (reason "CertificateStateException") and detached from things and policies ("DeleteConflictException");
 // `force` drops policies and things, still not ACTIVE.
 Status delete_certificate(store::Tx& tx, const Realm& realm, std::string_view id, bool force);
+// By time of creation.
 Result<Page<Certificate>> list_certificates(store::Tx& tx, const PageRequest& page, bool ascending = true);
+
+// The policy variables that a certificate supplies: iot:CertificateId, iot:Certificate.SerialNumber,
+// iot:Certificate.Subject.CommonName, iot:Certificate.Issuer.Organization ... An attribute that comes twice is left out:
+// a variable has one value. Source: AWS IoT developer guide, "X.509 certificate AWS IoT Core policy variables".
+std::vector<std::pair<std::string, std::string>> certificate_variables(const Certificate& certificate);
 
 }  // namespace muster::registry

@@ -52,10 +52,10 @@ struct UpdateGroup {
 };
 Result<ThingGroup> update_group(store::Tx& tx, const UpdateGroup& change);
 
-// Refused while it has children. Removes at most `batch` members: false means call again (in a new transaction) until
+// Refused while it has children. Detaches its policies, drops its tags, removes at most `batch` members: false means call again (in a new transaction) until
 // true. From the first call on the group is absent for others. Success (true) when there is no such group.
-Result<bool> delete_group(store::Tx& tx, std::string_view name, std::optional<std::int64_t> expected_version,
-                          std::size_t batch = 1000);
+Result<bool> delete_group(store::Tx& tx, const Realm& realm, std::string_view name,
+                          std::optional<std::int64_t> expected_version, std::size_t batch = 1000);
 
 struct ListGroups {
   std::string parent;  // empty: all (recursive) or roots

@@ -51,6 +51,8 @@ Status set_default_policy_version(store::Tx& tx, std::string_view name, std::str
 
 // `target` is the ARN of a certificate or thing group that exists. Attaching or detaching twice is a success.
 Status attach_policy(store::Tx& tx, const Realm& realm, std::string_view name, std::string_view target);
+// A group that is deleted loses its policies; bounded by the quota of policies a target.
+Status detach_all_policies(store::Tx& tx, std::string_view target);
 Status detach_policy(store::Tx& tx, const Realm& realm, std::string_view name, std::string_view target);
 // With `recursive`, a group's ancestors' policies too.
 Result<Page<std::string>> list_attached_policies(store::Tx& tx, const Realm& realm, std::string_view target,
@@ -63,7 +65,8 @@ struct EffectivePolicy {
   std::string document;
 };
 // Documents that decide for a certificate: attached to it, and to the groups (and their ancestors) of the things that it
-// is attached to; of `thing` alone when one is given (it counts only if it is attached).
+// is attached to; of `thing` alone when one is given (it counts only if it is attached). Compile them with
+// iam::compile_stored(): an unreadable policy comes with an empty document, which denies everything.
 std::vector<EffectivePolicy> effective_policies(store::Tx& tx, const Realm& realm, std::string_view certificate_id,
                                                 std::string_view thing = {});
 

@@ -53,8 +53,7 @@ struct UpdateThing {
 Result<Thing> update_thing(store::Tx& tx, const UpdateThing& change);
 
 // Also leaves its groups. False when there was no such thing (AWS answers success). Refused while principals are attached.
-Result<bool> delete_thing(store::Tx& tx, const Realm& realm, std::string_view name,
-                          std::optional<std::int64_t> expected_version);
+Result<bool> delete_thing(store::Tx& tx, std::string_view name, std::optional<std::int64_t> expected_version);
 
 struct ListThings {
   std::string attribute_name, attribute_value;  // both or none
