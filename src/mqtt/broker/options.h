@@ -38,28 +38,42 @@ struct BrokerOptions {
   bool allow_anonymous_without_id = true;         // an empty client id gets an assigned one (AWS does so)
 };
 
+// Written by the broker's loop alone, read by any thread: no locked instruction on the path of a message.
+class Counter {
+ public:
+  operator std::uint64_t() const { return value_.load(std::memory_order_relaxed); }  // NOLINT
+  void operator++() { *this += 1; }
+  void operator--() { *this -= 1; }
+  void operator+=(std::uint64_t by) { value_.store(*this + by, std::memory_order_relaxed); }
+  void operator-=(std::uint64_t by) { value_.store(*this - by, std::memory_order_relaxed); }
+  void operator=(std::uint64_t to) { value_.store(to, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
 // Counters since start; any thread may read.
 struct BrokerStats {
-  std::atomic<std::uint64_t> connections{0};  // open now
-  std::atomic<std::uint64_t> sessions{0};     // now
-  std::atomic<std::uint64_t> subscriptions{0};
-  std::atomic<std::uint64_t> retained{0};
-  std::atomic<std::uint64_t> queued_messages{0};
-  std::atomic<std::uint64_t> queued_bytes{0};
-  std::atomic<std::uint64_t> accepted{0};
-  std::atomic<std::uint64_t> connects{0};     // CONNACK with success
-  std::atomic<std::uint64_t> refused{0};      // bounds: connections closed unread
-  std::atomic<std::uint64_t> auth_failures{0};
-  std::atomic<std::uint64_t> denied{0};       // publish, subscribe or receive without permission
-  std::atomic<std::uint64_t> takeovers{0};
-  std::atomic<std::uint64_t> protocol_errors{0};
-  std::atomic<std::uint64_t> messages_in{0};
-  std::atomic<std::uint64_t> messages_out{0};
-  std::atomic<std::uint64_t> bytes_in{0};
-  std::atomic<std::uint64_t> bytes_out{0};
-  std::atomic<std::uint64_t> dropped{0};      // QoS 0 for slow clients, and queue overflow
-  std::atomic<std::uint64_t> expired{0};      // message expiry
-  std::atomic<std::uint64_t> durable_batches{0};
+  Counter connections;  // open now
+  Counter sessions;     // now
+  Counter subscriptions;
+  Counter retained;
+  Counter queued_messages;
+  Counter queued_bytes;
+  Counter accepted;
+  Counter connects;     // CONNACK with success
+  Counter refused;      // bounds: connections closed unread
+  Counter auth_failures;
+  Counter denied;       // publish, subscribe or receive without permission
+  Counter takeovers;
+  Counter protocol_errors;
+  Counter messages_in;
+  Counter messages_out;
+  Counter bytes_in;
+  Counter bytes_out;
+  Counter dropped;      // QoS 0 for slow clients, and queue overflow
+  Counter expired;      // message expiry
+  Counter durable_batches;
 };
 
 struct ClientSummary {

@@ -14,7 +14,7 @@
 
 namespace muster::mqtt {
 
-class Session;
+struct Session;
 
 inline constexpr std::size_t kMaxFilterLevels = 128;
 

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mqtt/broker/client_link.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/log.h"
+#include "mqtt/broker/state.h"
+
+namespace muster::mqtt {
+
+namespace {
+constexpr std::size_t kSpareBuffers = 256;
+constexpr std::size_t kLargestSpare = 64 * 1024;
+constexpr std::int64_t kIdleLookMs = 60'000;  // for a connection without a deadline at present
+}  // namespace
+
+ClientLink::ClientLink(Broker::State& broker, std::uint64_t link_id, std::unique_ptr<io::Stream> connected,
+                       std::string initial)
+    : id(link_id), stream(std::move(connected)), connection(broker.limits, broker.steady_ms), broker_(broker),
+      kept_(std::move(initial)) {}
+
+ClientLink::~ClientLink() = default;
+
+void ClientLink::wait_readable() {
+  if (waiting_readable_) return;
+  waiting_readable_ = true;
+  stream->when_readable([this] {
+    waiting_readable_ = false;
+    broker_.refresh_time();
+    pump();
+    broker_.need_round_end();
+  });
+}
+
+std::size_t ClientLink::handle(std::string_view bytes) {
+  const std::size_t before = out_.size();
+  const std::size_t consumed = connection.receive(bytes, broker_.steady_ms, *this, out_);
+  if (out_.size() != before) out();
+  return consumed;
+}
+
+void ClientLink::pump() {
+  if (ended || pumping_) return;
+  pumping_ = true;
+  std::size_t budget = kReadBudget;
+  if (!kept_.empty() && !stuck()) {
+    const std::size_t consumed = handle(kept_);
+    kept_.erase(0, consumed);
+  }
+  while (!ended && !stuck() && budget > 0 && read_once(budget)) {
+  }
+  pumping_ = false;
+  if (ended) return;
+  if (kept_.empty() && kept_.capacity() > sizeof(std::string)) std::string().swap(kept_);
+  if (!stuck()) wait_readable();
+}
+
+bool ClientLink::read_once(std::size_t& budget) {
+  io::IoOutcome outcome;
+  std::size_t asked = kReadSize;
+  if (kept_.size() <= kKeptInShared) {
+    std::string& shared = broker_.read_buffer;
+    const std::size_t before = kept_.size();
+    std::memcpy(shared.data(), kept_.data(), before);
+    outcome = stream->read(std::span(shared.data() + before, kReadSize));
+    if (outcome.kind == io::IoOutcome::Kind::kMoved) {
+      const std::string_view all(shared.data(), before + outcome.bytes);
+      const std::size_t consumed = handle(all);
+      kept_.assign(all.substr(consumed));
+    }
+  } else {
+    // A large packet: it grows as its bytes arrive, whatever its header promises.
+    const std::size_t before = kept_.size();
+    const std::size_t wanted = connection.wanted(kept_);
+    asked = wanted > before ? std::min(wanted - before, kReadSize) : kReadSize;
+    kept_.resize(before + asked);
+    outcome = stream->read(std::span(kept_.data() + before, asked));
+    const bool moved = outcome.kind == io::IoOutcome::Kind::kMoved;
+    kept_.resize(before + (moved ? outcome.bytes : 0));
+    if (moved) kept_.erase(0, handle(kept_));
+  }
+  switch (outcome.kind) {
+    case io::IoOutcome::Kind::kMoved:
+      broker_.stats.bytes_in += outcome.bytes;
+      budget -= std::min(budget, outcome.bytes);
+      return outcome.bytes == asked;
+    case io::IoOutcome::Kind::kWouldBlock:
+      return false;
+    case io::IoOutcome::Kind::kClosed:
+      broker_.end_link(*this, "closed by the client without DISCONNECT", WillAction::kPublish);
+      return false;
+    case io::IoOutcome::Kind::kFailed:
+      broker_.end_link(*this, "connection lost", WillAction::kPublish);
+      return false;
+  }
+  return false;
+}
+
+std::string& ClientLink::out() {
+  if (!dirty) {
+    dirty = true;
+    broker_.dirty.push_back(this);
+    broker_.need_round_end();
+  }
+  if (out_.empty() && out_.capacity() <= sizeof(std::string) && !broker_.spare_output.empty()) {
+    out_ = std::move(broker_.spare_output.back());
+    broker_.spare_output.pop_back();
+  }
+  return out_;
+}
+
+bool ClientLink::clogged() const { return pending_output() > broker_.options.max_output_bytes; }
+
+void ClientLink::flush_if_large() {
+  if (pending_output() >= kFlushAt) flush();
+}
+
+void ClientLink::flush() {
+  if (waiting_writable_ || broken) return;
+  while (written_ < out_.size()) {
+    const io::IoOutcome outcome = stream->write(std::string_view(out_).substr(written_));
+    if (outcome.kind == io::IoOutcome::Kind::kMoved) {
+      written_ += outcome.bytes;
+      broker_.stats.bytes_out += outcome.bytes;
+      blocked_since_ms = 0;
+      continue;
+    }
+    if (outcome.kind == io::IoOutcome::Kind::kWouldBlock) break;
+    broken = true;
+    broker_.broken.push_back(id);
+    broker_.need_round_end();
+    out_.clear();
+    written_ = 0;
+    return;
+  }
+  if (written_ == out_.size()) {
+    out_.clear();
+    written_ = 0;
+    blocked_since_ms = 0;
+    if (out_.capacity() > sizeof(std::string)) {
+      if (out_.capacity() <= kLargestSpare && broker_.spare_output.size() < kSpareBuffers) {
+        broker_.spare_output.push_back(std::move(out_));
+      }
+      out_ = std::string();
+    }
+    return;
+  }
+  if (written_ >= kFlushAt) {
+    out_.erase(0, written_);
+    written_ = 0;
+  }
+  if (ended) return;
+  if (blocked_since_ms == 0) blocked_since_ms = broker_.steady_ms;
+  if (!watched) {
+    watched = true;
+    broker_.blocked.push_back(id);
+  }
+  waiting_writable_ = true;
+  stream->when_writable([this] {
+    waiting_writable_ = false;
+    broker_.refresh_time();
+    out();  // flushed, the queue drained and reading resumed at the end of the round
+  });
+}
+
+void ClientLink::end_stream() {
+  waiting_writable_ = false;
+  flush();
+  stream->close();
+}
+
+void ClientLink::reschedule() {
+  std::int64_t due_ms = connection.deadline_ms();
+  if (due_ms == 0) due_ms = broker_.steady_ms + kIdleLookMs;
+  const std::int64_t second = (due_ms + 999) / 1000;
+  if (look_second_ != 0 && look_second_ <= second) return;
+  look_second_ = broker_.deadlines.add(id, due_ms);
+}
+
+void ClientLink::check_deadline(std::int64_t second) {
+  if (ended || second != look_second_) return;  // another entry counts
+  look_second_ = 0;
+  const std::size_t before = out_.size();
+  connection.expire(broker_.steady_ms, *this, out_);
+  if (out_.size() != before) out();
+  if (!ended) reschedule();
+}
+
+void ClientLink::update_pause() {
+  if (ended) return;
+  const bool pause = clogged() || acks_.size() >= kMaxWaitingAcks || ingress >= kMaxIngress;
+  if (pause == connection.paused()) return;
+  connection.set_paused(pause, broker_.steady_ms);
+  if (pause) return;
+  broker_.resumed.push_back(id);
+  broker_.need_round_end();
+}
+
+void ClientLink::ack(std::uint16_t packet_id, Reason reason) {
+  if (acks_.empty()) {
+    connection.puback(packet_id, reason, out());
+    return;
+  }
+  acks_.push_back({packet_id, reason, true});
+  update_pause();
+}
+
+std::uint32_t ClientLink::ack_later(std::uint16_t packet_id, Reason reason) {
+  const auto number = first_ack_ + static_cast<std::uint32_t>(acks_.size());
+  acks_.push_back({packet_id, reason, false});
+  update_pause();
+  return number;
+}
+
+void ClientLink::ack_due(std::uint32_t number) {
+  const std::uint32_t index = number - first_ack_;
+  if (ended || index >= acks_.size()) return;
+  acks_[index].due = true;
+  if (index == 0) send_due_acks();
+}
+
+void ClientLink::ack_due(std::uint32_t number, Reason reason) {
+  const std::uint32_t index = number - first_ack_;
+  if (index < acks_.size()) acks_[index].reason = reason;
+  ack_due(number);
+}
+
+void ClientLink::send_due_acks() {
+  while (!acks_.empty() && acks_.front().due) {
+    const PendingAck next = acks_.pop_front();
+    ++first_ack_;
+    connection.puback(next.packet_id, next.reason, out());
+  }
+  acks_.release();
+  update_pause();
+}
+
+void ClientLink::on_connect(const Connect& packet) { broker_.begin_connect(*this, packet); }
+
+void ClientLink::on_publish(const Publish& packet) {
+  if (!ended) broker_.publish(*this, packet);
+}
+
+void ClientLink::on_puback(std::uint64_t token, std::uint16_t /*packet_id*/, Reason /*reason*/) {
+  // A refusal by the client (MQTT 5, reason >= 0x80) settles the message as well: 4.3.2.
+  if (session == nullptr) return;
+  broker_.acknowledged(*session, token);
+  broker_.drain(*session);
+}
+
+void ClientLink::on_subscribe(const Subscribe& packet) {
+  if (!ended) broker_.subscribe(*this, packet);
+}
+
+void ClientLink::on_unsubscribe(const Unsubscribe& packet) {
+  if (!ended) broker_.unsubscribe(*this, packet);
+}
+
+void ClientLink::on_disconnect(const Disconnect& packet) {
+  if (ended) return;
+  if (session != nullptr && session->expiry_s > 0) {
+    if (const auto expiry_s = packet.properties.number(PropertyId::kSessionExpiry)) {
+      session->expiry_s = std::min(*expiry_s, broker_.options.max_session_expiry_s);
+    }
+  }
+  const bool with_will = packet.reason == Reason::kDisconnectWithWill;
+  broker_.end_link(*this, with_will ? "client disconnected, will wanted" : "client disconnected",
+                   with_will ? WillAction::kPublish : WillAction::kDrop);
+}
+
+void ClientLink::on_protocol_error(const ProtocolError& error) {
+  if (ended) return;
+  ++broker_.stats.protocol_errors;
+  if (broker_.may_log()) {
+    log::info("mqtt: connection ended", {{"reason", to_string(error.reason)},
+                                         {"detail", error.text},
+                                         {"client", session != nullptr ? session->client_id : std::string()},
+                                         {"peer", stream->peer().address}});
+  }
+  broker_.end_link(*this, error.text, WillAction::kPublish);
+}
+
+}  // namespace muster::mqtt

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+// CONNECT to the end of the connection: who it is, which session it gets, takeover, and what becomes of session and will.
+#include <algorithm>
+
+#include "base/crypto.h"
+#include "base/log.h"
+#include "mqtt/broker/state.h"
+#include "mqtt/codec/topics.h"
+
+namespace muster::mqtt {
+
+void Broker::State::begin_connect(ClientLink& link, const Connect& packet) {
+  if (stopping) return refuse(link, Reason::kServerShuttingDown, "shutting down");
+  if (journal.failing()) return refuse(link, Reason::kServerUnavailable, "sessions cannot be stored");
+  if (packet.properties.has(PropertyId::kAuthenticationMethod)) {
+    return refuse(link, Reason::kBadAuthenticationMethod, "enhanced authentication");
+  }
+  const bool v5 = packet.version == Version::k5;
+  auto pending = std::make_unique<PendingConnect>();
+  ConnectAttempt& attempt = pending->attempt;
+  attempt.client_id = packet.client_id;
+  if (packet.client_id.empty()) {
+    // MQTT 3.1.1 section 3.1.3.1: only a clean session may come without an id.
+    if ((!v5 && !packet.clean_start) || !options.allow_anonymous_without_id) {
+      return refuse(link, Reason::kClientIdentifierNotValid, "empty client id");
+    }
+    attempt.client_id = "auto-" + random_hex(16);
+    pending->assigned_id = true;
+  }
+  if (attempt.client_id.size() > options.max_client_id_bytes) {
+    return refuse(link, Reason::kClientIdentifierNotValid, "client id too long");
+  }
+  attempt.username = packet.username;
+  attempt.password = packet.password;
+  attempt.has_username = packet.has_username;
+  attempt.clean_start = packet.clean_start;
+  attempt.peer = &link.stream->peer();
+  if (const auto expiry_s = packet.properties.number(PropertyId::kSessionExpiry)) {
+    pending->has_expiry = true;
+    pending->expiry_s = *expiry_s;
+  }
+  if (!v5) pending->expiry_s = packet.clean_start ? 0 : options.session_expiry_s;
+  if (packet.has_will) {
+    if (packet.will.topic.starts_with('$')) return refuse(link, Reason::kTopicNameInvalid, "will on a reserved topic");
+    if (packet.will.payload.size() > options.max_payload_bytes) {
+      return refuse(link, Reason::kPacketTooLarge, "will above the payload limit");
+    }
+    attempt.has_will = true;
+    attempt.will_topic = packet.will.topic;
+    attempt.will_retain = packet.will.retain;
+    pending->has_will = true;
+    pending->will_delay_s = packet.will.properties.number(PropertyId::kWillDelay, 0);
+    pending->will_payload = packet.will.payload;
+    pending->will_qos = packet.will.qos;
+    pending->will_properties = packet.will.properties.bytes();
+    pending->will_present = packet.will.properties.present();
+  }
+  link.pending = std::move(pending);
+  authorizer.connect(link.pending->attempt, [weak = weak_from_this(), id = link.id](Authorizer::Decision decision) {
+    if (const auto self = weak.lock()) self->authorized(id, std::move(decision));
+  });
+}
+
+void Broker::State::refuse(ClientLink& link, Reason reason, std::string_view why) {
+  if (may_log()) {
+    const std::string client = link.pending ? link.pending->attempt.client_id : std::string();
+    log::info("mqtt: connect refused", {{"client", client},
+                                        {"reason", to_string(reason)},
+                                        {"detail", why},
+                                        {"peer", link.stream->peer().address}});
+  }
+  link.connection.refuse(reason, link.out());
+  end_link(link, why, WillAction::kDrop);
+}
+
+void Broker::State::authorized(std::uint64_t link_id, Authorizer::Decision decision) {
+  ClientLink* link = find_link(link_id);
+  if (link == nullptr || link->ended || !link->pending || link->grant) return;
+  refresh_time();
+  if (!decision.grant) {
+    ++stats.auth_failures;
+    return refuse(*link, decision.bad_credentials ? Reason::kBadUserNameOrPassword : Reason::kNotAuthorized,
+                  decision.reason);
+  }
+  link->grant = std::move(decision.grant);
+  const ConnectAttempt& attempt = link->pending->attempt;
+  if (attempt.has_will && !link->grant->may_publish(attempt.will_topic, attempt.will_retain)) {
+    ++stats.denied;
+    return refuse(*link, Reason::kNotAuthorized, "will without permission");
+  }
+  const bool known = find_session(attempt.client_id) != nullptr;
+  if (!known && sessions.size() >= options.max_sessions) {
+    return refuse(*link, Reason::kQuotaExceeded, "too many sessions");
+  }
+  establish(*link);
+}
+
+void Broker::State::establish(ClientLink& link) {
+  const std::unique_ptr<PendingConnect> pending = std::move(link.pending);
+  const ConnectAttempt& attempt = pending->attempt;
+  Session* session = find_session(attempt.client_id);
+  if (session != nullptr && session->link != nullptr) {
+    ++stats.takeovers;
+    disconnect(*session->link, Reason::kSessionTakenOver, "taken over by another connection");
+    session = find_session(attempt.client_id);  // a session without expiry ended with its connection
+  }
+  if (session != nullptr && attempt.clean_start) {
+    if (session->will) take_will(*session);
+    end_session(*session);
+    session = nullptr;
+  }
+  const bool present = session != nullptr;
+  if (!present) session = &make_session(attempt.client_id);
+  forget_times(*session);
+  session->will.reset();  // delayed, and the client came back in time
+  session->link = &link;
+  session->version = link.connection.version();
+  session->expiry_s = std::min(pending->expiry_s, options.max_session_expiry_s);
+  session->principal_id = link.grant->principal_id();
+  session->disconnected_ms = 0;
+  if (pending->has_will) {
+    Publish will;
+    will.topic = attempt.will_topic;
+    will.payload = pending->will_payload;
+    will.qos = std::min<std::uint8_t>(pending->will_qos, 1);
+    will.retain = attempt.will_retain;
+    will.properties = Properties(pending->will_properties, pending->will_present);
+    session->will = std::make_unique<SessionWill>();
+    session->will->message = keep(will, now_ms);
+    session->will->delay_s = pending->will_delay_s;
+    session->will->grant = link.grant;
+  }
+  link.session = session;
+  link.connected_ms = now_ms;
+  if (session->persistent() || session->stored) {
+    store_session(*session);
+    // The promise to remember is made when it can be kept.
+    journal.wait([weak = weak_from_this(), id = link.id, present, asked = pending->expiry_s,
+                  assigned = pending->assigned_id] {
+      const auto self = weak.lock();
+      ClientLink* to = self ? self->find_link(id) : nullptr;
+      if (to == nullptr || to->ended) return;
+      self->answer_connect(*to, *to->session, present, asked, assigned);
+    });
+    need_round_end();
+    return;
+  }
+  answer_connect(link, *session, present, pending->expiry_s, pending->assigned_id);
+}
+
+void Broker::State::answer_connect(ClientLink& link, Session& session, bool session_present,
+                                   std::uint32_t asked_expiry_s, bool assigned_id) {
+  PropertyWriter extra;
+  if (assigned_id) extra.add(PropertyId::kAssignedClientId, session.client_id);
+  if (session.expiry_s != asked_expiry_s) extra.add(PropertyId::kSessionExpiry, session.expiry_s);
+  link.connection.accept(session.inflight, session_present, link.out(), extra.view());
+  link.ready = true;
+  ++stats.connects;
+  link.reschedule();
+  session.resend = session_present && !session.inflight.outgoing.empty();
+  drain(session);
+  // What came behind CONNECT waited for the answer.
+  resumed.push_back(link.id);
+  need_round_end();
+}
+
+void Broker::State::disconnect(ClientLink& link, Reason reason, std::string_view why) {
+  if (link.ended) return;
+  if (link.connection.connected()) {
+    link.connection.disconnect(reason, link.out());
+  } else if (link.connection.state() == Connection::State::kConnecting) {
+    link.connection.refuse(reason, link.out());
+  }
+  end_link(link, why, WillAction::kPublish);
+}
+
+void Broker::State::end_link(ClientLink& link, std::string_view why, WillAction will) {
+  if (link.ended) return;
+  link.ended = true;
+  link.ready = false;
+  link.pending.reset();
+  ended.push_back(link.id);
+  need_round_end();
+  Session* session = std::exchange(link.session, nullptr);
+  if (session == nullptr) return;
+  link.connection.detach();
+  session->link = nullptr;
+  session->last_disconnect = why;
+  session->disconnected_ms = now_ms;
+  if (session->will) {
+    const bool now = will == WillAction::kPublish && (session->will->delay_s == 0 || !session->persistent());
+    if (now) {
+      take_will(*session);
+    } else if (will == WillAction::kDrop) {
+      session->will.reset();
+    } else if (will == WillAction::kPublish) {
+      const std::uint32_t delay_s = std::min(session->will->delay_s, session->expiry_s);
+      session->will->due_ms = now_ms + std::int64_t{delay_s} * 1000;
+      wills_due.emplace(session->will->due_ms, session);
+    }
+  }
+  if (!session->persistent()) return end_session(*session);
+  store_session(*session);
+  expire_session_later(*session);
+}
+
+Session* Broker::State::find_session(std::string_view client_id) {
+  const auto at = sessions.find(client_id);
+  return at == sessions.end() ? nullptr : at->second.get();
+}
+
+Session& Broker::State::make_session(std::string_view client_id) {
+  auto& slot = sessions[std::string(client_id)];
+  slot = std::make_unique<Session>();
+  slot->client_id = client_id;
+  stats.sessions = sessions.size();
+  return *slot;
+}
+
+void Broker::State::end_session(Session& session) {
+  forget_times(session);
+  for (auto& [filter, subscription] : session.filters) {
+    subscriptions.unlink(subscription);
+    --stats.subscriptions;
+    if (session.stored) journal.erase(subscription_key(session.client_id, filter));
+  }
+  for (Held& held : session.sent) forget(session, held);
+  for (std::size_t i = 0; i < session.queue.size(); ++i) forget(session, session.queue[i]);
+  // A session of the same name may number its messages from 1 again: the old keys go first.
+  journal.flush_lazy();
+  if (session.stored) journal.erase(session_key(session.client_id));
+  if (session.link != nullptr) session.link->session = nullptr;
+  sessions.erase(sessions.find(session.client_id));
+  stats.sessions = sessions.size();
+  need_round_end();
+}
+
+void Broker::State::expire_session_later(Session& session) {
+  session.expires_ms = session.disconnected_ms + std::int64_t{session.expiry_s} * 1000;
+  expiring.emplace(session.expires_ms, &session);
+}
+
+void Broker::State::forget_times(Session& session) {
+  if (session.expires_ms != 0) expiring.erase({session.expires_ms, &session});
+  session.expires_ms = 0;
+  if (session.will && session.will->due_ms != 0) {
+    wills_due.erase({session.will->due_ms, &session});
+    session.will->due_ms = 0;
+  }
+}
+
+void Broker::State::take_will(Session& session) {
+  if (session.will->due_ms != 0) wills_due.erase({session.will->due_ms, &session});
+  session.will->due_ms = 0;
+  wills.push_back(std::move(*session.will));
+  session.will.reset();
+  need_round_end();
+}
+
+void Broker::State::store_session(Session& session) {
+  session.stored = true;
+  journal.put(session_key(session.client_id), session_record(session));
+  need_round_end();
+}
+
+}  // namespace muster::mqtt

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Message: an application message that outlives the packet it came in (queued, in flight, retained, will), shared by all
+// that hold it; and its form in the store. Counted without atomics: on the broker's loop only. What is delivered at once
+// is never made a Message.
+//
+// Stored form, big-endian: version 1 | flags (bit 0 retain, bits 1-2 QoS) | packet id 2 | expires_ms 8 | property mask 8 |
+// count of subscription identifiers 1, each 4 | topic length 4, topic | properties length 4, properties | payload.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "mqtt/codec/encode.h"
+#include "mqtt/codec/packets.h"
+
+namespace muster::mqtt {
+
+struct Message {
+  std::string topic;
+  std::string payload;
+  std::string properties;      // what MQTT 5 forwards: no alias, no subscription identifiers, no expiry
+  std::uint64_t present = 0;   // mask of them
+  std::int64_t expires_ms = 0;  // 0 = never
+  std::uint8_t qos = 0;
+  bool retain = false;
+  std::uint32_t references = 0;
+
+  std::size_t bytes() const { return topic.size() + payload.size() + properties.size() + 64; }
+  bool expired(std::int64_t now_ms) const { return expires_ms != 0 && now_ms >= expires_ms; }
+};
+
+class MessageRef {
+ public:
+  MessageRef() = default;
+  explicit MessageRef(Message* message) : message_(message) { ++message_->references; }
+  MessageRef(const MessageRef& other) : message_(other.message_) {
+    if (message_ != nullptr) ++message_->references;
+  }
+  MessageRef(MessageRef&& other) noexcept : message_(std::exchange(other.message_, nullptr)) {}
+  MessageRef& operator=(MessageRef other) noexcept {
+    std::swap(message_, other.message_);
+    return *this;
+  }
+  ~MessageRef() {
+    if (message_ != nullptr && --message_->references == 0) delete message_;
+  }
+  explicit operator bool() const { return message_ != nullptr; }
+  const Message* operator->() const { return message_; }
+  const Message& operator*() const { return *message_; }
+
+ private:
+  Message* message_ = nullptr;
+};
+
+// A copy that may be kept. `now_ms` starts the expiry interval, if the properties carry one.
+MessageRef keep(const Publish& publish, std::int64_t now_ms);
+// The will of a CONNECT as the PUBLISH that it becomes; views of `will`.
+Publish publish_of(const Will& will);
+
+// `message` as a packet for a receiver, with what is left of its expiry in `scratch`; views of both.
+Publish publish_of(const Message& message, std::int64_t now_ms, PropertyWriter& scratch);
+
+struct StoredMessage {
+  MessageRef message;
+  std::uint16_t packet_id = 0;
+  std::vector<std::uint32_t> identifiers;
+};
+std::string to_stored(const Publish& publish, std::int64_t expires_ms, std::uint16_t packet_id,
+                      const std::vector<std::uint32_t>& identifiers);
+std::string to_stored(const Message& message);
+std::optional<StoredMessage> from_stored(std::string_view bytes);  // nullopt: corrupt
+
+// Absolute expiry of an arriving PUBLISH; 0 = never.
+std::int64_t expiry_of(const Publish& publish, std::int64_t now_ms);
+
+}  // namespace muster::mqtt

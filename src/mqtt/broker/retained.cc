@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mqtt/broker/retained.h"
+
+#include "mqtt/codec/topics.h"
+#include "store/keys.h"
+#include "store/schema.h"
+
+namespace muster::mqtt {
+
+bool Retained::set(const MessageRef& message) {
+  const auto at = messages_.find(message->topic);
+  const std::size_t replaced = at == messages_.end() ? 0 : at->second->bytes();
+  const std::size_t count = messages_.size() + (at == messages_.end() ? 1 : 0);
+  if (count > max_messages_ || bytes_ - replaced + message->bytes() > max_bytes_) return false;
+  bytes_ = bytes_ - replaced + message->bytes();
+  messages_.insert_or_assign(message->topic, message);
+  return true;
+}
+
+bool Retained::erase(std::string_view topic) {
+  const auto at = messages_.find(topic);
+  if (at == messages_.end()) return false;
+  bytes_ -= at->second->bytes();
+  messages_.erase(at);
+  return true;
+}
+
+const MessageRef* Retained::find(std::string_view topic) const {
+  const auto at = messages_.find(topic);
+  return at == messages_.end() ? nullptr : &at->second;
+}
+
+void Retained::match(std::string_view filter, const std::function<void(const MessageRef&)>& visit) const {
+  if (!has_wildcard(filter)) {
+    if (const MessageRef* found = find(filter)) visit(*found);
+    return;
+  }
+  std::string_view literal = filter.substr(0, filter.find_first_of("+#"));
+  // "a/#" matches "a" as well, which sorts before "a/".
+  if (literal.ends_with('/') && literal.size() + 1 == filter.size() && filter.back() == '#') literal.remove_suffix(1);
+  for (auto at = messages_.lower_bound(literal); at != messages_.end() && at->first.starts_with(literal); ++at) {
+    if (topic_matches(filter, at->first)) visit(at->second);
+  }
+}
+
+std::string retained_key(std::string_view topic) { return store::Key(store::table::kRetained).text(topic).str(); }
+
+}  // namespace muster::mqtt

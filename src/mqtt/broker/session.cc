@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mqtt/broker/session.h"
+
+#include <algorithm>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "store/keys.h"
+#include "store/schema.h"
+
+namespace muster::mqtt {
+
+Held* Session::find_sent(std::uint64_t number) {
+  const auto at = std::lower_bound(sent.begin(), sent.end(), number,
+                                   [](const Held& held, std::uint64_t wanted) { return held.number < wanted; });
+  return at != sent.end() && at->number == number ? &*at : nullptr;
+}
+
+Held Session::take_sent(std::uint64_t number) {
+  Held* found = find_sent(number);
+  if (found == nullptr) return {};
+  Held taken = std::move(*found);
+  sent.erase(sent.begin() + (found - sent.data()));
+  return taken;
+}
+
+std::string session_key(std::string_view client_id) {
+  return store::Key(store::table::kSession).text(client_id).str();
+}
+std::string subscription_key(std::string_view client_id, std::string_view filter) {
+  return store::Key(store::table::kSubscription).text(client_id).text(filter).str();
+}
+std::string queue_key(std::string_view client_id, std::uint64_t number) {
+  return store::Key(store::table::kSessionQueue).text(client_id).integer(static_cast<std::int64_t>(number)).str();
+}
+
+std::string session_record(const Session& session) {
+  json::object record;
+  record["version"] = static_cast<int>(session.version);
+  record["expiry_s"] = session.expiry_s;
+  record["disconnected_ms"] = session.disconnected_ms;
+  record["principal"] = session.principal_id;
+  if (session.will) {
+    record["will"] = to_base64(to_stored(*session.will->message));
+    record["will_delay_s"] = session.will->delay_s;
+  }
+  return to_text(record);
+}
+
+std::string subscription_record(const Subscription& subscription) {
+  json::object record;
+  record["qos"] = subscription.qos;
+  record["nl"] = subscription.no_local;
+  record["rap"] = subscription.retain_as_published;
+  record["rh"] = subscription.retain_handling;
+  record["id"] = subscription.identifier;
+  return to_text(record);
+}
+
+Status read_session_record(Session& session, std::string_view record) {
+  TRY(const json::object object, parse_record(record));
+  session.version = get_int(object, "version", 4) == 5 ? Version::k5 : Version::k311;
+  session.expiry_s = static_cast<std::uint32_t>(get_int(object, "expiry_s"));
+  session.disconnected_ms = get_int(object, "disconnected_ms");
+  session.principal_id = get_string(object, "principal");
+  if (has(object, "will")) {
+    TRY(const std::string bytes, from_base64(get_string(object, "will")));
+    auto stored = from_stored(bytes);
+    if (!stored) return internal("corrupt will in the session record");
+    session.will = std::make_unique<SessionWill>();
+    session.will->message = std::move(stored->message);
+    session.will->delay_s = static_cast<std::uint32_t>(get_int(object, "will_delay_s"));
+  }
+  return {};
+}
+
+Status read_subscription_record(Subscription& subscription, std::string_view record) {
+  TRY(const json::object object, parse_record(record));
+  subscription.qos = static_cast<std::uint8_t>(get_int(object, "qos"));
+  subscription.no_local = get_bool(object, "nl");
+  subscription.retain_as_published = get_bool(object, "rap");
+  subscription.retain_handling = static_cast<std::uint8_t>(get_int(object, "rh"));
+  subscription.identifier = static_cast<std::uint32_t>(get_int(object, "id"));
+  return {};
+}
+
+}  // namespace muster::mqtt
