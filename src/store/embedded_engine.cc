@@ -22,7 +22,6 @@ constexpr int kMaxRuns = 64;
 constexpr std::size_t kTrimBudget = 512;  // entries per hold of the mutex
 // Beyond this, entries that only serve to detect conflicts of long-running transactions go; those then run again.
 constexpr std::size_t kMaxOverlayBytes = std::size_t{256} << 20;
-constexpr auto kResumeEvery = std::chrono::seconds(5);
 
 Error refused() {
   return make_error(ErrorKind::kUnavailable, "The store cannot write; nothing was changed. See the server's log.");
@@ -92,6 +91,7 @@ class EmbeddedEngine final : public Store {
   const std::unique_ptr<Rocks> rocks_;
   const io::Clock& clock_;
   const std::size_t max_pending_bytes_;
+  const std::chrono::milliseconds resume_every_;
 
   mutable std::mutex mutex_;
   std::condition_variable work_;     // for the flusher
@@ -255,6 +255,7 @@ EmbeddedEngine::EmbeddedEngine(std::unique_ptr<Rocks> rocks, const EmbeddedOptio
     : rocks_(std::move(rocks)),
       clock_(*options.clock),
       max_pending_bytes_(options.max_pending_bytes),
+      resume_every_(options.resume_every_ms),
       last_commit_(rocks_->last_commit()),
       flushed_(last_commit_),
       completed_(last_commit_) {
@@ -384,7 +385,7 @@ void EmbeddedEngine::flusher() {
   std::unique_lock lock(mutex_);
   while (true) {
     if (failed_) {
-      work_.wait_for(lock, kResumeEvery, [&] { return stopping_; });
+      work_.wait_for(lock, resume_every_, [&] { return stopping_; });
       if (stopping_) return;
       try_to_resume(lock);
       continue;

@@ -6,7 +6,7 @@
 //
 // Never waits on the caller's thread for the disk's writes: above `max_pending_bytes` not yet written, commits end in
 // kThrottled. When a write fails (disk full, I/O error), everything accepted and not yet written ends in kUnavailable, as
-// does every later write; reads go on. The flusher then tries every five seconds whether the disk is well again.
+// does every later write; reads go on. The flusher then tries every `resume_every_ms` whether the disk is well again.
 //
 // One process per directory. Destroying the engine writes what is pending; no run() may be under way then.
 #pragma once
@@ -24,6 +24,7 @@ struct EmbeddedOptions {
   std::string directory;             // made when absent, 0700
   const io::Clock* clock = nullptr;  // outlives the store
   std::size_t max_pending_bytes = std::size_t{64} << 20;
+  std::int64_t resume_every_ms = 5'000;  // after a failed write
   std::size_t cache_bytes = std::size_t{128} << 20;
 };
 
