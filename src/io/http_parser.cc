@@ -13,7 +13,9 @@ namespace muster::io {
 namespace {
 
 constexpr std::size_t kMaxMethodBytes = 32;
-// A chunk's size line with extensions, or all trailers: never more than one read buffer of them.
+// "0 CRLF CRLF": between chunks at least this much follows. Boost 1.81's parser asserts when it is called with less after
+// it has seen the last chunk's size.
+constexpr std::size_t kLeastChunkHeader = 5;
 constexpr std::int64_t kLargestLength = std::int64_t{1} << 50;
 
 using BeastView = boost::beast::string_view;
@@ -24,6 +26,7 @@ class Collector final : public http::basic_parser<true> {
   int version = 11;
   HttpHeaders headers;
   std::string_view payload;
+  std::uint64_t chunk_left = 0;  // of the chunk being read
 
  private:
   static std::string text(BeastView view) { return {view.data(), view.size()}; }
@@ -41,9 +44,10 @@ class Collector final : public http::basic_parser<true> {
   void on_header_impl(error_code&) override {}
   void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
   std::size_t on_body_impl(BeastView body, error_code&) override { return body.size(); }
-  void on_chunk_header_impl(std::uint64_t, BeastView, error_code&) override {}
+  void on_chunk_header_impl(std::uint64_t size, BeastView, error_code&) override { chunk_left = size; }
   std::size_t on_chunk_body_impl(std::uint64_t, BeastView body, error_code&) override {
     payload = {body.data(), body.size()};
+    chunk_left -= body.size();
     return body.size();
   }
   void on_finish_impl(error_code&) override {}
@@ -209,6 +213,7 @@ std::expected<ChunkedParser::Step, HttpFault> ChunkedParser::step(std::string_vi
     result.done = true;
     return result;
   }
+  if (parser.chunk_left == 0 && bytes.size() < kLeastChunkHeader) return result;
   parser.payload = {};
   error_code error;
   result.consumed = parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);

@@ -16,8 +16,6 @@ namespace {
 constexpr std::size_t kReadBytes = 16 * 1024;
 constexpr std::size_t kBodyBufferBytes = 64 * 1024;
 constexpr std::size_t kJoinBytes = 64 * 1024;  // a body up to this size leaves in one write with its head
-constexpr std::int64_t kLingerMs = 1'000;
-constexpr std::size_t kLingerBytes = 256 * 1024;
 
 const SystemClock system_clock;
 
@@ -199,7 +197,10 @@ asio::awaitable<Arrival> read_head(Connection& connection) {
   std::size_t scanned = 0;
   std::int64_t end_ms = 0;  // set with the first byte
   for (;;) {
-    while (scanned == 0 && inbox.view().starts_with("\r\n")) inbox.consume(2);  // RFC 9112 section 2.2
+    while (inbox.view().starts_with("\r\n")) {  // RFC 9112 section 2.2
+      inbox.consume(2);
+      scanned = 0;
+    }
     const std::string_view bytes = inbox.view();
     const std::size_t end = find_head_end(bytes, scanned);
     if (end != std::string_view::npos) {
@@ -296,16 +297,14 @@ asio::awaitable<bool> send_response(Connection& connection, HttpResponse& respon
 }
 
 // Closing with unread bytes in the socket resets the connection and may take the response with it (RFC 9112 section
-// 9.6): say that we are done, then read on for a moment.
+// 9.6): say that we are done, then read on until the peer closes or falls silent.
 asio::awaitable<void> linger(Connection& connection) {
   connection.stream->shutdown_write();
-  const std::int64_t end_ms = system_clock.steady_ms() + kLingerMs;
+  const std::int64_t end_ms = system_clock.steady_ms() + connection.limits.discard_deadline_ms;
   std::size_t total = 0;
-  while (total < kLingerBytes) {
-    const std::int64_t left_ms = end_ms - system_clock.steady_ms();
-    if (left_ms <= 0) co_return;
+  while (total < connection.limits.max_discard_bytes && system_clock.steady_ms() < end_ms) {
     connection.inbox.consume(connection.inbox.view().size());
-    const std::int64_t count = co_await fill(connection, left_ms);
+    const std::int64_t count = co_await fill(connection, connection.limits.linger_ms);
     if (count <= 0) co_return;
     total += static_cast<std::size_t>(count);
   }
@@ -364,15 +363,13 @@ asio::awaitable<bool> exchange(Connection& connection, HttpHead head) {
                   connection.stopping;
   const Framing framing = framing_of(response, context);
   if (framing == Framing::kUntilClose) context.close = true;
-  const bool abandoned = body.continue_pending();
   const bool sent = co_await send_response(connection, response, context);
   if (!sent) co_return false;
-  if (!body.ended() && !body.broken() && !abandoned) {
-    const bool clean = co_await discard(connection, body);
-    if (!clean) co_return false;
+  if (context.close) {
+    co_await linger(connection);
+    co_return false;
   }
-  if (context.close) co_await linger(connection);
-  co_return !context.close;
+  co_return co_await discard(connection, body);
 }
 
 }  // namespace

@@ -87,6 +87,7 @@ struct HttpLimits {
   std::int64_t write_deadline_ms = 30'000;  // without progress
   std::size_t max_discard_bytes = 16 * 1024 * 1024;  // of a body that the handler left unread
   std::int64_t discard_deadline_ms = 10'000;
+  std::int64_t linger_ms = 1'000;  // reading on after the last response, so that it is not lost to a reset
 };
 
 using HttpHandler = std::function<boost::asio::awaitable<HttpResponse>(HttpRequest& request, HttpBody& body)>;
