@@ -260,10 +260,12 @@ bool encode(std::string& out, const Auth& packet) {
 bool encode(std::string& out, Version version, const Packet& packet) {
   return std::visit(
       [&](const auto& one) {
-        if constexpr (requires { encode(out, version, one); }) {
-          return encode(out, version, one);
-        } else {
+        using T = std::decay_t<decltype(one)>;
+        if constexpr (std::is_same_v<T, Connect> || std::is_same_v<T, Pingreq> || std::is_same_v<T, Pingresp> ||
+                      std::is_same_v<T, Auth>) {
           return encode(out, one);
+        } else {
+          return encode(out, version, one);
         }
       },
       packet);
