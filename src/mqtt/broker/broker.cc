@@ -101,7 +101,10 @@ void Broker::State::end_round() {
   for (const std::uint64_t id : std::exchange(ended, {})) {
     const auto at = links.find(id);
     if (at == links.end()) continue;
-    at->second->end_stream();
+    ClientLink& link = *at->second;
+    if (!link.peer_gone && link.linger()) continue;
+    link.flush();
+    link.stream->close();
     links.erase(at);
   }
   stats.connections = links.size();
@@ -222,6 +225,7 @@ void Broker::stop(std::function<void()> stopped) {
     self->stopping = true;
     self->on_stopped = stopped;
     for (const auto& [id, link] : self->links) {
+      if (link->lingering) link->close();
       if (link->ended) continue;
       if (link->connection.connected()) link->connection.disconnect(Reason::kServerShuttingDown, link->out());
       self->end_link(*link, "server is shutting down", WillAction::kKeep);

@@ -41,6 +41,7 @@ std::size_t ClientLink::handle(std::string_view bytes) {
 }
 
 void ClientLink::pump() {
+  if (lingering) return discard();
   if (ended || pumping_) return;
   pumping_ = true;
   std::size_t budget = kReadBudget;
@@ -88,9 +89,11 @@ bool ClientLink::read_once(std::size_t& budget) {
     case io::IoOutcome::Kind::kWouldBlock:
       return false;
     case io::IoOutcome::Kind::kClosed:
+      peer_gone = true;
       broker_.end_link(*this, "closed by the client without DISCONNECT", WillAction::kPublish);
       return false;
     case io::IoOutcome::Kind::kFailed:
+      peer_gone = true;
       broker_.end_link(*this, "connection lost", WillAction::kPublish);
       return false;
   }
@@ -164,10 +167,36 @@ void ClientLink::flush() {
   });
 }
 
-void ClientLink::end_stream() {
+bool ClientLink::linger() {
   waiting_writable_ = false;
   flush();
-  stream->close();
+  if (broken || peer_gone || broker_.stopping) return false;
+  lingering = true;
+  grant.reset();
+  std::string().swap(kept_);
+  stream->shutdown_write();
+  look_second_ = broker_.deadlines.add(id, broker_.steady_ms + kLingerMs);
+  wait_readable();
+  return true;
+}
+
+// At most a budget at a time, for at most kLingerMs.
+void ClientLink::discard() {
+  std::size_t budget = kReadBudget;
+  while (budget > 0) {
+    const io::IoOutcome outcome = stream->read(std::span(broker_.read_buffer));
+    if (outcome.kind == io::IoOutcome::Kind::kWouldBlock) break;
+    if (outcome.kind != io::IoOutcome::Kind::kMoved) return close();
+    budget -= std::min(budget, outcome.bytes);
+  }
+  wait_readable();
+}
+
+void ClientLink::close() {
+  lingering = false;
+  peer_gone = true;
+  broker_.ended.push_back(id);
+  broker_.need_round_end();
 }
 
 void ClientLink::reschedule() {
@@ -179,8 +208,10 @@ void ClientLink::reschedule() {
 }
 
 void ClientLink::check_deadline(std::int64_t second) {
-  if (ended || second != look_second_) return;  // another entry counts
+  if (second != look_second_) return;  // another entry counts
   look_second_ = 0;
+  if (lingering) return close();
+  if (ended) return;
   const std::size_t before = out_.size();
   connection.expire(broker_.steady_ms, *this, out_);
   if (out_.size() != before) out();

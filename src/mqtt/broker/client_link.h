@@ -24,6 +24,7 @@ inline constexpr std::size_t kReadSize = 64 * 1024;
 inline constexpr std::size_t kReadBudget = 256 * 1024;   // bytes of one client in one round; others come first then
 inline constexpr std::size_t kKeptInShared = 16 * 1024;  // a longer incomplete packet grows in the connection's own buffer
 inline constexpr std::size_t kFlushAt = 64 * 1024;       // output that does not wait for the end of the round
+inline constexpr std::int64_t kLingerMs = 2000;
 inline constexpr std::size_t kMaxWaitingAcks = 1024;     // PUBACKs that wait for the disk: then the client is not read
 inline constexpr std::size_t kMaxIngress = 64;           // requests on '$' topics in work for one client
 
@@ -64,7 +65,10 @@ class ClientLink final : public ConnectionEvents {
   void ack_due(std::uint32_t number, Reason reason);
 
   void update_pause();  // back-pressure on or off
-  void end_stream();    // last write, close
+  // After the end: writes what is left and waits a little for the client to close first, because bytes of its that were
+  // never read would make the kernel reset the connection and lose our last packet. False: nothing to wait for.
+  bool linger();
+  void close();
 
   void on_connect(const Connect& packet) override;
   void on_publish(const Publish& packet) override;
@@ -86,6 +90,8 @@ class ClientLink final : public ConnectionEvents {
   bool ready = false;   // CONNACK is sent: messages may go out
   bool ended = false;   // no more events; waits for the end of the round
   bool broken = false;  // a write failed; to be ended at the end of the round
+  bool peer_gone = false;
+  bool lingering = false;
   bool dirty = false;
   bool watched = false;  // in the list of those that wait to write
 
@@ -101,6 +107,7 @@ class ClientLink final : public ConnectionEvents {
   std::size_t handle(std::string_view bytes);
   bool stuck() const { return connection.paused() || connection.state() == Connection::State::kConnecting; }
   void send_due_acks();
+  void discard();
 
   Broker::State& broker_;
   std::string kept_;       // received, not handled: an incomplete packet, or while stuck

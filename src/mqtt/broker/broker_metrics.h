@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// The broker's counters for Prometheus. The broker outlives the registry's last exposition.
+#pragma once
+
+#include "base/metrics.h"
+#include "mqtt/broker/broker.h"
+
+namespace muster::mqtt {
+
+void register_metrics(metrics::Registry& registry, const Broker& broker);
+
+}  // namespace muster::mqtt
