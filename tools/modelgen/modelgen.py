@@ -108,12 +108,14 @@ class Tables:
         return [(k, v) for k, v in self.support.items() if isinstance(v, dict)]
 
     def converts(self, name, seen=()):
-        """Whether a timestamp or blob is anywhere beneath."""
+        """Whether a timestamp, a blob or a member with another name on the wire is anywhere beneath."""
         if name not in self.converting:
             shape = self.model["shapes"][name]
             if name in seen:
                 return False
-            if shape["type"] in ("timestamp", "blob"):
+            renamed = any(m.get("locationName", n) != n and "location" not in m
+                          for n, m in shape.get("members", {}).items())
+            if shape["type"] in ("timestamp", "blob") or renamed:
                 self.converting[name] = True
             else:
                 below = [m["shape"] for m in shape.get("members", {}).values()]
@@ -173,6 +175,8 @@ class Tables:
             reason = self.refused.get((name, member))
             if reason is not None:
                 self.refused_used.add((name, member))
+            if reference.get("location") in ("querystring", "uri") and shape["type"] in ("map", "structure"):
+                self._fail("%s.%s is a structure or map in the query or path" % (name, member))
             location = LOCATIONS.get(reference.get("location"))
             if location is None:
                 self._fail("%s.%s has location %s" % (name, member, reference["location"]))
@@ -310,8 +314,8 @@ def generate(service, model, support):
         "// SPDX-License-Identifier: Apache-2.0\n",
         "// Written by tools/modelgen from the %s model of %s and support.toml. Do not edit.\n" % (
             service, metadata["apiVersion"]),
-        '#include "api/wire/model.h"\n\nnamespace muster::api::model {\n\nextern const Service %s;\n\nnamespace {\n\n' %
-        variable,
+        '#include "api/wire/model.h"\n\nnamespace muster::api::model {\n\n',
+        "extern const Service %s;\n\nnamespace {\n\n" % variable,
         table("std::string_view", "kSigningNames", [quote(n) for n in names]),
         table("Shape", "kShapes", [shape_row(tables, s) for s in tables.shapes]),
         table("Member", "kMembers", [member_row(m) for m in tables.members]),

@@ -44,7 +44,7 @@ struct Shape {
   bool sensitive;
   bool streaming;                  // blob that is the streamed payload
   bool flattened;                  // XML lists and maps
-  bool converts;                   // a timestamp or blob is somewhere beneath: wire and memory forms differ
+  bool converts;                   // a time, blob or renamed member is beneath: wire and memory differ
   std::uint16_t first_member;      // structure: members [first_member, +member_count)
   std::uint16_t member_count;
   std::uint16_t key;               // map: key shape
