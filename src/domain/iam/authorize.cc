@@ -19,11 +19,11 @@ struct Policies {
 Error denied(const Principal& principal, const AuthorizationRequest& request, std::string_view resource,
              std::string_view because) {
   if (principal.kind == PrincipalKind::kAnonymous)
-    return make_error(ErrorKind::kAccessDenied, "Access Denied", "AccessDenied");
+    return make_error(ErrorKind::kAccessDenied, "Access Denied");
   std::string message = "User: " + principal.arn + " is not authorized to perform: " + request.action +
                         " on resource: " + std::string(resource) + " ";
   message += because;
-  return make_error(ErrorKind::kAccessDenied, std::move(message), "AccessDenied");
+  return make_error(ErrorKind::kAccessDenied, std::move(message));
 }
 
 Status decide(const Policies& policies, const Principal& principal, const AuthorizationRequest& request,

@@ -20,7 +20,7 @@ constexpr std::array kRequestKeys{
 };
 // Supplied when a trust policy is evaluated (sessions.cc).
 constexpr std::array kTrustKeys{
-    "sts:externalid"sv, "sts:rolesessionname"sv, "aws:sourceaccount"sv,
+    "sts:externalid"sv, "sts:rolesessionname"sv, "aws:sourceaccount"sv, "aws:sourcearn"sv,
 };
 // Supplied by the device authorizer from the connection and the certificate.
 constexpr std::array kDeviceKeys{

@@ -74,7 +74,7 @@ Decision trust_decision(const Role& role, const PolicyPrincipal& who, const Poli
 }
 
 Result<Role> role_for_service(store::Tx& tx, const Realm& realm, std::string_view arn, std::string_view session_name,
-                              std::string_view service) {
+                              std::string_view service, std::string_view source_arn) {
   auto role = role_of_arn(tx, realm, arn);
   if (!role) return invalid("Role " + std::string(arn) + " does not exist.");
   PolicyContext context;
@@ -84,6 +84,7 @@ Result<Role> role_for_service(store::Tx& tx, const Realm& realm, std::string_vie
   add_principal_keys(context, tx, principal);
   context.erase("aws:PrincipalArn");
   context.set("aws:SourceAccount", realm.account_id);
+  if (!source_arn.empty()) context.set("aws:SourceArn", std::string(source_arn));
   context.set("sts:RoleSessionName", std::string(session_name));
   PolicyPrincipal who;
   who.service = service;
@@ -120,11 +121,10 @@ Result<RoleSession> assume_role(store::Tx& tx, const Realm& realm, const Princip
   auto denied = [&] {
     std::string who = caller.arn.empty() ? "anonymous" : caller.arn;
     return make_error(ErrorKind::kAccessDenied,
-                      "User: " + who + " is not authorized to perform: sts:AssumeRole on resource: " + wanted.role_arn,
-                      "AccessDenied");
+                      "User: " + who + " is not authorized to perform: sts:AssumeRole on resource: " + wanted.role_arn);
   };
   if (caller.kind == PrincipalKind::kRoot)
-    return make_error(ErrorKind::kAccessDenied, "Roles may not be assumed by root accounts.", "AccessDenied");
+    return make_error(ErrorKind::kAccessDenied, "Roles may not be assumed by root accounts.");
   if (caller.kind != PrincipalKind::kUser && caller.kind != PrincipalKind::kRoleSession) return denied();
   auto role = role_of_arn(tx, realm, wanted.role_arn);
   if (!role) return denied();
@@ -156,15 +156,15 @@ Result<RoleSession> assume_role(store::Tx& tx, const Realm& realm, const Princip
 
 Result<sigv4::Credentials> session_for_role(store::Tx& tx, const Realm& realm, std::string_view role_arn,
                                             std::string_view session_name, std::int64_t duration_s,
-                                            std::string_view service_principal) {
-  TRY(Role role, role_for_service(tx, realm, role_arn, session_name, service_principal));
+                                            std::string_view service_principal, std::string_view source_arn) {
+  TRY(Role role, role_for_service(tx, realm, role_arn, session_name, service_principal, source_arn));
   TRY(std::string secret, session_secret(tx));
   return issue(secret, realm, role, session_name, tx.now_ms(), duration_s, {}).credentials;
 }
 
 Status check_service_role(store::Tx& tx, const Realm& realm, std::string_view role_arn,
-                          std::string_view service_principal) {
-  TRY_VOID(role_for_service(tx, realm, role_arn, "check", service_principal));
+                          std::string_view service_principal, std::string_view source_arn) {
+  TRY_VOID(role_for_service(tx, realm, role_arn, "check", service_principal, source_arn));
   return {};
 }
 

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/services/iot/things_handler.h"
+#include "domain/registry/groups.h"
+#include "store/transact.h"
+
+namespace muster::api::iot {
+
+namespace {
+
+using store::Tx;
+
+json::array group_list(const Realm& realm, const std::vector<std::string>& names) {
+  json::array groups;
+  for (const std::string& name : names)
+    groups.push_back(json::object{{"groupName", name}, {"groupArn", registry::group_arn(realm, name)}});
+  return groups;
+}
+
+Result<json::object> create_group(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
+  registry::CreateGroup wanted;
+  wanted.name = get_string(input, "thingGroupName");
+  wanted.parent = get_string(input, "parentGroupName");
+  if (const json::object* properties = find_object(input, "thingGroupProperties")) {
+    wanted.description = get_string(*properties, "thingGroupDescription");
+    wanted.attributes = attributes_of_payload(find_object(*properties, "attributePayload"));
+  }
+  TRY(auto group, registry::create_group(tx, services.realm, wanted));
+  std::string arn = registry::group_arn(services.realm, group.name);
+  registry::Tags tags = tags_of_list(input);
+  if (!tags.empty()) TRY_VOID(registry::tag_resource(tx, arn, tags));
+  return json::object{{"thingGroupName", group.name}, {"thingGroupArn", arn}, {"thingGroupId", group.id}};
+}
+
+Result<json::object> describe_group(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
+  TRY(auto group, registry::get_group(tx, get_string(input, "thingGroupName")));
+  json::object properties;
+  if (!group.description.empty()) properties["thingGroupDescription"] = group.description;
+  if (!group.attributes.empty())
+    properties["attributePayload"] = json::object{{"attributes", attribute_shape(group.attributes)}};
+  json::object metadata{{"creationDate", group.created_ms}};
+  if (!group.parent.empty()) metadata["parentGroupName"] = group.parent;
+  metadata["rootToParentThingGroups"] = group_list(services.realm, group.ancestors);
+  json::object output{{"thingGroupName", group.name},
+                      {"thingGroupId", group.id},
+                      {"thingGroupArn", registry::group_arn(services.realm, group.name)},
+                      {"version", group.version}};
+  output["thingGroupProperties"] = std::move(properties);
+  output["thingGroupMetadata"] = std::move(metadata);
+  return output;
+}
+
+Result<json::object> update_group(const RegistryServices&, Tx& tx, const json::object& input, Changes&) {
+  registry::UpdateGroup change;
+  change.name = get_string(input, "thingGroupName");
+  if (const json::object* properties = find_object(input, "thingGroupProperties")) {
+    if (has(*properties, "thingGroupDescription"))
+      change.description = std::string(get_string(*properties, "thingGroupDescription"));
+    if (const json::object* payload = find_object(*properties, "attributePayload")) {
+      if (has(*payload, "attributes")) change.attributes = attributes_of_payload(payload);
+      change.merge = get_bool(*payload, "merge");
+    }
+  }
+  change.expected_version = optional_version(input);
+  TRY(auto group, registry::update_group(tx, change));
+  return json::object{{"version", group.version}};
+}
+
+// Emptied batch by batch: a group may have a million members, a transaction may not.
+Handler delete_group_handler(const SharedRegistry& services) {
+  return [services](Call& call) -> io::Task<Reply> {
+    std::string name(get_string(call.input, "thingGroupName"));
+    auto step = [&](Tx& tx) { return registry::delete_group(tx, services->realm, name, optional_version(call.input)); };
+    for (bool done = false; !done;) {
+      CO_TRY(done, co_await store::transact(*services->store, step));
+    }
+    Changes changes;
+    changes.all_certificates = true;
+    announce(*services, changes);
+    co_return Reply();
+  };
+}
+
+Result<json::object> list_groups(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
+  registry::ListGroups list;
+  list.parent = get_string(input, "parentGroup");
+  list.name_prefix = get_string(input, "namePrefixFilter");
+  list.recursive = get_bool(input, "recursive", true);
+  list.page = page_of_input(input);
+  TRY(auto page, registry::list_groups(tx, list));
+  json::object output{{"thingGroups", group_list(services.realm, page.items)}};
+  if (!page.next_token.empty()) output["nextToken"] = page.next_token;
+  return output;
+}
+
+struct NamedByEither {
+  std::string_view name_member, arn_member, kind;
+};
+
+// A request names a thing or group by name, by ARN, or by both alike.
+Result<std::string> name_or_arn(const RegistryServices& services, const json::object& input,
+                                const NamedByEither& members) {
+  std::string name(get_string(input, members.name_member));
+  std::string_view arn = get_string(input, members.arn_member);
+  if (arn.empty()) {
+    if (name.empty())
+      return invalid("Either " + std::string(members.name_member) + " or " + std::string(members.arn_member) +
+                     " must be given");
+    return name;
+  }
+  auto named = name_in_iot_arn(services.realm, members.kind, arn);
+  if (!named) return invalid("Invalid " + std::string(members.arn_member) + ": " + std::string(arn));
+  if (!name.empty() && name != *named)
+    return invalid(std::string(members.name_member) + " and " + std::string(members.arn_member) + " do not match");
+  return *std::move(named);
+}
+
+constexpr NamedByEither kGroup{"thingGroupName", "thingGroupArn", "thinggroup"};
+constexpr NamedByEither kThing{"thingName", "thingArn", "thing"};
+
+Result<json::object> add_thing(const RegistryServices& services, Tx& tx, const json::object& input, Changes& changes) {
+  TRY(std::string group, name_or_arn(services, input, kGroup));
+  TRY(std::string thing, name_or_arn(services, input, kThing));
+  TRY_VOID(registry::add_thing_to_group(tx, group, thing));
+  changes.touch_thing(services.realm, tx, thing);
+  return json::object();
+}
+
+Result<json::object> remove_thing(const RegistryServices& services, Tx& tx, const json::object& input,
+                                  Changes& changes) {
+  TRY(std::string group, name_or_arn(services, input, kGroup));
+  TRY(std::string thing, name_or_arn(services, input, kThing));
+  TRY_VOID(registry::remove_thing_from_group(tx, group, thing));
+  changes.touch_thing(services.realm, tx, thing);
+  return json::object();
+}
+
+Result<json::object> update_groups_for_thing(const RegistryServices& services, Tx& tx, const json::object& input,
+                                             Changes& changes) {
+  std::string_view thing = get_string(input, "thingName");
+  if (thing.empty()) return invalid("thingName must be given");
+  if (!registry::thing_exists(tx, thing)) return registry::thing_not_found(thing);
+  auto each = [&](std::string_view member, auto&& change) -> Status {
+    const json::array* names = find_array(input, member);
+    if (names == nullptr) return {};
+    for (const json::value& name : *names)
+      if (name.is_string()) TRY_VOID(change(tx, std::string_view(name.as_string()), thing));
+    return {};
+  };
+  TRY_VOID(each("thingGroupsToRemove", registry::remove_thing_from_group));
+  TRY_VOID(each("thingGroupsToAdd", registry::add_thing_to_group));
+  changes.touch_thing(services.realm, tx, thing);
+  return json::object();
+}
+
+Result<json::object> list_things_in_group(const RegistryServices&, Tx& tx, const json::object& input, Changes&) {
+  std::string_view group = get_string(input, "thingGroupName");
+  registry::PageRequest request = page_of_input(input);
+  TRY(std::string cursor, registry::page_position("group-members", request.token));
+  TRY(auto page,
+      registry::for_each_member(tx, group, get_bool(input, "recursive"), cursor, request.limit, true));
+  json::object output{{"things", string_list(std::move(page.things))}};
+  if (!page.next.empty()) output["nextToken"] = registry::page_token("group-members", page.next);
+  return output;
+}
+
+// At most ten, so always one page.
+Result<json::object> list_groups_for_thing(const RegistryServices& services, Tx& tx, const json::object& input,
+                                           Changes&) {
+  std::string_view thing = get_string(input, "thingName");
+  if (!registry::thing_exists(tx, thing)) return registry::thing_not_found(thing);
+  TRY(std::string position, registry::page_position("groups-of-thing", get_string(input, "nextToken")));
+  registry::PageRequest request = page_of_input(input);
+  std::vector<std::string> page;
+  json::object output;
+  for (std::string& name : registry::groups_of_thing(tx, thing)) {
+    if (name <= position) continue;
+    if (page.size() == request.limit) {
+      output["nextToken"] = registry::page_token("groups-of-thing", page.back());
+      break;
+    }
+    page.push_back(std::move(name));
+  }
+  output["thingGroups"] = group_list(services.realm, page);
+  return output;
+}
+
+}  // namespace
+
+void register_groups(Operations& operations, const SharedRegistry& services) {
+  auto add = [&](std::string_view operation, RegistryBody body) {
+    operations.add("iot", operation, registry_handler(services, std::move(body)));
+  };
+  add("CreateThingGroup", create_group);
+  add("DescribeThingGroup", describe_group);
+  add("UpdateThingGroup", update_group);
+  operations.add("iot", "DeleteThingGroup", delete_group_handler(services));
+  add("ListThingGroups", list_groups);
+  add("AddThingToThingGroup", add_thing);
+  add("RemoveThingFromThingGroup", remove_thing);
+  add("UpdateThingGroupsForThing", update_groups_for_thing);
+  add("ListThingsInThingGroup", list_things_in_group);
+  add("ListThingGroupsForThing", list_groups_for_thing);
+}
+
+}  // namespace muster::api::iot

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/services/iot/things_handler.h"
+#include "domain/jobs/executions.h"
+#include "domain/registry/principals.h"
+
+namespace muster::api::iot {
+
+namespace {
+
+using store::Tx;
+
+Result<json::object> create_thing(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
+  registry::CreateThing wanted;
+  wanted.name = get_string(input, "thingName");
+  wanted.type = get_string(input, "thingTypeName");
+  wanted.attributes = attributes_of_payload(find_object(input, "attributePayload"));
+  TRY(auto thing, registry::create_thing(tx, services.realm, wanted));
+  return json::object{{"thingName", thing.name},
+                      {"thingArn", registry::thing_arn(services.realm, thing.name)},
+                      {"thingId", thing.id}};
+}
+
+Result<json::object> describe_thing(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
+  TRY(auto thing, registry::get_thing(tx, get_string(input, "thingName")));
+  json::object output{{"defaultClientId", thing.name},
+                      {"thingName", thing.name},
+                      {"thingId", thing.id},
+                      {"thingArn", registry::thing_arn(services.realm, thing.name)},
+                      {"version", thing.version}};
+  if (!thing.type.empty()) output["thingTypeName"] = thing.type;
+  output["attributes"] = attribute_shape(thing.attributes);
+  return output;
+}
+
+Result<json::object> update_thing(const RegistryServices& services, Tx& tx, const json::object& input,
+                                  Changes& changes) {
+  registry::UpdateThing change;
+  change.name = get_string(input, "thingName");
+  if (const json::object* payload = find_object(input, "attributePayload")) {
+    if (has(*payload, "attributes")) change.attributes = attributes_of_payload(payload);
+    change.merge = get_bool(*payload, "merge");
+  }
+  if (has(input, "thingTypeName")) change.type = std::string(get_string(input, "thingTypeName"));
+  change.remove_type = get_bool(input, "removeThingType");
+  change.expected_version = optional_version(input);
+  TRY_VOID(registry::update_thing(tx, change));
+  changes.touch_thing(services.realm, tx, change.name);
+  return json::object();
+}
+
+Result<json::object> delete_thing(const RegistryServices& services, Tx& tx, const json::object& input,
+                                  Changes& changes) {
+  std::string_view name = get_string(input, "thingName");
+  TRY(bool existed, registry::delete_thing(tx, name, optional_version(input)));
+  if (existed) TRY_VOID(jobs::thing_deleted(services.jobs, tx, name, changes.jobs));
+  return json::object();
+}
+
+Result<json::object> list_things(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
+  registry::ListThings list;
+  list.attribute_name = get_string(input, "attributeName");
+  list.attribute_value = get_string(input, "attributeValue");
+  list.prefix = get_bool(input, "usePrefixAttributeValue");
+  list.type = get_string(input, "thingTypeName");
+  list.page = page_of_input(input);
+  TRY(auto page, registry::list_things(tx, list));
+  json::array things;
+  for (const registry::Thing& thing : page.items) {
+    json::object shape{{"thingName", thing.name},
+                       {"thingArn", registry::thing_arn(services.realm, thing.name)},
+                       {"version", thing.version}};
+    if (!thing.type.empty()) shape["thingTypeName"] = thing.type;
+    shape["attributes"] = attribute_shape(thing.attributes);
+    things.emplace_back(std::move(shape));
+  }
+  json::object output{{"things", std::move(things)}};
+  if (!page.next_token.empty()) output["nextToken"] = page.next_token;
+  return output;
+}
+
+Result<json::object> attach_principal(const RegistryServices& services, Tx& tx, const json::object& input,
+                                      Changes& changes) {
+  std::string_view principal = get_string(input, "principal");
+  TRY_VOID(registry::attach_thing_principal(tx, services.realm, get_string(input, "thingName"), principal));
+  changes.touch_target(services.realm, principal);
+  return json::object();
+}
+
+Result<json::object> detach_principal(const RegistryServices& services, Tx& tx, const json::object& input,
+                                      Changes& changes) {
+  std::string_view principal = get_string(input, "principal");
+  TRY_VOID(registry::detach_thing_principal(tx, services.realm, get_string(input, "thingName"), principal));
+  changes.touch_target(services.realm, principal);
+  return json::object();
+}
+
+Result<json::object> list_thing_principals(const RegistryServices&, Tx& tx, const json::object& input, Changes&) {
+  TRY(auto page, registry::list_thing_principals(tx, get_string(input, "thingName"), page_of_input(input)));
+  json::object output{{"principals", string_list(std::move(page.items))}};
+  if (!page.next_token.empty()) output["nextToken"] = page.next_token;
+  return output;
+}
+
+Result<json::object> list_principal_things(const RegistryServices& services, Tx& tx, const json::object& input,
+                                           Changes&) {
+  TRY(auto page,
+      registry::list_principal_things(tx, services.realm, get_string(input, "principal"), page_of_input(input)));
+  json::object output{{"things", string_list(std::move(page.items))}};
+  if (!page.next_token.empty()) output["nextToken"] = page.next_token;
+  return output;
+}
+
+}  // namespace
+
+void register_things(Operations& operations, const SharedRegistry& services) {
+  auto add = [&](std::string_view operation, RegistryBody body) {
+    operations.add("iot", operation, registry_handler(services, std::move(body)));
+  };
+  add("CreateThing", create_thing);
+  add("DescribeThing", describe_thing);
+  add("UpdateThing", update_thing);
+  add("DeleteThing", delete_thing);
+  add("ListThings", list_things);
+  add("AttachThingPrincipal", attach_principal);
+  add("DetachThingPrincipal", detach_principal);
+  add("ListThingPrincipals", list_thing_principals);
+  add("ListPrincipalThings", list_principal_things);
+}
+
+void register_registry(Operations& operations, const RegistryServices& given) {
+  auto services = std::make_shared<const RegistryServices>(given);
+  register_things(operations, services);
+  register_groups(operations, services);
+  register_certificates(operations, services);
+  register_policies(operations, services);
+  register_endpoint(operations, services);
+  register_tags(operations, services);
+}
+
+}  // namespace muster::api::iot
