@@ -74,7 +74,7 @@ struct Operation {
   int success_status;
   Support support;
   std::string_view note;              // difference from AWS, or the reason of a refusal
-  std::string_view action;            // IAM action, "iot:CreateThing"
+  std::string_view action;            // IAM action, "iot:CreateThing"; empty: any authenticated caller
   std::string_view resources;         // space-separated ARN templates over the input: "thing/{thingName}", "*"
   bool anonymous;                     // may be called unsigned (then policies of the resource decide)
   std::uint16_t first_error, error_count;
