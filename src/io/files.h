@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // BlockingPool: a few threads for calls that block (fsync, directory scans). run() suspends the calling coroutine and
-// resumes it on its own loop. Owned by server/wiring; destroyed before the loops whose coroutines use it: the destructor
-// first finishes what was submitted. The function must not touch what belongs to a loop.
+// resumes it on its own loop. Owned by server/wiring; destroyed before the loops whose coroutines use it: the
+// destructor first finishes what was submitted. The function must not touch what belongs to a loop.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

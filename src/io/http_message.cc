@@ -19,14 +19,18 @@ std::string_view HttpHeaders::get(std::string_view name) const {
   return {};
 }
 
-bool HttpHeaders::has(std::string_view name) const { return count(name) > 0; }
+bool HttpHeaders::has(std::string_view name) const {
+  return count(name) > 0;
+}
 
 std::size_t HttpHeaders::count(std::string_view name) const {
   return static_cast<std::size_t>(
       std::count_if(items_.begin(), items_.end(), [&](const auto& i) { return equals_ignore_case(i.first, name); }));
 }
 
-std::string_view HttpRequest::raw_path() const { return std::string_view(target).substr(0, target.find('?')); }
+std::string_view HttpRequest::raw_path() const {
+  return std::string_view(target).substr(0, target.find('?'));
+}
 
 std::string_view HttpRequest::raw_query() const {
   const std::size_t mark = target.find('?');

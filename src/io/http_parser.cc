@@ -13,8 +13,8 @@ namespace muster::io {
 namespace {
 
 constexpr std::size_t kMaxMethodBytes = 32;
-// "0 CRLF CRLF": between chunks at least this much follows. Boost 1.81's parser asserts when it is called with less after
-// it has seen the last chunk's size.
+// "0 CRLF CRLF": between chunks at least this much follows. Boost 1.81's parser asserts when it is called with less
+// after it has seen the last chunk's size.
 constexpr std::size_t kLeastChunkHeader = 5;
 constexpr std::int64_t kLargestLength = std::int64_t{1} << 50;
 
@@ -65,7 +65,8 @@ std::optional<HttpFault> check_lines(std::string_view head, const HttpLimits& li
     if (c == '\0') return HttpFault{400, "NUL in the request head"};
     if (c == '\n') return HttpFault{400, "bare line feed in the request head"};
     if (c != '\r') continue;
-    if (at + 1 >= head.size() || head[at + 1] != '\n') return HttpFault{400, "bare carriage return in the request head"};
+    if (at + 1 >= head.size() || head[at + 1] != '\n')
+      return HttpFault{400, "bare carriage return in the request head"};
     ++at;
     ++lines;
     const char next = at + 1 < head.size() ? head[at + 1] : '\0';

@@ -13,9 +13,9 @@ namespace muster::io {
 enum class Framing : std::uint8_t { kNone, kCounted, kChunked, kUntilClose };
 
 struct ResponseContext {
-  bool is_head = false;      // the request's method
-  int minor_version = 1;     // the request's
-  bool close = false;        // the connection ends after this response
+  bool is_head = false;   // the request's method
+  int minor_version = 1;  // the request's
+  bool close = false;     // the connection ends after this response
   std::int64_t now_ms = 0;
 };
 

@@ -123,8 +123,7 @@ class ConnectionBody final : public HttpBody {
       }
       const auto want = static_cast<std::size_t>(std::min<std::int64_t>(counted_left_, kBodyBufferBytes));
       const std::span<char> into = std::span<char>(buffer_).first(want);
-      const std::int64_t count =
-          co_await read_some(*connection_.stream, into, connection_.limits.body_deadline_ms);
+      const std::int64_t count = co_await read_some(*connection_.stream, into, connection_.limits.body_deadline_ms);
       if (count <= 0) co_return fail_read(count);
       piece = std::string_view(buffer_.data(), static_cast<std::size_t>(count));
     }
@@ -221,8 +220,7 @@ asio::awaitable<Arrival> read_head(Connection& connection) {
     scanned = bytes.size();
     if (inbox.empty()) inbox.release();
     if (!bytes.empty() && end_ms == 0) end_ms = system_clock.steady_ms() + connection.limits.head_deadline_ms;
-    const std::int64_t left_ms =
-        end_ms == 0 ? connection.limits.idle_deadline_ms : end_ms - system_clock.steady_ms();
+    const std::int64_t left_ms = end_ms == 0 ? connection.limits.idle_deadline_ms : end_ms - system_clock.steady_ms();
     if (left_ms <= 0) {
       arrival.fault = HttpFault{408, "request head not complete in time"};
       co_return arrival;
@@ -317,7 +315,8 @@ asio::awaitable<void> refuse(Connection& connection, HttpFault fault) {
   response.body = fault.reason + "\n";
   const ResponseContext context{.close = true, .now_ms = system_clock.now_ms()};
   const bool sent = co_await send_response(connection, response, context);
-  if (sent) co_await linger(connection);
+  if (!sent) co_return;
+  co_await linger(connection);
 }
 
 // True when the body's end was reached.
@@ -374,13 +373,16 @@ asio::awaitable<bool> exchange(Connection& connection, HttpHead head) {
 
 }  // namespace
 
-asio::awaitable<void> serve_http(Loop&, std::unique_ptr<Stream> stream, std::string initial,
-                                 const HttpHandler& handler, const std::atomic<bool>& stopping, HttpLimits limits) {
+asio::awaitable<void> serve_http(Loop&, std::unique_ptr<Stream> stream, std::string initial, const HttpHandler& handler,
+                                 const std::atomic<bool>& stopping, HttpLimits limits) {
   Connection connection{std::move(stream), Inbox(std::move(initial)), handler, stopping, limits};
   bool alive = true;
   while (alive && !stopping) {
     Arrival arrival = co_await read_head(connection);
-    if (arrival.fault) co_await refuse(connection, std::move(*arrival.fault));
+    if (arrival.fault) {
+      co_await refuse(connection, std::move(*arrival.fault));
+      co_return;
+    }
     if (!arrival.head) co_return;
     alive = co_await exchange(connection, std::move(*arrival.head));
   }

@@ -25,8 +25,8 @@ namespace muster::io {
 class HttpHeaders {
  public:
   void add(std::string name, std::string value) { items_.emplace_back(std::move(name), std::move(value)); }
-  void set(std::string_view name, std::string value);               // replaces all of that name
-  std::string_view get(std::string_view name) const;                // first of that name (case-insensitive), or ""
+  void set(std::string_view name, std::string value);  // replaces all of that name
+  std::string_view get(std::string_view name) const;   // first of that name (case-insensitive), or ""
   bool has(std::string_view name) const;
   std::size_t count(std::string_view name) const;
   const std::vector<std::pair<std::string, std::string>>& items() const { return items_; }
@@ -72,8 +72,8 @@ struct HttpResponse {
   // values become spaces.
   HttpHeaders headers;
   std::string body;
-  std::unique_ptr<HttpSource> source;   // instead of body, with source_length
-  std::int64_t source_length = -1;      // -1: chunked
+  std::unique_ptr<HttpSource> source;  // instead of body, with source_length
+  std::int64_t source_length = -1;     // -1: chunked
   bool close = false;
 };
 
@@ -81,10 +81,10 @@ struct HttpLimits {
   std::size_t max_head_bytes = 32 * 1024;
   std::size_t max_headers = 100;
   std::size_t max_target_bytes = 8 * 1024;
-  std::int64_t head_deadline_ms = 10'000;   // from the first byte of a request to the end of its head
-  std::int64_t body_deadline_ms = 30'000;   // each read
-  std::int64_t idle_deadline_ms = 75'000;   // between requests
-  std::int64_t write_deadline_ms = 30'000;  // without progress
+  std::int64_t head_deadline_ms = 10'000;            // from the first byte of a request to the end of its head
+  std::int64_t body_deadline_ms = 30'000;            // each read
+  std::int64_t idle_deadline_ms = 75'000;            // between requests
+  std::int64_t write_deadline_ms = 30'000;           // without progress
   std::size_t max_discard_bytes = 16 * 1024 * 1024;  // of a body that the handler left unread
   std::int64_t discard_deadline_ms = 10'000;
   std::int64_t linger_ms = 1'000;  // reading on after the last response, so that it is not lost to a reset

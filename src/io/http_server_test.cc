@@ -122,7 +122,9 @@ TEST_F(HttpServerTest, AnswersAndKeepsTheConnection) {
 
 TEST_F(HttpServerTest, PipelinedRequestsAreAnsweredInOrderWithTheirBodies) {
   connect("POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabcPOS");
-  send("T /2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n1\r\nf\r\n0\r\n\r\nGET /3 HTTP/1.1\r\nHo");
+  send(
+      "T /2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n1\r\nf\r\n0\r\n\r\nGET /3 "
+      "HTTP/1.1\r\nHo");
   send("st: h\r\nConnection: close\r\n\r\n");
   const std::string all = receive_to_end();
   const auto one = all.find("POST /1 abc"), two = all.find("POST /2 def"), three = all.find("GET /3 ");

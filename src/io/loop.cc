@@ -127,7 +127,9 @@ void Loop::start() {
   state_->thread = std::thread([state = state_.get()] { state->run(); });
 }
 
-void Loop::run_here() { state_->run(); }
+void Loop::run_here() {
+  state_->run();
+}
 
 void Loop::stop() {
   state_->stopping = true;
@@ -135,9 +137,13 @@ void Loop::stop() {
   if (!on_this_thread() && state_->thread.joinable()) state_->thread.join();
 }
 
-boost::asio::io_context& Loop::context() { return state_->context; }
+boost::asio::io_context& Loop::context() {
+  return state_->context;
+}
 
-bool Loop::on_this_thread() const { return state_->runner.load() == std::this_thread::get_id(); }
+bool Loop::on_this_thread() const {
+  return state_->runner.load() == std::this_thread::get_id();
+}
 
 void Loop::post(std::function<void()> fn) {
   bool wake = false;
@@ -149,7 +155,9 @@ void Loop::post(std::function<void()> fn) {
   if (wake) asio::post(state_->context, [state = state_.get()] { state->drain_posted(); });
 }
 
-void Loop::at_round_end(std::function<void()> fn) { state_->round_end.push_back(std::move(fn)); }
+void Loop::at_round_end(std::function<void()> fn) {
+  state_->round_end.push_back(std::move(fn));
+}
 
 void Loop::spawn(boost::asio::awaitable<void> coroutine) {
   asio::co_spawn(state_->context, std::move(coroutine), [name = state_->name](const std::exception_ptr& error) {

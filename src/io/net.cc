@@ -36,8 +36,7 @@ asio::awaitable<HandshakeEnd> complete_handshake(SocketStream& stream, std::int6
     if (step == SocketStream::Handshake::kFailed) co_return HandshakeEnd::kFailed;
     const std::int64_t left_ms = end_ms - clock.steady_ms();
     if (left_ms <= 0) co_return HandshakeEnd::kTimeout;
-    const Direction direction =
-        step == SocketStream::Handshake::kAgainRead ? Direction::kRead : Direction::kWrite;
+    const Direction direction = step == SocketStream::Handshake::kAgainRead ? Direction::kRead : Direction::kWrite;
     // The session has no buffered plain text before it is established: readiness is the socket's own.
     const bool ready = co_await wait_ready(stream, direction, left_ms);
     if (!ready) co_return HandshakeEnd::kTimeout;
@@ -174,7 +173,9 @@ void Listener::State::accepted(tcp::socket socket) {
 }
 
 Listener::Listener(std::shared_ptr<State> state) : state_(std::move(state)) {}
-Listener::~Listener() { close(); }
+Listener::~Listener() {
+  close();
+}
 
 Result<std::unique_ptr<Listener>> Listener::create(Loop& loop, const ListenOptions& options, OnStream on_stream) {
   if (options.tls != ListenOptions::Tls::kNever && !options.context) return invalid("TLS needs a certificate");
@@ -200,9 +201,15 @@ void Listener::close() {
   }
 }
 
-std::uint16_t Listener::port() const { return state_->bound_port; }
-std::size_t Listener::open_connections() const { return *state_->open; }
-std::uint64_t Listener::refused() const { return state_->refused; }
+std::uint16_t Listener::port() const {
+  return state_->bound_port;
+}
+std::size_t Listener::open_connections() const {
+  return *state_->open;
+}
+std::uint64_t Listener::refused() const {
+  return state_->refused;
+}
 
 namespace {
 

@@ -34,7 +34,7 @@ struct TlsOptions {
 
 // The connecting side: for clients that ship with the server (load generator, tests), not for outgoing requests.
 struct TlsClientOptions {
-  std::string ca_pem;  // trusted issuers; empty = the server is not verified
+  std::string ca_pem;                 // trusted issuers; empty = the server is not verified
   std::string certificate_chain_pem;  // ours, or empty
   std::string private_key_pem;
   std::vector<std::string> alpn;  // offered
@@ -90,8 +90,8 @@ struct DialOptions {
   std::string server_name;              // SNI, and the name or address verified; empty = the address
   std::int64_t deadline_ms = 10'000;    // connect and handshake
 };
-// On the loop's thread. kUnavailable when refused or unreachable, kTimeout, kInvalid for a bad address, kUnauthenticated
-// for a failed handshake.
+// On the loop's thread. kUnavailable when refused or unreachable, kTimeout, kInvalid for a bad address,
+// kUnauthenticated for a failed handshake.
 Task<std::unique_ptr<Stream>> dial(Loop& loop, DialOptions options);
 
 }  // namespace muster::io

@@ -104,9 +104,13 @@ asio::awaitable<bool> echo(Stream& stream, std::size_t total) {
   co_return true;
 }
 
-asio::awaitable<void> echo_and_forget(Stream& stream, std::size_t total) { co_await echo(stream, total); }
+asio::awaitable<void> echo_and_forget(Stream& stream, std::size_t total) {
+  co_await echo(stream, total);
+}
 
-asio::awaitable<void> send_and_forget(Stream& stream, std::string bytes) { co_await write_all(stream, bytes, 5000); }
+asio::awaitable<void> send_and_forget(Stream& stream, std::string bytes) {
+  co_await write_all(stream, bytes, 5000);
+}
 
 std::string pattern(std::size_t size) {
   std::string out(size, '\0');

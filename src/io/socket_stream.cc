@@ -27,7 +27,9 @@ IoOutcome outcome_of_errno() {
   return {IoOutcome::Kind::kFailed, 0};
 }
 
-int clamp_to_int(std::size_t size) { return static_cast<int>(std::min<std::size_t>(size, 1u << 30)); }
+int clamp_to_int(std::size_t size) {
+  return static_cast<int>(std::min<std::size_t>(size, 1u << 30));
+}
 
 }  // namespace
 
@@ -98,11 +100,11 @@ IoOutcome SocketStream::tls_outcome(int result, bool reading) {
 }
 
 void SocketStream::wait(tcp::socket::wait_type what, std::function<void()> ready) {
-  socket_.async_wait(what, [alive = std::weak_ptr<char>(alive_), ready = std::move(ready)](
-                               const boost::system::error_code& error) {
-    if (error == asio::error::operation_aborted || alive.expired()) return;
-    ready();  // may destroy the stream
-  });
+  socket_.async_wait(
+      what, [alive = std::weak_ptr<char>(alive_), ready = std::move(ready)](const boost::system::error_code& error) {
+        if (error == asio::error::operation_aborted || alive.expired()) return;
+        ready();  // may destroy the stream
+      });
 }
 
 void SocketStream::when_readable(std::function<void()> ready) {

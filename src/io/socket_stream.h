@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SocketStream: a Stream over a TCP socket, with or without an OpenSSL session on the raw descriptor (no memory BIOs: an
-// idle TLS connection costs 16 KiB less that way). Readiness comes from Asio's reactor. Internal to io.
+// SocketStream: a Stream over a TCP socket, with or without an OpenSSL session on the raw descriptor (no memory BIOs:
+// an idle TLS connection costs 16 KiB less that way). Readiness comes from Asio's reactor. Internal to io.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -41,9 +41,9 @@ class SocketStream final : public Stream {
 
   boost::asio::ip::tcp::socket socket_;
   SSL* ssl_ = nullptr;
-  bool established_ = false;        // handshake complete
-  bool broken_ = false;             // fatal TLS error: no close_notify
-  bool read_wants_write_ = false;   // TLS may need the other direction
+  bool established_ = false;       // handshake complete
+  bool broken_ = false;            // fatal TLS error: no close_notify
+  bool read_wants_write_ = false;  // TLS may need the other direction
   bool write_wants_read_ = false;
   std::shared_ptr<void> slot_;
   std::shared_ptr<char> alive_ = std::make_shared<char>();  // callbacks in flight hold it weakly

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stream: a connected byte stream on one Loop: TCP, TLS over TCP, or an in-memory pair in tests. Non-blocking calls with
-// readiness callbacks, so that an idle connection owns no I/O buffer and a broker can read, handle and write in batches.
-// All calls on the loop's thread.
+// Stream: a connected byte stream on one Loop: TCP, TLS over TCP, or an in-memory pair in tests. Non-blocking calls
+// with readiness callbacks, so that an idle connection owns no I/O buffer and a broker can read, handle and write in
+// batches. All calls on the loop's thread.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -20,9 +20,9 @@ struct PeerInfo {
   std::uint16_t port = 0;
   std::uint16_t local_port = 0;
   bool tls = false;
-  std::string alpn;                      // negotiated, or empty
-  std::string server_name;               // SNI, or empty
-  std::string client_certificate_der;    // empty when none was presented
+  std::string alpn;                    // negotiated, or empty
+  std::string server_name;             // SNI, or empty
+  std::string client_certificate_der;  // empty when none was presented
 };
 
 // bytes > 0: that many moved. kWouldBlock: wait and try again. kClosed: orderly end. kFailed: reset or TLS error.
@@ -38,8 +38,8 @@ class Stream {
   virtual IoOutcome read(std::span<char> into) = 0;
   // After kWouldBlock the next write begins with the same bytes (a TLS record may be half sent); it may be longer.
   virtual IoOutcome write(std::string_view from) = 0;
-  // One-shot. `ready` runs on the loop when the next read (write) is worth trying, also when the peer closed. Never runs
-  // inline, nor after close() or destruction. At most one of each outstanding.
+  // One-shot. `ready` runs on the loop when the next read (write) is worth trying, also when the peer closed. Never
+  // runs inline, nor after close() or destruction. At most one of each outstanding.
   virtual void when_readable(std::function<void()> ready) = 0;
   virtual void when_writable(std::function<void()> ready) = 0;
   // No more writes: the peer reads to an orderly end; reading goes on.

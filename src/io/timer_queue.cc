@@ -16,8 +16,12 @@ std::int64_t steady_now_ms() {
 
 }  // namespace
 
-TimerQueue* TimerQueue::current() { return current_queue; }
-void TimerQueue::set_current(TimerQueue* queue) { current_queue = queue; }
+TimerQueue* TimerQueue::current() {
+  return current_queue;
+}
+void TimerQueue::set_current(TimerQueue* queue) {
+  current_queue = queue;
+}
 
 TimerQueue::Id TimerQueue::add(std::int64_t delay_ms, std::function<void()> fn) {
   constexpr std::int64_t kLongest = std::int64_t{10} * 365 * 86'400'000;

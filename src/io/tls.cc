@@ -81,9 +81,8 @@ int select_alpn(SSL*, const unsigned char** out, unsigned char* out_length, cons
                 unsigned int offered_length, void* argument) {
   const auto& ours = static_cast<TlsContext::State*>(argument)->alpn_wire;
   unsigned char* chosen = nullptr;
-  const int outcome =
-      SSL_select_next_proto(&chosen, out_length, reinterpret_cast<const unsigned char*>(ours.data()),
-                            static_cast<unsigned int>(ours.size()), offered, offered_length);
+  const int outcome = SSL_select_next_proto(&chosen, out_length, reinterpret_cast<const unsigned char*>(ours.data()),
+                                            static_cast<unsigned int>(ours.size()), offered, offered_length);
   *out = chosen;
   // RFC 7301 section 3.2: no protocol in common is the fatal alert no_application_protocol.
   return outcome == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
@@ -102,8 +101,8 @@ Result<std::string> alpn_wire(const std::vector<std::string>& names) {
 Status configure(SSL_CTX* context) {
   if (context == nullptr) return tls_error("cannot create TLS context");
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-  SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
-                                   SSL_OP_CIPHER_SERVER_PREFERENCE);
+  SSL_CTX_set_options(
+      context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                 SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);

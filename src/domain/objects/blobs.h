@@ -7,8 +7,8 @@
 //   2. linked to xx/<id>, both folders fsync      -> from here a record may name it
 //   3. the metadata transaction commits
 //   4. staging/<id> unlinked                      -> settled
-// A crash leaves a name in staging; recover() then keeps the blob if a record names it and removes it otherwise, so that
-// a record never lacks its blob and no blob stays without a record. Errors: kUnavailable when the disk refuses.
+// A crash leaves a name in staging; recover() then keeps the blob if a record names it and removes it otherwise, so
+// that a record never lacks its blob and no blob stays without a record. Errors: kUnavailable when the disk refuses.
 #pragma once
 
 #include <cstdint>

@@ -26,7 +26,7 @@ struct Object {
   std::string key;
   std::string blob;  // id
   std::int64_t size = 0;
-  std::string etag;  // hex MD5, without quotes
+  std::string etag;              // hex MD5, without quotes
   std::int64_t modified_ms = 0;  // put_object() sets it
   // ContentType, CacheControl, ContentDisposition, ContentEncoding, ContentLanguage, Expires: by member name, as given.
   std::map<std::string, std::string> headers;
