@@ -33,12 +33,9 @@ bool is_mqtt_alpn(std::string_view alpn) { return alpn == "mqtt" || alpn == "x-a
 
 }  // namespace
 
-FrontDoor::FrontDoor(io::Loop& api_loop, io::Loop& device_loop, mqtt::Broker& broker, io::HttpHandler handler,
-                     metrics::Registry& metrics)
+FrontDoor::FrontDoor(io::Loop& api_loop, io::Loop& device_loop, metrics::Registry& metrics)
     : api_loop_(api_loop),
       device_loop_(device_loop),
-      broker_(broker),
-      inner_(std::move(handler)),
       handler_([this](io::HttpRequest& request, io::HttpBody& body) { return counted(request, body); }),
       running_gauge_(metrics.gauge("muster_http_requests_running", "HTTP requests being answered now")) {}
 
@@ -61,7 +58,7 @@ Result<std::uint16_t> FrontDoor::open_api(const io::ListenOptions& options) {
 
 Result<std::uint16_t> FrontDoor::open_device(const io::ListenOptions& options) {
   auto serve = [this](std::unique_ptr<io::Stream> stream) {
-    if (is_mqtt_alpn(stream->peer().alpn)) return broker_.accept(std::move(stream));
+    if (is_mqtt_alpn(stream->peer().alpn)) return broker_->accept(std::move(stream));
     if (is_http_alpn(stream->peer().alpn)) {
       return device_loop_.spawn(io::serve_http(device_loop_, std::move(stream), "", handler_, stopping_));
     }
@@ -74,7 +71,7 @@ Result<std::uint16_t> FrontDoor::open_device(const io::ListenOptions& options) {
 }
 
 Result<std::uint16_t> FrontDoor::open_plain_mqtt(const io::ListenOptions& options) {
-  auto serve = [this](std::unique_ptr<io::Stream> stream) { broker_.accept(std::move(stream)); };
+  auto serve = [this](std::unique_ptr<io::Stream> stream) { broker_->accept(std::move(stream)); };
   TRY(auto listener, io::Listener::create(device_loop_, options, serve));
   std::uint16_t port = listener->port();
   listeners_.push_back(std::move(listener));
@@ -87,13 +84,15 @@ boost::asio::awaitable<void> FrontDoor::serve_device(std::unique_ptr<io::Stream>
   if (got != 1) co_return;
   std::string initial(first.data(), 1);
   if (first[0] == kMqttConnect) {
-    broker_.accept(std::move(stream), std::move(initial));
+    broker_->accept(std::move(stream), std::move(initial));
     co_return;
   }
   co_await io::serve_http(device_loop_, std::move(stream), std::move(initial), handler_, stopping_);
 }
 
-void FrontDoor::start() {
+void FrontDoor::start(mqtt::Broker& broker, io::HttpHandler handler) {
+  broker_ = &broker;
+  inner_ = std::move(handler);
   for (auto& listener : listeners_) listener->start();
 }
 

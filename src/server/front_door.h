@@ -20,16 +20,16 @@ namespace muster::server {
 
 class FrontDoor {
  public:
-  // `handler` answers HTTP; it and the broker outlive the door. The broker lives on `device_loop`.
-  FrontDoor(io::Loop& api_loop, io::Loop& device_loop, mqtt::Broker& broker, io::HttpHandler handler, metrics::Registry& metrics);
+  FrontDoor(io::Loop& api_loop, io::Loop& device_loop, metrics::Registry& metrics);
   FrontDoor(const FrontDoor&) = delete;
   FrontDoor& operator=(const FrontDoor&) = delete;
 
-  // Each answers the bound port.
+  // Each binds at once and answers the port; nothing is accepted before start().
   Result<std::uint16_t> open_api(const io::ListenOptions& options);
   Result<std::uint16_t> open_device(const io::ListenOptions& options);
   Result<std::uint16_t> open_plain_mqtt(const io::ListenOptions& options);
-  void start();  // after every port is bound: accepts
+  // `handler` answers HTTP; it and the broker, which lives on the device loop, outlive the loops.
+  void start(mqtt::Broker& broker, io::HttpHandler handler);
 
   // Stops accepting and taking new requests on open connections. On any thread.
   void close();
@@ -41,7 +41,7 @@ class FrontDoor {
 
   io::Loop& api_loop_;
   io::Loop& device_loop_;
-  mqtt::Broker& broker_;
+  mqtt::Broker* broker_ = nullptr;
   io::HttpHandler inner_;
   io::HttpHandler handler_;
   std::atomic<bool> stopping_{false};
