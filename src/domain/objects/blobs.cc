@@ -13,7 +13,6 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "store/keys.h"
 #include "store/schema.h"
 
@@ -48,7 +47,9 @@ bool is_id(std::string_view name) {
   return name.size() == 2 * kIdBytes && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-std::string shard_of(std::string_view id) { return std::string(id.substr(0, 2)); }
+std::string shard_of(std::string_view id) {
+  return std::string(id.substr(0, 2));
+}
 
 // Names in a folder; an unreadable folder is an error, not empty.
 Result<std::vector<std::string>> names_in(const std::string& folder) {
@@ -104,10 +105,15 @@ Status BlobWriter::write(std::string_view bytes) {
 }
 
 Status BlobWriter::publish() {
-  if (::fsync(fd_) != 0) return disk_error("sync", errno);
-  const int closed = ::close(std::exchange(fd_, -1));
-  if (closed != 0) return disk_error("close", errno);
+  if (fd_ >= 0) {  // else a duplicate, whose bytes are on the disk
+    if (::fsync(fd_) != 0) return disk_error("sync", errno);
+    if (::close(std::exchange(fd_, -1)) != 0) return disk_error("close", errno);
+  }
   const std::string folder = blobs_.directory() + "/" + shard_of(id_);
+  if (::access(folder.c_str(), F_OK) != 0) {
+    TRY_VOID(make_folder(folder));
+    TRY_VOID(sync_folder(blobs_.directory()));
+  }
   if (::link(blobs_.staging_path(id_).c_str(), blobs_.path(id_).c_str()) != 0) return disk_error("link", errno);
   published_ = true;
   // Staging first: a blob that survives a crash is then always still named there.
@@ -120,7 +126,9 @@ void BlobWriter::settle() {
   ::unlink(blobs_.staging_path(id_).c_str());  // not synced: recover() may find it again and keeps the blob
 }
 
-BlobReader::~BlobReader() { ::close(fd_); }
+BlobReader::~BlobReader() {
+  ::close(fd_);
+}
 
 Result<std::string> BlobReader::read(std::int64_t offset, std::size_t count) const {
   std::string out(count, '\0');
@@ -139,22 +147,29 @@ Result<std::string> BlobReader::read(std::int64_t offset, std::size_t count) con
 Result<std::unique_ptr<Blobs>> Blobs::open(const std::string& directory) {
   TRY_VOID(make_folder(directory));
   TRY_VOID(make_folder(directory + "/staging"));
-  for (int shard = 0; shard < 256; ++shard) {
-    const char byte = static_cast<char>(shard);
-    TRY_VOID(make_folder(directory + "/" + to_hex(std::string_view(&byte, 1))));
-  }
   TRY_VOID(sync_folder(directory));
   return std::unique_ptr<Blobs>(new Blobs(directory));
 }
 
-std::string Blobs::path(std::string_view id) const { return directory_ + "/" + shard_of(id) + "/" + std::string(id); }
-std::string Blobs::staging_path(std::string_view id) const { return directory_ + "/staging/" + std::string(id); }
+std::string Blobs::path(std::string_view id) const {
+  return directory_ + "/" + shard_of(id) + "/" + std::string(id);
+}
+std::string Blobs::staging_path(std::string_view id) const {
+  return directory_ + "/staging/" + std::string(id);
+}
 
 Result<std::unique_ptr<BlobWriter>> Blobs::create() const {
   std::string id = random_hex(kIdBytes);
   const int fd = ::open(staging_path(id).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return disk_error("create", errno);
   return std::unique_ptr<BlobWriter>(new BlobWriter(*this, std::move(id), fd));
+}
+
+Result<std::unique_ptr<BlobWriter>> Blobs::duplicate(std::string_view id) const {
+  if (!is_id(id)) return internal("not a blob id");
+  std::string copy = random_hex(kIdBytes);
+  if (::link(path(id).c_str(), staging_path(copy).c_str()) != 0) return disk_error("duplicate", errno);
+  return std::unique_ptr<BlobWriter>(new BlobWriter(*this, std::move(copy), -1));
 }
 
 Result<std::unique_ptr<BlobReader>> Blobs::read(std::string_view id) const {
@@ -196,8 +211,8 @@ Result<std::size_t> Blobs::sweep(store::Store& store, std::int64_t grace_ms, std
         std::vector<std::string> ids;
         std::string begin = prefix;
         for (;;) {
-          const auto page = tx.range(
-              {.begin = begin, .end = store::after_prefix(prefix), .limit = kScanPage, .snapshot = true});
+          const auto page =
+              tx.range({.begin = begin, .end = store::after_prefix(prefix), .limit = kScanPage, .snapshot = true});
           for (const store::KeyValue& row : page) {
             TRY(const json::object record, parse_record(row.value));
             if (get_int(record, "since_ms") > tx.now_ms() - grace_ms) continue;

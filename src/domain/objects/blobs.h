@@ -71,6 +71,8 @@ class Blobs {
   static Result<std::unique_ptr<Blobs>> open(const std::string& directory);
 
   Result<std::unique_ptr<BlobWriter>> create() const;
+  // A new blob with the bytes of another, which is immutable: a second name for the same file, ready to publish().
+  Result<std::unique_ptr<BlobWriter>> duplicate(std::string_view id) const;
   Result<std::unique_ptr<BlobReader>> read(std::string_view id) const;  // kUnavailable when the file is not there
 
   // Before requests are served: settles what a crash left in staging. Reads the object table once, only when something

@@ -8,7 +8,9 @@
 namespace muster::objects {
 namespace {
 
-store::Key bucket_key(std::string_view name) { return store::Key(store::table::kBucket).text(name); }
+store::Key bucket_key(std::string_view name) {
+  return store::Key(store::table::kBucket).text(name);
+}
 
 Bucket bucket_of(std::string_view name, std::string_view record) {
   Bucket bucket;
@@ -20,7 +22,9 @@ Bucket bucket_of(std::string_view name, std::string_view record) {
   return bucket;
 }
 
-bool is_lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+bool is_lower_or_digit(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
 
 // Four numbers with dots.
 bool looks_like_address(std::string_view name) {
@@ -88,10 +92,9 @@ Result<Bucket> create_bucket(store::Tx& tx, const Realm& realm, std::string_view
     // "Amazon S3 returns this error in all AWS Regions except us-east-1", where the call is answered as if it had made
     // the bucket (S3 API reference, CreateBucket).
     if (realm.region == "us-east-1") return std::move(*existing);
-    Error error =
-        make_error(ErrorKind::kAlreadyExists,
-                   "Your previous request to create the named bucket succeeded and you already own it.",
-                   "BucketAlreadyOwnedByYou");
+    Error error = make_error(ErrorKind::kAlreadyExists,
+                             "Your previous request to create the named bucket succeeded and you already own it.",
+                             "BucketAlreadyOwnedByYou");
     error.fields["BucketName"] = std::string(name);
     return error;
   }
@@ -120,8 +123,7 @@ Status delete_bucket(store::Tx& tx, std::string_view name) {
   const std::string prefix = store::Key(store::table::kObject).text(name).str();
   const store::RangeOptions any{.begin = prefix, .end = store::after_prefix(prefix), .limit = 1};
   if (!tx.range(any).empty()) {
-    Error error =
-        make_error(ErrorKind::kConflict, "The bucket you tried to delete is not empty", "BucketNotEmpty");
+    Error error = make_error(ErrorKind::kConflict, "The bucket you tried to delete is not empty", "BucketNotEmpty");
     error.fields["BucketName"] = std::string(name);
     return error;
   }

@@ -11,8 +11,9 @@ namespace muster::objects {
 namespace {
 
 Error not_an_object_url() {
-  return invalid("The S3 URL is not valid: expected https://s3.region.amazonaws.com/bucket/key, "
-                 "https://bucket.s3.region.amazonaws.com/key or this endpoint's own address");
+  return invalid(
+      "The S3 URL is not valid: expected https://s3.region.amazonaws.com/bucket/key, "
+      "https://bucket.s3.region.amazonaws.com/key or this endpoint's own address");
 }
 
 // The bucket that an AWS host name carries: "" for path style, nullopt when the host is not S3's. AWS has used

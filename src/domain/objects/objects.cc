@@ -29,8 +29,8 @@ std::map<std::string, std::string> map_of(const json::object& record, std::strin
 }
 
 std::string to_record(const Object& object) {
-  json::object record{{"blob", object.blob}, {"size", object.size}, {"etag", object.etag},
-                      {"modified_ms", object.modified_ms}};
+  json::object record{
+      {"blob", object.blob}, {"size", object.size}, {"etag", object.etag}, {"modified_ms", object.modified_ms}};
   if (!object.headers.empty()) record["headers"] = to_json(object.headers);
   if (!object.metadata.empty()) record["metadata"] = to_json(object.metadata);
   if (!object.checksums.empty()) record["checksums"] = to_json(object.checksums);
