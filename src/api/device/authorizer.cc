@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/device/authorizer.h"
+
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "api/device/device_facts.h"
+#include "base/crypto.h"
+#include "base/log.h"
+#include "domain/registry/certificates.h"
+#include "store/transact.h"
+
+namespace muster::api::device {
+
+namespace {
+
+constexpr std::size_t kReloadBatch = 64;  // connections read again in one transaction
+constexpr std::int64_t kRetryMs = 200;    // the store refused
+
+// The last question of a kind and its answer: devices ask about the same topic again and again.
+struct LastAnswer {
+  std::string topic;
+  bool known = false;
+  bool allowed = false;
+};
+
+}  // namespace
+
+class DeviceGrant;
+
+struct DeviceAuthorizer::State : std::enable_shared_from_this<DeviceAuthorizer::State> {
+  State(io::Loop& on, store::Store& records, Realm where, registry::PolicyGenerations& changes,
+        AuthorizerOptions chosen)
+      : loop(on), store(records), realm(std::move(where)), generations(changes), options(std::move(chosen)),
+        prefix("arn:aws:iot:" + realm.region + ":" + realm.account_id + ":") {}
+
+  void decide(const FactsRequest& request, std::uint64_t generation, int attempt,
+              const std::function<void(Decision)>& done);
+  void changed(const std::string& certificate_id);
+  void reload(std::vector<std::uint64_t> grants, std::string certificate_id);
+
+  io::Loop& loop;
+  store::Store& store;
+  const Realm realm;
+  registry::PolicyGenerations& generations;
+  const AuthorizerOptions options;
+  const std::string prefix;
+  iam::PolicyCache cache;
+  std::function<void(std::string)> reloaded;
+  // On the loop.
+  std::unordered_map<std::uint64_t, DeviceGrant*> grants;
+  std::uint64_t last_grant = 0;
+  std::unordered_set<std::string> pending;  // certificate ids with a reload under way, or asked for again
+  std::unordered_set<std::string> again;
+  std::string resource;  // scratch
+};
+
+// On the broker's loop, like everything that holds it.
+class DeviceGrant final : public mqtt::ConnectionGrant {
+ public:
+  DeviceGrant(std::shared_ptr<DeviceAuthorizer::State> owner, FactsRequest asked, DeviceFacts found)
+      : owner_(std::move(owner)), id_(++owner_->last_grant), request_(std::move(asked)), facts_(std::move(found)),
+        principal_(request_.certificate_id.empty() ? "plain:" + request_.plain_policy : request_.certificate_id) {
+    owner_->grants.emplace(id_, this);
+  }
+  ~DeviceGrant() override { owner_->grants.erase(id_); }
+
+  bool may_publish(std::string_view topic, bool retain) override {
+    LastAnswer& last = retain ? last_retain_ : last_publish_;
+    return answer(last, topic, [&] {
+      return allowed("iot:Publish", "topic/", topic) && (!retain || allowed("iot:RetainPublish", "topic/", topic));
+    });
+  }
+  bool may_subscribe(std::string_view filter) override { return allowed("iot:Subscribe", "topicfilter/", filter); }
+  bool may_receive(std::string_view topic) override {
+    return answer(last_receive_, topic, [&] { return allowed("iot:Receive", "topic/", topic); });
+  }
+  bool still_valid() override { return facts_.valid && allowed("iot:Connect", "client/", request_.client_id); }
+  std::string_view principal_id() const override { return principal_; }
+
+  void replace(DeviceFacts facts) {
+    facts_ = std::move(facts);
+    last_publish_.known = last_retain_.known = last_receive_.known = false;
+  }
+  const FactsRequest& request() const { return request_; }
+
+ private:
+  bool allowed(std::string_view action, std::string_view kind, std::string_view name) {
+    std::string& resource = owner_->resource;
+    resource.assign(owner_->prefix).append(kind).append(name);
+    return allows(facts_, action, resource);
+  }
+  template <class Ask>
+  static bool answer(LastAnswer& last, std::string_view topic, Ask&& ask) {
+    if (last.known && last.topic == topic) return last.allowed;
+    last.topic = topic;
+    last.allowed = ask();
+    last.known = true;
+    return last.allowed;
+  }
+
+  std::shared_ptr<DeviceAuthorizer::State> owner_;
+  std::uint64_t id_;
+  FactsRequest request_;
+  DeviceFacts facts_;
+  std::string principal_;
+  LastAnswer last_publish_, last_retain_, last_receive_;
+};
+
+namespace {
+
+// The plain listener with plain_policy "*": the operator opened it to everybody.
+class OpenGrant final : public mqtt::ConnectionGrant {
+ public:
+  bool may_publish(std::string_view, bool) override { return true; }
+  bool may_subscribe(std::string_view) override { return true; }
+  bool may_receive(std::string_view) override { return true; }
+  bool still_valid() override { return true; }
+  std::string_view principal_id() const override { return "plain:*"; }
+};
+
+mqtt::Authorizer::Decision refused(std::string reason) {
+  mqtt::Authorizer::Decision decision;
+  decision.reason = std::move(reason);
+  return decision;
+}
+
+}  // namespace
+
+void DeviceAuthorizer::State::decide(const FactsRequest& request, std::uint64_t generation, int attempt,
+                                     const std::function<void(Decision)>& done) {
+  auto facts = std::make_shared<Result<DeviceFacts>>();
+  store::Store::Body body = [self = shared_from_this(), request, facts](store::Tx& tx) -> Status {
+    *facts = read_facts(tx, self->realm, request, self->cache);
+    if (!*facts) return facts->error();
+    return {};
+  };
+  std::weak_ptr<State> weak = weak_from_this();
+  io::Loop* owner = &loop;
+  store.run(std::move(body), [weak, owner, request, generation, attempt, facts, done](Status status) {
+    if (weak.expired()) return;
+    owner->post([weak, request, generation, attempt, facts, done, status = std::move(status)] {
+      const auto self = weak.lock();
+      if (!self) return;
+      if (!status) return done(refused("the registry could not be read: " + status.error().message));
+      const std::uint64_t now = self->generations.generation(request.certificate_id);
+      // Changed while it was read: what is already known to be old decides nothing.
+      if (now != generation && attempt < 5) return self->decide(request, now, attempt + 1, done);
+      DeviceFacts& found = **facts;
+      if (!found.valid) return done(refused(found.refusal));
+      Decision decision;
+      auto grant = std::make_unique<DeviceGrant>(self, request, std::move(found));
+      if (!grant->still_valid()) return done(refused("no policy allows iot:Connect for this client id"));
+      decision.grant = std::move(grant);
+      done(std::move(decision));
+    });
+  });
+}
+
+void DeviceAuthorizer::State::changed(const std::string& certificate_id) {
+  if (pending.contains(certificate_id)) {
+    again.insert(certificate_id);
+    return;
+  }
+  std::vector<std::uint64_t> concerned;
+  for (const auto& [id, grant] : grants) {
+    if (certificate_id.empty() || grant->request().certificate_id == certificate_id) concerned.push_back(id);
+  }
+  if (concerned.empty()) return;
+  pending.insert(certificate_id);
+  reload(std::move(concerned), certificate_id);
+}
+
+void DeviceAuthorizer::State::reload(std::vector<std::uint64_t> concerned, std::string certificate_id) {
+  struct Item {
+    std::uint64_t id = 0;
+    FactsRequest request;
+    DeviceFacts facts;
+  };
+  auto batch = std::make_shared<std::vector<Item>>();
+  while (!concerned.empty() && batch->size() < kReloadBatch) {
+    const auto at = grants.find(concerned.back());
+    if (at != grants.end()) batch->push_back({at->first, at->second->request(), {}});
+    concerned.pop_back();
+  }
+  store::Store::Body body = [self = shared_from_this(), batch](store::Tx& tx) -> Status {
+    for (Item& item : *batch) {
+      TRY(item.facts, read_facts(tx, self->realm, item.request, self->cache));
+    }
+    return {};
+  };
+  std::weak_ptr<State> weak = weak_from_this();
+  io::Loop* owner = &loop;
+  store.run(std::move(body), [weak, owner, batch, concerned = std::move(concerned),
+                              certificate_id = std::move(certificate_id)](Status status) {
+    if (weak.expired()) return;
+    owner->post([weak, batch, concerned, certificate_id, ok = status.has_value()] {
+      const auto self = weak.lock();
+      if (!self) return;
+      std::vector<std::uint64_t> rest = concerned;
+      for (Item& item : *batch) {
+        const auto at = self->grants.find(item.id);
+        if (at == self->grants.end()) continue;
+        if (ok) {
+          at->second->replace(std::move(item.facts));
+        } else {
+          rest.push_back(item.id);
+        }
+      }
+      if (!rest.empty()) {
+        if (ok) return self->reload(std::move(rest), certificate_id);
+        // Unknown what they may do now: they keep what they had until the store answers again.
+        log::warn("device permissions could not be read again, will retry", {{"connections", rest.size()}});
+        auto timer = std::make_shared<std::unique_ptr<io::Loop::TimerToken>>();
+        *timer = self->loop.after_ms(kRetryMs, [weak, rest, certificate_id, timer] {
+          if (const auto alive = weak.lock()) alive->reload(rest, certificate_id);
+        });
+        return;
+      }
+      self->pending.erase(certificate_id);
+      if (self->again.erase(certificate_id) > 0) self->changed(certificate_id);
+      if (self->reloaded) self->reloaded(certificate_id);
+    });
+  });
+}
+
+DeviceAuthorizer::DeviceAuthorizer(io::Loop& loop, store::Store& store, Realm realm,
+                                   registry::PolicyGenerations& generations, AuthorizerOptions options)
+    : state_(std::make_shared<State>(loop, store, std::move(realm), generations, std::move(options))) {
+  generations.on_change([weak = std::weak_ptr<State>(state_), owner = &loop](std::string_view certificate_id) {
+    if (weak.expired()) return;
+    owner->post([weak, id = std::string(certificate_id)] {
+      if (const auto self = weak.lock()) self->changed(id);
+    });
+  });
+}
+
+DeviceAuthorizer::~DeviceAuthorizer() = default;
+
+void DeviceAuthorizer::on_reloaded(std::function<void(std::string certificate_id)> reloaded) {
+  state_->reloaded = std::move(reloaded);
+}
+
+void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::function<void(Decision)> done) {
+  FactsRequest request;
+  request.client_id = attempt.client_id;
+  request.thing = attempt.client_id;
+  request.source_ip = attempt.peer->address;
+  request.domain_name = attempt.peer->server_name;
+  if (attempt.peer->client_certificate_der.empty()) {
+    const std::string& policy = state_->options.plain_policy;
+    if (attempt.peer->tls) return done(refused("no client certificate"));
+    if (policy.empty()) return done(refused("the plain listener is not open to clients: no plain policy is set"));
+    if (policy == "*") {
+      Decision open;
+      open.grant = std::make_unique<OpenGrant>();
+      return done(std::move(open));
+    }
+    request.plain_policy = policy;
+  } else {
+    request.certificate_id = sha256_hex(attempt.peer->client_certificate_der);
+  }
+  const std::uint64_t generation = state_->generations.generation(request.certificate_id);
+  state_->decide(request, generation, 0, done);
+}
+
+io::Task<iam::Principal> DeviceAuthorizer::identify(std::string certificate_der) {
+  const std::shared_ptr<State> state = state_;
+  const std::string id = sha256_hex(certificate_der);
+  FactsRequest request;
+  request.certificate_id = id;
+  auto body = [state, request](store::Tx& tx) -> Result<DeviceFacts> {
+    return read_facts(tx, state->realm, request, state->cache);
+  };
+  CO_TRY(const DeviceFacts facts, co_await store::transact(state->store, body));
+  if (!facts.valid) {
+    log::debug("device certificate refused", {{"certificate", id}, {"why", facts.refusal}});
+    co_return make_error(ErrorKind::kUnauthenticated, "The client certificate is not registered or not active.",
+                         "UnauthorizedException");
+  }
+  iam::Principal principal;
+  principal.kind = iam::PrincipalKind::kCertificate;
+  principal.account_id = state->realm.account_id;
+  principal.arn = registry::certificate_arn(state->realm, id);
+  principal.name = id;
+  principal.user_id = id;
+  co_return principal;
+}
+
+io::Task<void> DeviceAuthorizer::authorize(CertificateCall call) {
+  const std::shared_ptr<State> state = state_;
+  FactsRequest request;
+  request.certificate_id = sha256_hex(call.certificate_der);
+  request.source_ip = call.source_ip;
+  for (const std::string& resource : call.resources) {
+    // The device is the thing that it speaks about, if it is attached to it.
+    if (auto thing = name_in_iot_arn(state->realm, "thing", resource)) request.thing = *std::move(thing);
+  }
+  auto body = [state, request](store::Tx& tx) -> Result<DeviceFacts> {
+    return read_facts(tx, state->realm, request, state->cache);
+  };
+  CO_TRY(const DeviceFacts facts, co_await store::transact(state->store, body));
+  if (!facts.valid) {
+    co_return make_error(ErrorKind::kUnauthenticated, "The client certificate is not registered or not active.",
+                         "UnauthorizedException");
+  }
+  bool allowed = !call.resources.empty();
+  for (const std::string& resource : call.resources) allowed = allowed && allows(facts, call.action, resource);
+  if (!allowed) {
+    log::info("device call without permission", {{"certificate", request.certificate_id},
+                                                 {"action", call.action},
+                                                 {"request", call.request_id}});
+    co_return make_error(ErrorKind::kAccessDenied, "Forbidden", "ForbiddenException");
+  }
+  co_return Status{};
+}
+
+}  // namespace muster::api::device

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// DeviceAuthorizer: who a device is and what it may do, by its client certificate and the IoT policies that apply to it:
+// for MQTT (mqtt::Authorizer) and for HTTPS with a client certificate (CertificateAuthorizer). The TLS handshake proved
+// possession of the key; trust is decided here: the certificate's SHA-256 must be registered and ACTIVE.
+//
+// A live connection holds compiled facts. A change of its certificate, policies or things (PolicyGenerations) has them
+// read again, and on_reloaded() tells the owner, who has the broker recheck the connection: a revoked certificate is cut
+// off within milliseconds, not at the next packet.
+//
+// The plain listener has no certificates. It is closed to everybody unless `plain_policy` names an IoT policy that then
+// decides for all its clients, or is "*", which allows them everything.
+//
+// Owned by server/wiring. The MQTT side lives on the broker's loop; the HTTPS side may be called from any loop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "api/wire/certificate_authorizer.h"
+#include "base/ids.h"
+#include "domain/registry/generations.h"
+#include "io/loop.h"
+#include "mqtt/broker/ports.h"
+#include "store/store.h"
+
+namespace muster::api::device {
+
+struct AuthorizerOptions {
+  std::string plain_policy;  // empty: nobody connects without TLS; a policy's name; "*": everything is allowed
+};
+
+class DeviceAuthorizer final : public mqtt::Authorizer, public CertificateAuthorizer {
+ public:
+  // `loop` is the broker's. References outlive it.
+  DeviceAuthorizer(io::Loop& loop, store::Store& store, Realm realm, registry::PolicyGenerations& generations,
+                   AuthorizerOptions options);
+  ~DeviceAuthorizer() override;
+
+  // Called on the loop after the facts of connections with that certificate ("": any) were read again. Set before the
+  // broker accepts; usually Broker::recheck.
+  void on_reloaded(std::function<void(std::string certificate_id)> reloaded);
+
+  void connect(const mqtt::ConnectAttempt& attempt, std::function<void(Decision)> done) override;
+
+  io::Task<iam::Principal> identify(std::string certificate_der) override;
+  io::Task<void> authorize(CertificateCall call) override;
+
+  struct State;
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace muster::api::device

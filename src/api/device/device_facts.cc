@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/device/device_facts.h"
+
+#include "domain/registry/certificates.h"
+#include "domain/registry/policies.h"
+#include "domain/registry/principals.h"
+#include "domain/registry/things.h"
+
+namespace muster::api::device {
+
+namespace {
+
+void set_thing_variables(iam::PolicyContext& context, const registry::Thing& thing) {
+  context.set("iot:Connection.Thing.ThingName", thing.name);
+  if (!thing.type.empty()) context.set("iot:Connection.Thing.ThingTypeName", thing.type);
+  for (const auto& [name, value] : thing.attributes) {
+    context.set("iot:Connection.Thing.Attributes[" + name + "]", value);
+  }
+}
+
+std::string refusal_of(const registry::Certificate& certificate, std::int64_t now_ms) {
+  if (certificate.status != registry::CertificateStatus::kActive) {
+    return "certificate is " + std::string(registry::to_string(certificate.status));
+  }
+  if (certificate.not_after_ms != 0 && now_ms > certificate.not_after_ms) return "certificate has expired";
+  if (certificate.not_before_ms != 0 && now_ms < certificate.not_before_ms) return "certificate is not valid yet";
+  return {};
+}
+
+}  // namespace
+
+Result<DeviceFacts> read_facts(store::Tx& tx, const Realm& realm, const FactsRequest& request,
+                               iam::PolicyCache& cache) {
+  DeviceFacts facts;
+  facts.certificate_id = request.certificate_id;
+  if (!request.client_id.empty()) facts.context.set("iot:ClientId", request.client_id);
+  if (!request.source_ip.empty()) facts.context.set("aws:SourceIp", request.source_ip);
+  if (!request.domain_name.empty()) facts.context.set("iot:DomainName", request.domain_name);
+
+  if (request.certificate_id.empty()) {
+    const auto policy = registry::find_policy(tx, request.plain_policy);
+    if (!policy) {
+      facts.refusal = "the plain listener's policy does not exist: " + request.plain_policy;
+      return facts;
+    }
+    facts.policies.push_back(cache.get(policy->current().document, iam::PolicyUse::kIot));
+    facts.context.set("iot:Connection.Thing.IsAttached", std::string("false"));
+    facts.valid = true;
+    return facts;
+  }
+
+  const auto certificate = registry::find_certificate(tx, request.certificate_id);
+  if (!certificate) {
+    facts.refusal = "certificate is not registered";
+    return facts;
+  }
+  facts.refusal = refusal_of(*certificate, tx.now_ms());
+  facts.valid = facts.refusal.empty();
+  if (!facts.valid) return facts;
+  for (auto& [name, value] : registry::certificate_variables(*certificate)) facts.context.set(name, std::move(value));
+  bool attached = false;
+  if (is_thing_name(request.thing) && registry::is_attached(tx, realm, request.thing, request.certificate_id)) {
+    if (const auto thing = registry::find_thing(tx, request.thing)) {
+      attached = true;
+      set_thing_variables(facts.context, *thing);
+    }
+  }
+  facts.context.set("iot:Connection.Thing.IsAttached", std::string(attached ? "true" : "false"));
+  for (const auto& policy : registry::effective_policies(tx, realm, request.certificate_id)) {
+    facts.policies.push_back(cache.get(policy.document, iam::PolicyUse::kIot));
+  }
+  return facts;
+}
+
+bool allows(const DeviceFacts& facts, std::string_view action, std::string_view resource) {
+  if (!facts.valid) return false;
+  iam::PolicyRequest request;
+  request.action = action;
+  request.resource = resource;
+  request.context = &facts.context;
+  return iam::evaluate(facts.policies, request).verdict == iam::Verdict::kAllow;
+}
+
+}  // namespace muster::api::device

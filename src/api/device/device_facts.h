@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// DeviceFacts: what decides about a device, read in one transaction and then a value: is its certificate registered,
+// ACTIVE and in date, which policies apply (its own, and those of its things' groups), and what the policy variables
+// stand for. allows() asks the shared evaluator; a substituted value never becomes a wildcard (domain/iam/policy_eval).
+// Sources: AWS IoT developer guide, "AWS IoT Core policy variables", "Policy actions", "Action resources".
+//
+// Thing variables stand for the thing that the client id names (MQTT), or that the resource names (HTTPS), and only if the
+// certificate is attached to it, as AWS says; iot:Connection.Thing.IsAttached is then true, else false.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "domain/iam/policy_cache.h"
+#include "domain/iam/policy_eval.h"
+#include "store/store.h"
+
+namespace muster::api::device {
+
+struct FactsRequest {
+  std::string certificate_id;  // empty: no certificate, plain_policy decides
+  std::string plain_policy;    // name of an IoT policy
+  std::string client_id;       // MQTT
+  std::string thing;           // the thing that variables stand for, if attached
+  std::string source_ip;
+  std::string domain_name;     // SNI, or empty
+};
+
+struct DeviceFacts {
+  std::string certificate_id;
+  bool valid = false;   // registered, ACTIVE, in date; plain: the policy exists
+  std::string refusal;  // why not, for the log
+  std::vector<iam::PolicyPtr> policies;
+  iam::PolicyContext context;
+};
+
+// Never fails but for the store; what is missing shows in `valid`.
+Result<DeviceFacts> read_facts(store::Tx& tx, const Realm& realm, const FactsRequest& request, iam::PolicyCache& cache);
+
+bool allows(const DeviceFacts& facts, std::string_view action, std::string_view resource);
+
+}  // namespace muster::api::device
