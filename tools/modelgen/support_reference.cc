@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// support_reference --check FILE | --update FILE: docs/reference/support.md against the tables this build was made with.
+// support_reference --check FILE | --update FILE: docs/reference/support.md against the tables this build was made
+// with.
 #include <fstream>
 #include <iostream>
 #include <sstream>

@@ -20,14 +20,23 @@ using model::Type;
 
 // Query keys that carry the signature, or that clients add for themselves.
 constexpr std::string_view kSigningKeys[] = {
-    "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-expires", "x-amz-signedheaders", "x-amz-signature",
-    "x-amz-security-token", "x-amz-content-sha256", "x-amz-user-agent", "x-id"};
+    "x-amz-algorithm", "x-amz-credential",     "x-amz-date",           "x-amz-expires",    "x-amz-signedheaders",
+    "x-amz-signature", "x-amz-security-token", "x-amz-content-sha256", "x-amz-user-agent", "x-id"};
 constexpr std::string_view kSigV2Keys[] = {"AWSAccessKeyId", "Signature", "Expires"};
 // Headers of S3 requests that belong to the signature or the transfer, which the pipeline reads.
-constexpr std::string_view kTransferHeaders[] = {
-    "x-amz-date", "x-amz-content-sha256", "x-amz-security-token", "x-amz-user-agent", "x-amz-decoded-content-length",
-    "x-amz-trailer", "x-amz-te", "x-amz-sdk-checksum-algorithm", "x-amz-checksum-crc32", "x-amz-checksum-crc32c",
-    "x-amz-checksum-sha1", "x-amz-checksum-sha256", "x-amz-checksum-type"};
+constexpr std::string_view kTransferHeaders[] = {"x-amz-date",
+                                                 "x-amz-content-sha256",
+                                                 "x-amz-security-token",
+                                                 "x-amz-user-agent",
+                                                 "x-amz-decoded-content-length",
+                                                 "x-amz-trailer",
+                                                 "x-amz-te",
+                                                 "x-amz-sdk-checksum-algorithm",
+                                                 "x-amz-checksum-crc32",
+                                                 "x-amz-checksum-crc32c",
+                                                 "x-amz-checksum-sha1",
+                                                 "x-amz-checksum-sha256",
+                                                 "x-amz-checksum-type"};
 
 bool contains_ignore_case(std::span<const std::string_view> set, std::string_view name) {
   return std::ranges::any_of(set, [&](std::string_view one) { return equals_ignore_case(one, name); });
@@ -48,8 +57,9 @@ Error bad_text(const model::Service& service, std::string_view name, std::string
     return error;
   }
   const bool query = service.protocol == model::Protocol::kQuery;
-  return make_error(ErrorKind::kInvalid, "Value '" + (is_utf8(shown) ? shown : std::string("?")) + "' at '" +
-                    std::string(name) + "' is not " + std::string(wanted),
+  return make_error(ErrorKind::kInvalid,
+                    "Value '" + (is_utf8(shown) ? shown : std::string("?")) + "' at '" + std::string(name) +
+                        "' is not " + std::string(wanted),
                     query ? "MalformedInput" : "SerializationException");
 }
 
@@ -146,7 +156,9 @@ Status Reader::label(const Member& member) {
   const std::string* text = find_pair(in_.labels, member.location_name);
   if (text == nullptr) text = find_pair(in_.labels, member.name);
   if (text == nullptr) return {};
-  if (!is_utf8(*text)) return make_error(ErrorKind::kInvalid, "Couldn't parse the specified URI.", is_s3() ? "InvalidURI" : "");
+  if (!is_utf8(*text)) {
+    return make_error(ErrorKind::kInvalid, "Couldn't parse the specified URI.", is_s3() ? "InvalidURI" : "");
+  }
   return set(member, *text);
 }
 
@@ -253,12 +265,21 @@ Status Reader::read() {
   TRY_VOID(check_headers());
   for (const Member& member : members()) {
     switch (member.location) {
-      case Location::kUri: TRY_VOID(label(member)); break;
-      case Location::kQuery: TRY_VOID(query(member)); break;
-      case Location::kHeader: TRY_VOID(header(member)); break;
-      case Location::kHeaderPrefix: TRY_VOID(prefixed(member)); break;
+      case Location::kUri:
+        TRY_VOID(label(member));
+        break;
+      case Location::kQuery:
+        TRY_VOID(query(member));
+        break;
+      case Location::kHeader:
+        TRY_VOID(header(member));
+        break;
+      case Location::kHeaderPrefix:
+        TRY_VOID(prefixed(member));
+        break;
       case Location::kBody:
-      case Location::kStatusCode: break;
+      case Location::kStatusCode:
+        break;
     }
   }
   return {};
@@ -268,7 +289,8 @@ Status Reader::read() {
 
 std::string epoch_seconds_text(std::int64_t time_ms) {
   const bool negative = time_ms < 0;
-  const std::uint64_t magnitude = negative ? 0 - static_cast<std::uint64_t>(time_ms) : static_cast<std::uint64_t>(time_ms);
+  const auto bits = static_cast<std::uint64_t>(time_ms);
+  const std::uint64_t magnitude = negative ? 0 - bits : bits;
   std::string text = (negative ? "-" : "") + std::to_string(magnitude / 1000);
   if (const unsigned ms = magnitude % 1000; ms != 0) {
     const std::string digits = std::to_string(1000 + ms);
@@ -287,7 +309,8 @@ std::optional<std::int64_t> epoch_ms(double seconds) {
 Result<json::value> scalar_from_text(const model::Service& service, const Shape& shape, std::string_view text,
                                      std::string_view name) {
   switch (shape.type) {
-    case Type::kString: return json::value(text);
+    case Type::kString:
+      return json::value(text);
     case Type::kBoolean:
       if (equals_ignore_case(text, "true")) return json::value(true);
       if (equals_ignore_case(text, "false")) return json::value(false);
@@ -317,7 +340,8 @@ Result<json::value> scalar_from_text(const model::Service& service, const Shape&
     }
     case Type::kStructure:
     case Type::kList:
-    case Type::kMap: break;
+    case Type::kMap:
+      break;
   }
   return internal("'" + std::string(name) + "' cannot be read from text");
 }
@@ -348,18 +372,22 @@ Result<std::string> scalar_to_text(const Shape& shape, TimestampFormat format, c
       return to_iso8601(value.get_int64());
     case Type::kStructure:
     case Type::kList:
-    case Type::kMap: break;
+    case Type::kMap:
+      break;
   }
-  return internal("output of shape " + std::string(shape.name) + " has a value of another type: " +
-                  to_text(value).substr(0, 128));
+  return internal("output of shape " + std::string(shape.name) +
+                  " has a value of another type: " + to_text(value).substr(0, 128));
 }
 
-Status read_bindings(const WireInput& in, json::object& input) { return Reader(in, input).read(); }
+Status read_bindings(const WireInput& in, json::object& input) {
+  return Reader(in, input).read();
+}
 
 namespace {
 
 Status add_header(WireOutput& out, std::string name, std::string value) {
-  if (std::ranges::any_of(value, [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F; })) {
+  const auto is_control = [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F; };
+  if (std::ranges::any_of(value, is_control)) {
     return make_error(ErrorKind::kInvalid, "Header value of " + name + " holds control characters", "InvalidArgument");
   }
   out.headers.add(std::move(name), std::move(value));
@@ -406,8 +434,9 @@ Status write_bindings(const model::Service& service, const Shape& shape, const j
     const json::value* value = output.if_contains(member.name);
     if (value == nullptr || value->is_null()) continue;
     if (member.location == Location::kStatusCode) {
-      if (!value->is_int64() || value->get_int64() < 100 || value->get_int64() > 599) return internal("bad status code");
-      out.status = static_cast<int>(value->get_int64());
+      const std::int64_t status = value->is_int64() ? value->get_int64() : 0;
+      if (status < 100 || status > 599) return internal("bad status code");
+      out.status = static_cast<int>(status);
     } else if (member.location == Location::kHeader) {
       TRY_VOID(write_header(service, member, *value, out));
     } else if (member.location == Location::kHeaderPrefix && value->is_object()) {

@@ -17,7 +17,9 @@ Result<Pairs> parse_form(std::string_view text, std::size_t max_bytes, std::size
     const std::string_view pair = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     if (pair.empty()) continue;
-    if (pairs.size() == max_pairs) return make_error(ErrorKind::kInvalid, "Too many parameters", "MalformedQueryString");
+    if (pairs.size() == max_pairs) {
+      return make_error(ErrorKind::kInvalid, "Too many parameters", "MalformedQueryString");
+    }
     const std::size_t equals = std::min(pair.find('='), pair.size());
     auto key = percent_decode(pair.substr(0, equals), true);
     auto value = percent_decode(equals == pair.size() ? std::string_view() : pair.substr(equals + 1), true);
@@ -32,9 +34,12 @@ Result<Pairs> parse_form(std::string_view text, std::size_t max_bytes, std::size
 Result<json::object> parse_input(const WireInput& input) {
   Result<json::object> read = [&] {
     switch (input.service.protocol) {
-      case model::Protocol::kRestJson: return read_rest_json(input);
-      case model::Protocol::kRestXml: return read_rest_xml(input);
-      case model::Protocol::kQuery: return read_query(input);
+      case model::Protocol::kRestJson:
+        return read_rest_json(input);
+      case model::Protocol::kRestXml:
+        return read_rest_xml(input);
+      case model::Protocol::kQuery:
+        return read_query(input);
     }
     return Result<json::object>(internal("unknown protocol"));
   }();
@@ -46,9 +51,12 @@ Result<json::object> parse_input(const WireInput& input) {
 Result<WireOutput> write_output(const model::Service& service, const model::Operation& operation,
                                 const json::object& output, std::string_view request_id, bool payload_apart) {
   switch (service.protocol) {
-    case model::Protocol::kRestJson: return write_rest_json(service, operation, output, payload_apart);
-    case model::Protocol::kRestXml: return write_rest_xml(service, operation, output, payload_apart);
-    case model::Protocol::kQuery: return write_query(service, operation, output, request_id);
+    case model::Protocol::kRestJson:
+      return write_rest_json(service, operation, output, payload_apart);
+    case model::Protocol::kRestXml:
+      return write_rest_xml(service, operation, output, payload_apart);
+    case model::Protocol::kQuery:
+      return write_query(service, operation, output, request_id);
   }
   return internal("unknown protocol");
 }

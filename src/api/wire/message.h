@@ -2,8 +2,8 @@
 // One call between HTTP and the value tree: what every protocol reads a request from and writes an answer to. The
 // router fills WireInput (views into the connection's buffers, alive for the call); parse_input and write_output pick
 // the protocol. Pure functions without state, callable from any thread. Bounds: the body as the pipeline read it, query
-// and form 64 KiB / 1 MiB and 4,000 parameters, JSON depth 64, XML depth 32. Errors: kInvalid with AWS's text and, where
-// the kind does not decide the code, the AWS code in Error::reason; kNotSupported for refused S3 members.
+// and form 64 KiB / 1 MiB and 4,000 parameters, JSON depth 64, XML depth 32. Errors: kInvalid with AWS's text and,
+// where the kind does not decide the code, the AWS code in Error::reason; kNotSupported for refused S3 members.
 #pragma once
 
 #include <string>
@@ -22,16 +22,17 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 struct WireInput {
   const model::Service& service;
   const model::Operation& operation;
-  const Pairs& labels;             // URI labels by label name ("thingName", "Key"), percent-decoded
-  const Pairs& query;              // percent-decoded, in order; of the URL
+  const Pairs& labels;  // URI labels by label name ("thingName", "Key"), percent-decoded
+  const Pairs& query;   // percent-decoded, in order; of the URL
   const io::HttpHeaders& headers;
-  std::string_view body;           // empty for a streamed payload, which the handler reads
+  std::string_view body;  // empty for a streamed payload, which the handler reads
 };
 
 struct WireOutput {
   int status = 200;
-  io::HttpHeaders headers;         // Content-Type and the members bound to headers
-  std::int64_t content_length = -1;  // of an output member bound to Content-Length (GetObject, HeadObject); not a header
+  io::HttpHeaders headers;  // Content-Type and the members bound to headers
+  std::int64_t content_length =
+      -1;  // of an output member bound to Content-Length (GetObject, HeadObject); not a header
   std::string body;
 };
 

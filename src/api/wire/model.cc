@@ -15,11 +15,13 @@ extern const Service kIamService;
 extern const Service kStsService;
 
 namespace {
-constexpr std::array<const Service*, 6> kServices = {
-    &kIotService, &kIotDataService, &kIotJobsDataService, &kS3Service, &kIamService, &kStsService};
+constexpr std::array<const Service*, 6> kServices = {&kIotService, &kIotDataService, &kIotJobsDataService,
+                                                     &kS3Service,  &kIamService,     &kStsService};
 }  // namespace
 
-std::span<const Service* const> services() { return kServices; }
+std::span<const Service* const> services() {
+  return kServices;
+}
 
 const Service* find_service(std::string_view id) {
   const auto it = std::ranges::find(kServices, id, [](const Service* s) { return s->id; });

@@ -16,7 +16,17 @@ inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 enum class Protocol : std::uint8_t { kRestJson, kRestXml, kQuery };
 enum class Type : std::uint8_t {
-  kString, kBlob, kBoolean, kInteger, kLong, kFloat, kDouble, kTimestamp, kStructure, kList, kMap
+  kString,
+  kBlob,
+  kBoolean,
+  kInteger,
+  kLong,
+  kFloat,
+  kDouble,
+  kTimestamp,
+  kStructure,
+  kList,
+  kMap
 };
 enum class Location : std::uint8_t { kBody, kUri, kQuery, kHeader, kHeaderPrefix, kStatusCode };
 enum class TimestampFormat : std::uint8_t { kDefault, kEpochSeconds, kIso8601, kHttpDate };
@@ -31,33 +41,33 @@ struct Member {
   bool required;
   bool idempotency_token;
   bool xml_attribute;
-  bool flattened;                  // XML lists and maps: on the member or on its shape
-  bool json_value;                 // header that carries base64 of JSON; the input holds the JSON text
+  bool flattened;   // XML lists and maps: on the member or on its shape
+  bool json_value;  // header that carries base64 of JSON; the input holds the JSON text
   TimestampFormat timestamp_format;
-  bool refused;                    // real AWS member that Muster does not honour
-  std::string_view refused_reason; // why, for the error and the reference page
+  bool refused;                     // real AWS member that Muster does not honour
+  std::string_view refused_reason;  // why, for the error and the reference page
 };
 
 struct Shape {
   std::string_view name;
   Type type;
   bool sensitive;
-  bool streaming;                  // blob that is the streamed payload
-  bool flattened;                  // XML lists and maps
-  bool converts;                   // a time, blob or renamed member is beneath: wire and memory differ
-  std::uint16_t first_member;      // structure: members [first_member, +member_count)
+  bool streaming;              // blob that is the streamed payload
+  bool flattened;              // XML lists and maps
+  bool converts;               // a time, blob or renamed member is beneath: wire and memory differ
+  std::uint16_t first_member;  // structure: members [first_member, +member_count)
   std::uint16_t member_count;
-  std::uint16_t key;               // map: key shape
-  std::uint16_t element;           // list: element shape; map: value shape
-  std::string_view key_name;       // XML and query names of map entries ("key", "value" when absent)
-  std::string_view element_name;   // list: element of an item ("member" when absent); map: of a value
-  std::int64_t min, max;           // length, size or value; INT64_MIN / INT64_MAX when absent
-  double low, high;                // value of floats and doubles; +-kInfinity when absent
-  std::string_view pattern;        // RE2 syntax, whole-match; "@name": predicate in validate.cc; empty when absent
-  std::uint16_t pattern_id;        // dense within the service, for the cache of compiled patterns; kNone when absent
-  std::string_view pattern_source; // as the model writes it, for the error text
+  std::uint16_t key;                // map: key shape
+  std::uint16_t element;            // list: element shape; map: value shape
+  std::string_view key_name;        // XML and query names of map entries ("key", "value" when absent)
+  std::string_view element_name;    // list: element of an item ("member" when absent); map: of a value
+  std::int64_t min, max;            // length, size or value; INT64_MIN / INT64_MAX when absent
+  double low, high;                 // value of floats and doubles; +-kInfinity when absent
+  std::string_view pattern;         // RE2 syntax, whole-match; "@name": predicate in validate.cc; empty when absent
+  std::uint16_t pattern_id;         // dense within the service, for the cache of compiled patterns; kNone when absent
+  std::string_view pattern_source;  // as the model writes it, for the error text
   std::uint16_t first_enum, enum_count;  // into Service::enums
-  std::uint16_t payload;           // structure: member index (absolute) that is the whole body, or kNone
+  std::uint16_t payload;                 // structure: member index (absolute) that is the whole body, or kNone
 };
 
 struct ErrorShape {
@@ -69,23 +79,23 @@ struct ErrorShape {
 struct Operation {
   std::string_view name;
   std::string_view method;
-  std::string_view uri;               // template with labels and fixed query: "/things/{thingName}", "/{Bucket}?tagging"
-  std::uint16_t input, output;        // structure shapes or kNone
+  std::string_view uri;         // template with labels and fixed query: "/things/{thingName}", "/{Bucket}?tagging"
+  std::uint16_t input, output;  // structure shapes or kNone
   int success_status;
   Support support;
-  std::string_view note;              // difference from AWS, or the reason of a refusal
-  std::string_view action;            // IAM action, "iot:CreateThing"; empty: any authenticated caller
-  std::string_view resources;         // space-separated ARN templates over the input: "thing/{thingName}", "*"
-  bool anonymous;                     // may be called unsigned (then policies of the resource decide)
+  std::string_view note;       // difference from AWS, or the reason of a refusal
+  std::string_view action;     // IAM action, "iot:CreateThing"; empty: any authenticated caller
+  std::string_view resources;  // space-separated ARN templates over the input: "thing/{thingName}", "*"
+  bool anonymous;              // may be called unsigned (then policies of the resource decide)
   std::uint16_t first_error, error_count;
-  std::string_view result_wrapper;    // query protocol: "CreateUserResult"
-  std::string_view xml_root;          // rest-xml: root element of the answer, "ListBucketResult"
-  bool xml_unwrapped;                 // the root element is the single body member itself (GetBucketLocation)
+  std::string_view result_wrapper;  // query protocol: "CreateUserResult"
+  std::string_view xml_root;        // rest-xml: root element of the answer, "ListBucketResult"
+  bool xml_unwrapped;               // the root element is the single body member itself (GetBucketLocation)
 };
 
 struct Service {
-  std::string_view id;                        // "iot", "iot-data", "iot-jobs-data", "s3", "iam", "sts"
-  std::string_view title;                     // "AWS IoT control plane"
+  std::string_view id;     // "iot", "iot-data", "iot-jobs-data", "s3", "iam", "sts"
+  std::string_view title;  // "AWS IoT control plane"
   std::string_view api_version;
   Protocol protocol;
   std::string_view xml_namespace;
@@ -94,11 +104,11 @@ struct Service {
   std::span<const Member> members;
   std::span<const std::string_view> enums;
   std::span<const ErrorShape> errors;
-  std::span<const Operation> operations;      // all of the model, by name; refused ones have no input or output shapes
+  std::span<const Operation> operations;  // all of the model, by name; refused ones have no input or output shapes
   std::uint16_t pattern_count;
 };
 
-std::span<const Service* const> services();          // in src/api/wire/model.cc, over the generated tables
+std::span<const Service* const> services();  // in src/api/wire/model.cc, over the generated tables
 const Service* find_service(std::string_view id);
 const Operation* find_operation(const Service& service, std::string_view name);
 

@@ -7,9 +7,15 @@
 namespace muster::api {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_name_character(char c) { return is_digit(c) || is_alpha(c) || c == '-' || c == '_'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_alpha(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+bool is_name_character(char c) {
+  return is_digit(c) || is_alpha(c) || c == '-' || c == '_';
+}
 
 // (?!^[0-9]+$)([a-zA-Z0-9-_]+): Lambda alias names.
 bool not_all_digits(std::string_view v) {
@@ -17,7 +23,9 @@ bool not_all_digits(std::string_view v) {
 }
 
 // (^\$LATEST$)|((?!^[0-9]+$)([a-zA-Z0-9-_]+))
-bool latest_or_not_all_digits(std::string_view v) { return v == "$LATEST" || not_all_digits(v); }
+bool latest_or_not_all_digits(std::string_view v) {
+  return v == "$LATEST" || not_all_digits(v);
+}
 
 // ^[a-z0-9](([a-z0-9]|-(?!-))*[a-z0-9])?$: no hyphen first, last or twice in a row.
 bool dns_like_label(std::string_view v) {

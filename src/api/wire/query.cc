@@ -23,9 +23,15 @@ using model::Type;
 constexpr std::size_t kMaxDepth = 16;
 constexpr std::int64_t kMaxIndex = 1000;
 // Members of every query request; the rest of the signature's keys when it is a pre-signed GET.
-constexpr std::string_view kEnvelope[] = {
-    "Action", "Version", "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders",
-    "X-Amz-Signature", "X-Amz-Security-Token"};
+constexpr std::string_view kEnvelope[] = {"Action",
+                                          "Version",
+                                          "X-Amz-Algorithm",
+                                          "X-Amz-Credential",
+                                          "X-Amz-Date",
+                                          "X-Amz-Expires",
+                                          "X-Amz-SignedHeaders",
+                                          "X-Amz-Signature",
+                                          "X-Amz-Security-Token"};
 
 struct Node {
   std::optional<std::string> text;
@@ -88,7 +94,8 @@ class Reader {
   }
 
   static Error misplaced(const std::string& path) {
-    return make_error(ErrorKind::kInvalid, "Parameter '" + path.substr(0, 128) + "' has the wrong type", "ValidationError");
+    const std::string name = path.substr(0, 128);
+    return make_error(ErrorKind::kInvalid, "Parameter '" + name + "' has the wrong type", "ValidationError");
   }
 
   // Children named 1, 2, 3 ... in order, without gaps.
@@ -109,9 +116,12 @@ class Reader {
         TRY(auto object, structure(shape, node, path));
         return json::value(std::move(object));
       }
-      case Type::kList: return list(shape, flattened, node, path);
-      case Type::kMap: return map(shape, flattened, node, path);
-      default: break;
+      case Type::kList:
+        return list(shape, flattened, node, path);
+      case Type::kMap:
+        return map(shape, flattened, node, path);
+      default:
+        break;
     }
     if (!node.text || !node.children.empty()) return misplaced(path);
     return scalar_from_text(service_, shape, *node.text, path);

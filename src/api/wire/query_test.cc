@@ -15,20 +15,26 @@ TestRequest create_user(std::string more) {
 }
 
 TEST(Query, ListsOfStructuresAreRead) {
-  EXPECT_EQ((TestRequest{"iam", "ListUsers", {}, "", "Action=ListUsers&Version=2010-05-08&PathPrefix=%2Fa%2F&MaxItems=5"}
-                 .text()),
-            R"({"PathPrefix":"/a/","MaxItems":5})");
+  EXPECT_EQ(
+      (TestRequest{"iam", "ListUsers", {}, "", "Action=ListUsers&Version=2010-05-08&PathPrefix=%2Fa%2F&MaxItems=5"}
+           .text()),
+      R"({"PathPrefix":"/a/","MaxItems":5})");
   // Tags are refused for now, which shows that the path was understood.
-  EXPECT_THAT(create_user("&Tags.member.1.Key=k&Tags.member.1.Value=v+w%26%3D&Tags.member.2.Key=k2&Tags.member.2.Value=")
-                  .text(),
-              HasSubstr("invalid ValidationError: Parameter 'tags' is not supported"));
+  EXPECT_THAT(
+      create_user("&Tags.member.1.Key=k&Tags.member.1.Value=v+w%26%3D&Tags.member.2.Key=k2&Tags.member.2.Value=")
+          .text(),
+      HasSubstr("invalid ValidationError: Parameter 'tags' is not supported"));
 }
 
 TEST(Query, TheRequestMayStandInTheUrl) {
-  EXPECT_EQ((TestRequest{"sts", "GetCallerIdentity", {},
-                         "Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Algorithm=a&X-Amz-Credential=b&X-Amz-Date=c&"
-                         "X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=d"}.text()),
-            "{}");
+  EXPECT_EQ(
+      (TestRequest{"sts",
+                   "GetCallerIdentity",
+                   {},
+                   "Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Algorithm=a&X-Amz-Credential=b&X-Amz-Date=c&"
+                   "X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=d"}
+           .text()),
+      "{}");
 }
 
 TEST(Query, UnknownParametersAreNamed) {
@@ -39,9 +45,9 @@ TEST(Query, UnknownParametersAreNamed) {
 
 TEST(Query, BrokenFormsAreRefused) {
   for (const char* more : {"&UserName=v", "&Path=%2", "&Path=%ZZ", "&Path=%FF", "&.=1", "&Tags..1=1", "&UserName.1=x",
-                           "&Tags.member.0.Key=a", "&Tags.member.2.Key=a", "&Tags.member.x.Key=a", "&Tags.member.01.Key=a",
-                           "&Tags.member.1001.Key=a", "&Tags=x", "&Tags.other.1.Key=a", "&Tags.member.1=a",
-                           "&a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q=1"}) {
+                           "&Tags.member.0.Key=a", "&Tags.member.2.Key=a", "&Tags.member.x.Key=a",
+                           "&Tags.member.01.Key=a", "&Tags.member.1001.Key=a", "&Tags=x", "&Tags.other.1.Key=a",
+                           "&Tags.member.1=a", "&a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q=1"}) {
     EXPECT_FALSE(create_user(more).parse()) << more;
   }
   std::string many;
@@ -56,14 +62,16 @@ TEST(Query, NumbersMustBeNumbers) {
 }
 
 TEST(Query, AnswersAreWrapped) {
-  const auto out = answer("iam", "CreateUser",
-      R"({"User":{"Path":"/","UserName":"u<","UserId":"AIDA","Arn":"arn","CreateDate":1767323045000}})");
+  const auto out =
+      answer("iam", "CreateUser",
+             R"({"User":{"Path":"/","UserName":"u<","UserId":"AIDA","Arn":"arn","CreateDate":1767323045000}})");
   ASSERT_TRUE(out) << out.error().message;
-  EXPECT_EQ(out->body,
-            "<CreateUserResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><CreateUserResult><User><Path>/</Path>"
-            "<UserName>u&lt;</UserName><UserId>AIDA</UserId><Arn>arn</Arn><CreateDate>2026-01-02T03:04:05.000Z</CreateDate>"
-            "</User></CreateUserResult><ResponseMetadata><RequestId>req-1</RequestId></ResponseMetadata>"
-            "</CreateUserResponse>");
+  EXPECT_EQ(
+      out->body,
+      "<CreateUserResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><CreateUserResult><User><Path>/</Path>"
+      "<UserName>u&lt;</UserName><UserId>AIDA</UserId><Arn>arn</Arn><CreateDate>2026-01-02T03:04:05.000Z</CreateDate>"
+      "</User></CreateUserResult><ResponseMetadata><RequestId>req-1</RequestId></ResponseMetadata>"
+      "</CreateUserResponse>");
   EXPECT_EQ(out->headers.get("Content-Type"), "text/xml");
   EXPECT_EQ(answer("iam", "DeleteUser", "{}")->body,
             "<DeleteUserResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><ResponseMetadata><RequestId>req-1"

@@ -33,9 +33,12 @@ class Importer {
   Status value(const Shape& shape, TimestampFormat format, json::value& value) const {
     if (!shape.converts || value.is_null()) return {};
     switch (shape.type) {
-      case Type::kTimestamp: return time(format, value);
-      case Type::kBlob: return blob(shape, value);
-      case Type::kStructure: return value.is_object() ? structure(shape, value.get_object()) : Status();
+      case Type::kTimestamp:
+        return time(format, value);
+      case Type::kBlob:
+        return blob(shape, value);
+      case Type::kStructure:
+        return value.is_object() ? structure(shape, value.get_object()) : Status();
       case Type::kList:
         if (!value.is_array()) return {};
         for (json::value& item : value.get_array()) {
@@ -48,7 +51,8 @@ class Importer {
           TRY_VOID(this->value(service_.shapes[shape.element], TimestampFormat::kDefault, item));
         }
         return {};
-      default: return {};
+      default:
+        return {};
     }
   }
 
@@ -141,8 +145,8 @@ class Exporter {
         [[fallthrough]];
       default: {
         TRY(auto text, scalar_to_text(shape, format, value));
-        const bool quoted = shape.type == Type::kBlob ||
-                            (shape.type == Type::kTimestamp && format != TimestampFormat::kEpochSeconds);
+        const bool quoted =
+            shape.type == Type::kBlob || (shape.type == Type::kTimestamp && format != TimestampFormat::kEpochSeconds);
         if (quoted) {
           append_json_string(out_, text);
         } else {
@@ -194,7 +198,8 @@ Result<json::object> read_body(const WireInput& in) {
   return std::move(parsed->get_object());
 }
 
-// A body member that the operation takes from the path, query or a header: harmless when it says the same, else refused.
+// A body member that the operation takes from the path, query or a header: harmless when it says the same, else
+// refused.
 Status check_doubled(const model::Service& service, std::span<const Member> members, const json::object& body,
                      const json::object& bound) {
   for (const Member& member : members) {

@@ -29,16 +29,23 @@ TEST(RestJson, CreateJobOfBotocoreIsReadWhole) {
 TEST(RestJson, QueryStringsBecomeNumbersAndBooleans) {
   EXPECT_EQ((TestRequest{"iot", "ListJobs", {}, "status=IN_PROGRESS&maxResults=3"}.text()),
             R"({"status":"IN_PROGRESS","maxResults":3})");
-  EXPECT_EQ((TestRequest{"iot", "DeleteJobExecution",
-                         {{"thingName", "a:b"}, {"jobId", "j"}, {"executionNumber", "3"}}, "force=true"}.text()),
-            R"({"jobId":"j","thingName":"a:b","executionNumber":3,"force":true})");
+  EXPECT_EQ(
+      (TestRequest{
+          "iot", "DeleteJobExecution", {{"thingName", "a:b"}, {"jobId", "j"}, {"executionNumber", "3"}}, "force=true"}
+           .text()),
+      R"({"jobId":"j","thingName":"a:b","executionNumber":3,"force":true})");
   EXPECT_THAT((TestRequest{"iot", "ListJobs", {}, "maxResults=three"}.text()), HasSubstr("SerializationException"));
   EXPECT_THAT((TestRequest{"iot", "ListJobs", {}, "maxResults=1&maxResults=2"}.text()), HasSubstr("given once"));
 }
 
 TEST(RestJson, HeadersCarryMembers) {
-  EXPECT_EQ((TestRequest{"iot", "AttachPrincipalPolicy", {{"policyName", "p"}}, "", "",
-                         {{"X-Amzn-Iot-Principal", "arn:aws:iot:x:y:cert/z"}}}.text()),
+  EXPECT_EQ((TestRequest{"iot",
+                         "AttachPrincipalPolicy",
+                         {{"policyName", "p"}},
+                         "",
+                         "",
+                         {{"X-Amzn-Iot-Principal", "arn:aws:iot:x:y:cert/z"}}}
+                 .text()),
             R"({"policyName":"p","principal":"arn:aws:iot:x:y:cert/z"})");
 }
 
@@ -83,11 +90,19 @@ TEST(RestJson, BodiesThatAreNoObjectAreRefused) {
 TEST(RestJson, ValuesOfAnotherTypeAreRefused) {
   const auto text = TestRequest{"iot", "CreateJob", {{"jobId", "j"}}, "", R"({"targets":"a"})"}.text();
   EXPECT_THAT(text, HasSubstr("STRING_VALUE at 'targets' cannot be converted to List"));
-  EXPECT_THAT((TestRequest{"iot-jobs-data", "UpdateJobExecution", {{"thingName", "t"}, {"jobId", "j"}}, "",
-                           R"({"status":"SUCCEEDED","expectedVersion":9223372036854775808})"}.text()),
+  EXPECT_THAT((TestRequest{"iot-jobs-data",
+                           "UpdateJobExecution",
+                           {{"thingName", "t"}, {"jobId", "j"}},
+                           "",
+                           R"({"status":"SUCCEEDED","expectedVersion":9223372036854775808})"}
+                   .text()),
               HasSubstr("SerializationException"));
-  EXPECT_THAT((TestRequest{"iot-jobs-data", "UpdateJobExecution", {{"thingName", "t"}, {"jobId", "j"}}, "",
-                           R"({"status":"SUCCEEDED","expectedVersion":1.5})"}.text()),
+  EXPECT_THAT((TestRequest{"iot-jobs-data",
+                           "UpdateJobExecution",
+                           {{"thingName", "t"}, {"jobId", "j"}},
+                           "",
+                           R"({"status":"SUCCEEDED","expectedVersion":1.5})"}
+                   .text()),
               HasSubstr("DECIMAL_VALUE at 'expectedVersion' cannot be converted to Long"));
 }
 
@@ -97,8 +112,9 @@ TEST(RestJson, NullMembersCountAsAbsent) {
 }
 
 TEST(RestJson, AnswersCarryTimesInSecondsAndLeaveNullsOut) {
-  const auto out = answer("iot", "DescribeJob",
-      R"({"documentSource":null,"job":{"jobId":"j","createdAt":1486687079743,"lastUpdatedAt":1486687079000,
+  const auto out =
+      answer("iot", "DescribeJob",
+             R"({"documentSource":null,"job":{"jobId":"j","createdAt":1486687079743,"lastUpdatedAt":1486687079000,
           "jobProcessDetails":{"numberOfQueuedThings":2}}})");
   ASSERT_TRUE(out) << out.error().message;
   EXPECT_EQ(out->body, R"({"job":{"jobId":"j","createdAt":1486687079.743,"lastUpdatedAt":1486687079,)"

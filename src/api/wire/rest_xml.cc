@@ -45,12 +45,16 @@ Status check_digest(const io::HttpHeaders& headers, std::string_view name, std::
 // Checksums that a client sends along with a small body (DeleteObjects must). Streamed payloads are checked where they
 // are read. In each of them: a checksum that cannot be checked is refused, not skipped.
 Status check_digests(const io::HttpHeaders& headers, std::string_view body) {
-  TRY_VOID(check_digest(headers, "Content-MD5", +[](std::string_view b) { return md5(b); }, body));
-  TRY_VOID(check_digest(headers, "x-amz-checksum-crc32", +[](std::string_view b) { return big_endian(crc32(b)); }, body));
-  TRY_VOID(check_digest(headers, "x-amz-checksum-crc32c", +[](std::string_view b) { return big_endian(crc32c(b)); },
-                        body));
-  TRY_VOID(check_digest(headers, "x-amz-checksum-sha1", +[](std::string_view b) { return sha1(b); }, body));
-  return check_digest(headers, "x-amz-checksum-sha256", +[](std::string_view b) { return sha256(b); }, body);
+  TRY_VOID(check_digest(
+      headers, "Content-MD5", +[](std::string_view b) { return md5(b); }, body));
+  TRY_VOID(check_digest(
+      headers, "x-amz-checksum-crc32", +[](std::string_view b) { return big_endian(crc32(b)); }, body));
+  TRY_VOID(check_digest(
+      headers, "x-amz-checksum-crc32c", +[](std::string_view b) { return big_endian(crc32c(b)); }, body));
+  TRY_VOID(check_digest(
+      headers, "x-amz-checksum-sha1", +[](std::string_view b) { return sha1(b); }, body));
+  return check_digest(
+      headers, "x-amz-checksum-sha256", +[](std::string_view b) { return sha256(b); }, body);
 }
 
 }  // namespace
@@ -71,7 +75,8 @@ Result<json::object> read_rest_xml(const WireInput& in) {
   }
   TRY(auto document, parse_xml(in.body));
   if (local_name(document.root()) != payload->location_name) {
-    return make_error(ErrorKind::kInvalid,
+    return make_error(
+        ErrorKind::kInvalid,
         "The XML you provided was not well-formed or did not validate against our published schema (root element)",
         "MalformedXML");
   }
@@ -98,8 +103,7 @@ Result<WireOutput> write_rest_xml(const model::Service& service, const model::Op
     return out;  // its Content-Type is an output member
   }
   const auto members = service.members.subspan(top.first_member, top.member_count);
-  const bool has_body = std::ranges::any_of(members, [](const Member& m) { return m.location == model::Location::kBody; });
-  if (!has_body) return out;
+  if (std::ranges::find(members, model::Location::kBody, &Member::location) == members.end()) return out;
   XmlWriter writer;
   if (payload != nullptr) {
     if (held == nullptr || !held->is_object()) return internal("the payload is missing");

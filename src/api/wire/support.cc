@@ -64,9 +64,12 @@ std::string refusals_text(const Service& service, const Operation& operation, st
 
 std::string_view word(Support support) {
   switch (support) {
-    case Support::kFull: return "full";
-    case Support::kPartial: return "partial";
-    case Support::kRefused: return "refused";
+    case Support::kFull:
+      return "full";
+    case Support::kPartial:
+      return "partial";
+    case Support::kRefused:
+      return "refused";
   }
   return "";
 }
@@ -77,8 +80,8 @@ std::size_t served(const Service& service) {
 }
 
 std::string heading(const Service& service) {
-  return std::string(service.title) + " (" + std::string(service.id) + ", " + std::string(service.api_version) + "): " +
-         std::to_string(served(service)) + " of " + std::to_string(service.operations.size()) + " operations";
+  return std::string(service.title) + " (" + std::string(service.id) + ", " + std::string(service.api_version) +
+         "): " + std::to_string(served(service)) + " of " + std::to_string(service.operations.size()) + " operations";
 }
 
 }  // namespace
@@ -93,7 +96,8 @@ std::string support_text() {
     }
     for (const Operation& o : service->operations) {
       if (o.support == Support::kRefused) continue;
-      std::string line = "  " + std::string(o.name) + std::string(width - o.name.size() + 2, ' ') + std::string(word(o.support));
+      std::string line =
+          "  " + std::string(o.name) + std::string(width - o.name.size() + 2, ' ') + std::string(word(o.support));
       const std::string refused = refusals_text(*service, o, "");
       if (!o.note.empty() || !refused.empty()) line += o.support == Support::kFull ? "     " : "  ";
       line += o.note;
@@ -120,7 +124,9 @@ std::string support_json() {
       }
       operations.push_back(std::move(row));
     }
-    all.push_back(json::object{{"service", service->id}, {"title", service->title}, {"apiVersion", service->api_version},
+    all.push_back(json::object{{"service", service->id},
+                               {"title", service->title},
+                               {"apiVersion", service->api_version},
                                {"operations", std::move(operations)}});
   }
   return to_text(json::object{{"services", std::move(all)}}) + "\n";
@@ -130,7 +136,8 @@ std::string support_markdown() {
   std::string text =
       "# What is supported\n\n"
       "<!-- Written from src/api/support.toml by the update_support_reference target. Do not edit. -->\n\n"
-      "`full`: as AWS does it. `partial`: what differs is said. A refused member in a request is answered with an error\n"
+      "`full`: as AWS does it. `partial`: what differs is said. A refused member in a request is answered with an "
+      "error\n"
       "that names it, and so is every operation that is not listed here; nothing is ignored silently.\n"
       "`muster support` prints this list, `muster support --json` for programs.\n";
   for (const Service* service : model::services()) {

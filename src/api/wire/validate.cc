@@ -28,37 +28,55 @@ std::size_t code_points(std::string_view text) {
 // One step of the path to a value, linked on the stack so that a valid input allocates nothing.
 struct Step {
   const Step* parent = nullptr;
-  std::string_view name;      // member, or map key
-  std::size_t position = 0;   // list: 1-based, shown as "2.member"
+  std::string_view name;     // member, or map key
+  std::size_t position = 0;  // list: 1-based, shown as "2.member"
 };
 
 std::string_view type_name(Type type) {
   switch (type) {
-    case Type::kString: return "String";
-    case Type::kBlob: return "Blob";
-    case Type::kBoolean: return "Boolean";
-    case Type::kInteger: return "Integer";
-    case Type::kLong: return "Long";
-    case Type::kFloat: return "Float";
-    case Type::kDouble: return "Double";
-    case Type::kTimestamp: return "Timestamp";
-    case Type::kStructure: return "Structure";
-    case Type::kList: return "List";
-    case Type::kMap: return "Map";
+    case Type::kString:
+      return "String";
+    case Type::kBlob:
+      return "Blob";
+    case Type::kBoolean:
+      return "Boolean";
+    case Type::kInteger:
+      return "Integer";
+    case Type::kLong:
+      return "Long";
+    case Type::kFloat:
+      return "Float";
+    case Type::kDouble:
+      return "Double";
+    case Type::kTimestamp:
+      return "Timestamp";
+    case Type::kStructure:
+      return "Structure";
+    case Type::kList:
+      return "List";
+    case Type::kMap:
+      return "Map";
   }
   return "unknown";
 }
 
 std::string_view kind_name(const json::value& value) {
   switch (value.kind()) {
-    case json::kind::null: return "NULL_VALUE";
-    case json::kind::bool_: return value.get_bool() ? "TRUE_VALUE" : "FALSE_VALUE";
+    case json::kind::null:
+      return "NULL_VALUE";
+    case json::kind::bool_:
+      return value.get_bool() ? "TRUE_VALUE" : "FALSE_VALUE";
     case json::kind::int64:
-    case json::kind::uint64: return "NUMBER_VALUE";
-    case json::kind::double_: return "DECIMAL_VALUE";
-    case json::kind::string: return "STRING_VALUE";
-    case json::kind::array: return "LIST_VALUE";
-    case json::kind::object: return "STRUCTURE_VALUE";
+    case json::kind::uint64:
+      return "NUMBER_VALUE";
+    case json::kind::double_:
+      return "DECIMAL_VALUE";
+    case json::kind::string:
+      return "STRING_VALUE";
+    case json::kind::array:
+      return "LIST_VALUE";
+    case json::kind::object:
+      return "STRUCTURE_VALUE";
   }
   return "VALUE";
 }
@@ -66,21 +84,30 @@ std::string_view kind_name(const json::value& value) {
 bool has_type(const json::value& value, Type type) {
   switch (type) {
     case Type::kString:
-    case Type::kBlob: return value.is_string();
-    case Type::kBoolean: return value.is_bool();
-    case Type::kInteger: return value.is_int64() && value.get_int64() >= INT32_MIN && value.get_int64() <= INT32_MAX;
+    case Type::kBlob:
+      return value.is_string();
+    case Type::kBoolean:
+      return value.is_bool();
+    case Type::kInteger:
+      return value.is_int64() && value.get_int64() >= INT32_MIN && value.get_int64() <= INT32_MAX;
     case Type::kLong:
-    case Type::kTimestamp: return value.is_int64();
+    case Type::kTimestamp:
+      return value.is_int64();
     case Type::kFloat:
-    case Type::kDouble: return value.is_number();
+    case Type::kDouble:
+      return value.is_number();
     case Type::kStructure:
-    case Type::kMap: return value.is_object();
-    case Type::kList: return value.is_array();
+    case Type::kMap:
+      return value.is_object();
+    case Type::kList:
+      return value.is_array();
   }
   return false;
 }
 
-bool is_scalar(Type type) { return type != Type::kStructure && type != Type::kList && type != Type::kMap; }
+bool is_scalar(Type type) {
+  return type != Type::kStructure && type != Type::kList && type != Type::kMap;
+}
 
 class Walk {
  public:
@@ -178,8 +205,10 @@ void Walk::fail(const Shape* shape, const json::value& value, const Step& at, co
 
 void Walk::wrong_type(const Shape& shape, const json::value& value, const Step& at) {
   if (first_.kind != ErrorKind::kUnset) return;
-  first_ = make_error(ErrorKind::kInvalid, std::string(kind_name(value)) + " at '" + path(at) +
-                          "' cannot be converted to " + std::string(type_name(shape.type)), "SerializationException");
+  first_ = make_error(ErrorKind::kInvalid,
+                      std::string(kind_name(value)) + " at '" + path(at) + "' cannot be converted to " +
+                          std::string(type_name(shape.type)),
+                      "SerializationException");
 }
 
 void Walk::length(const Shape& shape, std::size_t length, std::vector<std::string>& broken) const {
@@ -225,7 +254,8 @@ void Walk::scalar(const Shape& shape, const json::value& value, std::vector<std:
     }
   } else if (shape.type == Type::kFloat || shape.type == Type::kDouble) {
     const double number = value.to_number<double>();
-    if (number > shape.high) broken.push_back("Member must have value less than or equal to " + number_text(shape.high));
+    if (number > shape.high)
+      broken.push_back("Member must have value less than or equal to " + number_text(shape.high));
     if (!(number >= shape.low)) {
       broken.push_back("Member must have value greater than or equal to " + number_text(shape.low));
     }
@@ -349,15 +379,19 @@ Status Walk::result() const {
   if (count_ == 0) return {};
   if (service_.protocol == model::Protocol::kRestXml && body_failed_) {
     return make_error(ErrorKind::kInvalid,
-        "The XML you provided was not well-formed or did not validate against our published schema", "MalformedXML");
+                      "The XML you provided was not well-formed or did not validate against our published schema",
+                      "MalformedXML");
   }
   std::string text = std::to_string(count_) + " validation error" + (count_ == 1 ? "" : "s") + " detected: ";
   for (std::size_t i = 0; i < failures_.size(); ++i) text += (i == 0 ? "" : "; ") + failures_[i];
   if (count_ > failures_.size()) text += "; and " + std::to_string(count_ - failures_.size()) + " more";
   switch (service_.protocol) {
-    case model::Protocol::kRestXml: return make_error(ErrorKind::kInvalid, text, "InvalidArgument");
-    case model::Protocol::kQuery: return make_error(ErrorKind::kInvalid, text, "ValidationError");
-    case model::Protocol::kRestJson: break;
+    case model::Protocol::kRestXml:
+      return make_error(ErrorKind::kInvalid, text, "InvalidArgument");
+    case model::Protocol::kQuery:
+      return make_error(ErrorKind::kInvalid, text, "ValidationError");
+    case model::Protocol::kRestJson:
+      break;
   }
   return invalid(text);
 }
@@ -369,11 +403,12 @@ Error refuse_member(const model::Service& service, std::string_view member, std:
   const std::string reason(why);
   switch (service.protocol) {
     case model::Protocol::kRestXml:
-      return make_error(ErrorKind::kNotSupported, "'" + name + "' implies functionality that is not implemented: " +
-                                                      reason, "NotImplemented");
+      return make_error(ErrorKind::kNotSupported,
+                        "'" + name + "' implies functionality that is not implemented: " + reason, "NotImplemented");
     case model::Protocol::kQuery:
       return make_error(ErrorKind::kInvalid, "Parameter '" + name + "' is not supported: " + reason, "ValidationError");
-    case model::Protocol::kRestJson: break;
+    case model::Protocol::kRestJson:
+      break;
   }
   return invalid("Member '" + name + "' is not supported: " + reason);
 }

@@ -14,7 +14,8 @@ namespace muster::api {
 // `input` is in the form that handlers see: timestamps int64 ms, blobs raw bytes in strings.
 Status validate(const model::Service& service, const model::Operation& operation, const json::object& input);
 
-// Compiles every pattern now instead of at the first use (about 3 ms in all): kInternal names one that does not compile.
+// Compiles every pattern now instead of at the first use (about 3 ms in all): kInternal names one that does not
+// compile.
 Status compile_patterns();
 
 // A refusal in this service's form: S3 answers NotImplemented, query services ValidationError, the others

@@ -20,17 +20,21 @@ TEST(Validate, SaysWhatAwsSays) {
   EXPECT_EQ(check("iot", "CreateThing", R"({"thingName":"a b"})"),
             "1 validation error detected: Value 'a b' at 'thingName' failed to satisfy constraint: Member must satisfy "
             "regular expression pattern: [a-zA-Z0-9:_-]+");
-  EXPECT_EQ(check("iot", "CreateThing", "{}"),
-            "1 validation error detected: Value null at 'thingName' failed to satisfy constraint: Member must not be null");
+  EXPECT_EQ(
+      check("iot", "CreateThing", "{}"),
+      "1 validation error detected: Value null at 'thingName' failed to satisfy constraint: Member must not be null");
   EXPECT_EQ(check("iot", "CreateThing", R"({"thingName":")" + std::string(129, 'a') + "\"}"),
-            "1 validation error detected: Value '" + std::string(129, 'a') + "' at 'thingName' failed to satisfy "
-            "constraint: Member must have length less than or equal to 128");
-  EXPECT_EQ(check("iot", "ListJobs", R"({"maxResults":0})"),
-            "1 validation error detected: Value '0' at 'maxResults' failed to satisfy constraint: Member must have value "
-            "greater than or equal to 1");
-  EXPECT_EQ(check("iot", "ListJobs", R"({"status":"GONE"})"),
-            "1 validation error detected: Value 'GONE' at 'status' failed to satisfy constraint: Member must satisfy enum "
-            "value set: [IN_PROGRESS, CANCELED, COMPLETED, DELETION_IN_PROGRESS, SCHEDULED]");
+            "1 validation error detected: Value '" + std::string(129, 'a') +
+                "' at 'thingName' failed to satisfy "
+                "constraint: Member must have length less than or equal to 128");
+  EXPECT_EQ(
+      check("iot", "ListJobs", R"({"maxResults":0})"),
+      "1 validation error detected: Value '0' at 'maxResults' failed to satisfy constraint: Member must have value "
+      "greater than or equal to 1");
+  EXPECT_EQ(
+      check("iot", "ListJobs", R"({"status":"GONE"})"),
+      "1 validation error detected: Value 'GONE' at 'status' failed to satisfy constraint: Member must satisfy enum "
+      "value set: [IN_PROGRESS, CANCELED, COMPLETED, DELETION_IN_PROGRESS, SCHEDULED]");
 }
 
 TEST(Validate, JoinsSeveralFailures) {
@@ -95,9 +99,12 @@ TEST(Validate, QueryServicesSayItTheirWay) {
 TEST(Validate, S3TellsBodyFromHeader) {
   const model::Service& s3 = *model::find_service("s3");
   const auto& many = *model::find_operation(s3, "DeleteObjects");
-  EXPECT_EQ(validate(s3, many, parse_json(R"({"Bucket":"b","Delete":{}})")->as_object()).error().reason, "MalformedXML");
+  EXPECT_EQ(validate(s3, many, parse_json(R"({"Bucket":"b","Delete":{}})")->as_object()).error().reason,
+            "MalformedXML");
   EXPECT_EQ(validate(s3, *model::find_operation(s3, "ListObjectsV2"),
-                     parse_json(R"({"Bucket":"b","EncodingType":"x"})")->as_object()).error().reason,
+                     parse_json(R"({"Bucket":"b","EncodingType":"x"})")->as_object())
+                .error()
+                .reason,
             "InvalidArgument");
 }
 

@@ -9,10 +9,13 @@ namespace muster::api {
 namespace {
 
 Error malformed(std::string_view why) {
-  return make_error(ErrorKind::kInvalid, "The XML you provided was not well-formed: " + std::string(why), "MalformedXML");
+  return make_error(ErrorKind::kInvalid, "The XML you provided was not well-formed: " + std::string(why),
+                    "MalformedXML");
 }
 
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+bool is_space(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
 bool is_xml_character(std::uint32_t c) {
   return c == 0x9 || c == 0xA || c == 0xD || (c >= 0x20 && c <= 0xD7FF) || (c >= 0xE000 && c <= 0xFFFD) ||
@@ -91,7 +94,7 @@ Status Scan::tag() {
   had_root_ = true;
   if (++nodes_ > limits_.max_nodes) return malformed("too many elements");
   char quote = 0;
-  for (; at_ < text_.size(); ) {
+  for (; at_ < text_.size();) {
     const char c = text_[at_];
     if (quote != 0) {
       if (c == '&') {
@@ -131,7 +134,8 @@ Status Scan::markup() {
 }
 
 Status Scan::run() {
-  if (text_.size() > limits_.max_bytes) return make_error(ErrorKind::kTooLarge, "The XML body is too large", "MalformedXML");
+  if (text_.size() > limits_.max_bytes)
+    return make_error(ErrorKind::kTooLarge, "The XML body is too large", "MalformedXML");
   if (text_.starts_with("\xEF\xBB\xBF")) at_ = 3;
   if (at("<?xml") && at_ + 5 < text_.size() && is_space(text_[at_ + 5])) {
     const std::size_t start = at_;
@@ -146,6 +150,9 @@ Status Scan::run() {
   if (!is_utf8(text_)) return malformed("text is not UTF-8");
   for (const char c : text_) {
     if (static_cast<unsigned char>(c) < 0x20 && !is_space(c)) return malformed("control character");
+  }
+  for (const std::string_view noncharacter : {"\xEF\xBF\xBE", "\xEF\xBF\xBF"}) {
+    if (text_.find(noncharacter) != text_.npos) return malformed("a character that XML does not have");
   }
   while (at_ < text_.size()) {
     const char c = text_[at_];
@@ -236,14 +243,29 @@ void append_escaped(std::string& out, std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto c = static_cast<unsigned char>(text[i]);
     switch (c) {
-      case '&': out += "&amp;"; continue;
-      case '<': out += "&lt;"; continue;
-      case '>': out += "&gt;"; continue;
-      case '"': out += "&quot;"; continue;
-      case '\r': out += "&#13;"; continue;
-      case '\n': out += "&#10;"; continue;
-      case '\t': out += "&#9;"; continue;
-      default: break;
+      case '&':
+        out += "&amp;";
+        continue;
+      case '<':
+        out += "&lt;";
+        continue;
+      case '>':
+        out += "&gt;";
+        continue;
+      case '"':
+        out += "&quot;";
+        continue;
+      case '\r':
+        out += "&#13;";
+        continue;
+      case '\n':
+        out += "&#10;";
+        continue;
+      case '\t':
+        out += "&#9;";
+        continue;
+      default:
+        break;
     }
     const std::string_view rest = text.substr(i, 3);
     const bool noncharacter = rest == "\xEF\xBF\xBE" || rest == "\xEF\xBF\xBF";
@@ -288,6 +310,8 @@ void XmlWriter::close() {
   names_.pop_back();
 }
 
-std::string XmlWriter::take() && { return std::move(out_); }
+std::string XmlWriter::take() && {
+  return std::move(out_);
+}
 
 }  // namespace muster::api

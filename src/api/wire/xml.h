@@ -44,7 +44,7 @@ class XmlWriter {
   void open(std::string_view name, std::string_view xml_namespace = {});
   void attribute(std::string_view name, std::string_view value);  // right after open
   void text(std::string_view value);
-  void element(std::string_view name, std::string_view value);    // open, text, close
+  void element(std::string_view name, std::string_view value);  // open, text, close
   void close();
   std::string take() &&;
 

@@ -17,12 +17,15 @@ using model::TimestampFormat;
 using model::Type;
 
 Error malformed(const std::string& detail) {
-  return make_error(ErrorKind::kInvalid,
-                    "The XML you provided was not well-formed or did not validate against our published schema (" +
-                        detail + ")", "MalformedXML");
+  return make_error(
+      ErrorKind::kInvalid,
+      "The XML you provided was not well-formed or did not validate against our published schema (" + detail + ")",
+      "MalformedXML");
 }
 
-std::string_view or_default(std::string_view name, std::string_view fallback) { return name.empty() ? fallback : name; }
+std::string_view or_default(std::string_view name, std::string_view fallback) {
+  return name.empty() ? fallback : name;
+}
 
 class Reader {
  public:
@@ -177,7 +180,8 @@ Status write_value(const model::Service& service, const Shape& shape, TimestampF
         out.close();
       }
       return {};
-    default: break;
+    default:
+      break;
   }
   if (format == TimestampFormat::kDefault) format = TimestampFormat::kIso8601;
   TRY(auto text, scalar_to_text(shape, format, value));
