@@ -218,6 +218,7 @@ TEST_P(BrokerTest, WaitsForASlowAuthorizerAndKeepsWhatCameBehindConnect) {
     yes.grant = std::make_unique<RuledGrant>(authorizer.rules);
     authorizer.held.at(1)(std::move(yes));
   });
+  settle();
   EXPECT_EQ(summary("gone").client_id, "");
 }
 

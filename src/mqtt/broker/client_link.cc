@@ -37,6 +37,7 @@ std::size_t ClientLink::handle(std::string_view bytes) {
   const std::size_t before = out_.size();
   const std::size_t consumed = connection.receive(bytes, broker_.steady_ms, *this, out_);
   if (out_.size() != before) out();
+  if (clogged()) update_pause();
   return consumed;
 }
 
