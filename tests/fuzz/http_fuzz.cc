@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// links: muster_io
 // HTTP/1.1 requests: a head, then a chunked body that arrives in pieces whose size the input's first byte chooses.
 // Whatever is accepted must hold what the rest of the program relies on.
 #include <cstdint>

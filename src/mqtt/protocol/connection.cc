@@ -33,6 +33,10 @@ std::size_t Connection::receive(std::string_view bytes, std::int64_t now_ms, Con
       fail(Reason::kProtocolError, "the first packet is not CONNECT", events, out);
       break;
     }
+    if (!fresh && !rest.empty() && static_cast<std::uint8_t>(rest[0]) == 0x10) {
+      fail(Reason::kProtocolError, "a second CONNECT", events, out);
+      break;
+    }
     if (frame.status == DecodeStatus::kError) {
       fail(frame.error.reason, frame.error.text, events, out);
       break;
@@ -124,7 +128,6 @@ void Connection::refuse_connect(const Decoded& decoded, ConnectionEvents& events
 }
 
 void Connection::handle_connect(const Connect& packet, ConnectionEvents& events, std::string& out) {
-  if (state_ != State::kFresh) return fail(Reason::kProtocolError, "a second CONNECT", events, out);
   version_ = packet.version;
   state_ = State::kConnecting;
   const Properties& properties = packet.properties;

@@ -150,6 +150,13 @@ TEST_P(BothVersions, ASecondConnectEndsTheConnection) {
   expect_failed(peer, Reason::kProtocolError);
 }
 
+TEST_P(BothVersions, ASecondConnectIsAProtocolErrorWhateverItHolds) {
+  TestPeer peer;
+  peer.connect(GetParam());
+  peer.feed("\x10\x0a\x00\x03" "a/b\x03\x23\x00\x01\x31"s);  // another protocol's name
+  expect_failed(peer, Reason::kProtocolError);
+}
+
 TEST_P(BothVersions, PacketsOfServersEndTheConnection) {
   const bool v5 = GetParam() == Version::k5;
   for (const std::string& bytes : {"\xd0\x00"s, v5 ? "\x20\x03\x00\x00\x00"s : "\x20\x02\x00\x00"s,
