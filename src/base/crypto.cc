@@ -139,6 +139,21 @@ std::uint32_t crc32c(std::string_view bytes, std::uint32_t seed) {
   return crc(kTables, bytes, seed);
 }
 
+std::uint64_t crc64_nvme(std::string_view bytes, std::uint64_t seed) {
+  static constexpr auto kTable = [] {
+    std::array<std::uint64_t, 256> table{};
+    for (std::uint64_t b = 0; b < 256; ++b) {
+      std::uint64_t value = b;
+      for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ ((value & 1) != 0 ? 0x9A6C9329AC4BC9B5u : 0);
+      table[b] = value;
+    }
+    return table;
+  }();
+  std::uint64_t value = ~seed;
+  for (char c : bytes) value = (value >> 8) ^ kTable[(value ^ static_cast<unsigned char>(c)) & 0xFF];
+  return ~value;
+}
+
 bool equal_constant_time(std::string_view a, std::string_view b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }

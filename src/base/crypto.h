@@ -17,6 +17,7 @@ std::string hmac_sha1(std::string_view key, std::string_view bytes);  // SigV2 p
 std::string md5(std::string_view bytes);                              // S3 ETag and Content-MD5 only
 std::uint32_t crc32(std::string_view bytes, std::uint32_t seed = 0);
 std::uint32_t crc32c(std::string_view bytes, std::uint32_t seed = 0);
+std::uint64_t crc64_nvme(std::string_view bytes, std::uint64_t seed = 0);
 bool equal_constant_time(std::string_view a, std::string_view b);
 
 // From the operating system's generator; aborts the process when it fails.

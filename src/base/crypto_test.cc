@@ -27,6 +27,8 @@ TEST(Crypto, ChecksumsMatchPublishedVectors) {
   EXPECT_EQ(crc32("123456789"), 0xCBF43926u);
   EXPECT_EQ(crc32c("123456789"), 0xE3069283u);
   EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8A9136AAu);  // RFC 3720 B.4
+  EXPECT_EQ(crc64_nvme("123456789"), 0xAE8B14860A799888u);
+  EXPECT_EQ(crc64_nvme("6789", crc64_nvme("12345")), 0xAE8B14860A799888u);
   EXPECT_EQ(crc32(""), 0u);
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Verification of signed requests: SigV4 in the Authorization header or the query, and S3's pre-signed SigV2 (sigv2.h).
 // Three steps, so that nothing is parsed for a caller who is not known: read_signature() looks at the request alone;
-// check_scope() at date, region and service; verify_signature() needs the secret and the payload's hash. Pure functions,
-// any thread; bounds are those of the request head. A request that carries two kinds of credential, parts of one, or an
-// x-amz- header that is not signed is refused. Errors carry SigV4's canonical reasons (SignatureDoesNotMatch,
-// IncompleteSignature, ...), which api/wire/errors turns into each protocol's code.
-// Sources: AWS General Reference, "Signature Version 4"; S3 API reference, "Authenticating Requests".
+// check_scope() at date, region and service; verify_signature() needs the secret and the payload's hash. Pure
+// functions, any thread; bounds are those of the request head. A request that carries two kinds of credential, parts of
+// one, or an x-amz- header that is not signed is refused. Errors carry SigV4's canonical reasons
+// (SignatureDoesNotMatch, IncompleteSignature, ...), which api/wire/errors turns into each protocol's code. Sources:
+// AWS General Reference, "Signature Version 4"; S3 API reference, "Authenticating Requests".
 #pragma once
 
 #include <cstdint>
@@ -53,20 +53,20 @@ Result<RequestSignature> read_signature(const io::HttpRequest& request, const Pa
 // companions: x-amz-decoded-content-length, x-amz-trailer, Content-Encoding.
 struct PayloadRule {
   PayloadMode mode = PayloadMode::kWholeHash;
-  std::string declared;              // what goes into the canonical request, but for kWholeHash
-  std::int64_t decoded_length = -1;  // streaming modes
-  std::vector<std::string> trailers; // announced names, lower case
+  std::string declared;               // what goes into the canonical request, but for kWholeHash
+  std::int64_t decoded_length = -1;   // streaming modes
+  std::vector<std::string> trailers;  // announced names, lower case
 };
 Result<PayloadRule> read_payload_rule(const io::HttpRequest& request, const Pairs& query,
                                       const RequestSignature& signature, bool s3);
 
 struct VerifyInput {
   const io::HttpRequest& request;
-  const Pairs& query;                // decoded, all of it
+  const Pairs& query;  // decoded, all of it
   const RequestSignature& signature;
   const model::Service& service;
   const Realm& realm;
-  std::string_view virtual_bucket;   // SigV2
+  std::string_view virtual_bucket;  // SigV2
   std::int64_t now_ms = 0;
 };
 
@@ -87,5 +87,8 @@ Result<SigningContext> verify_signature(const VerifyInput& input, std::string_vi
 // Pieces, for tests and fuzzing.
 Result<RequestSignature> parse_authorization(std::string_view header);
 Result<std::string> canonical_path(std::string_view raw_path, bool s3);
+// The path that the signature of all services but S3 covers, and therefore the one to route by: without dot segments
+// and repeated slashes, escapes untouched.
+std::string normalize_path(std::string_view raw_path);
 
 }  // namespace muster::api

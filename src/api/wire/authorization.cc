@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/wire/authorization.h"
+
+#include "base/text.h"
+
+namespace muster::api {
+namespace {
+
+std::string arn_prefix(const model::Service& service, const Realm& realm) {
+  if (service.id == "s3") return "arn:aws:s3:::";
+  if (service.id == "iam" || service.id == "sts")
+    return "arn:aws:" + std::string(service.id) + "::" + realm.account_id + ':';
+  return "arn:aws:iot:" + realm.region + ':' + realm.account_id + ':';
+}
+
+void append_strings(std::vector<std::string>& out, const json::value* value) {
+  if (value == nullptr) return;
+  if (value->is_string()) out.emplace_back(value->get_string());
+  if (!value->is_array()) return;
+  for (const json::value& item : value->get_array()) {
+    if (item.is_string()) out.emplace_back(item.get_string());
+  }
+}
+
+// Fills one template ("thing/{thingName}", "{Bucket}/{Key}"). false when a member is absent.
+bool fill(std::string_view text, const AuthorizationInput& in, std::string& out) {
+  bool complete = true;
+  while (!text.empty()) {
+    std::size_t open = text.find('{');
+    out += text.substr(0, open);
+    if (open == std::string_view::npos) break;
+    std::size_t close = text.find('}', open);
+    std::string_view member = text.substr(open + 1, close - open - 1);
+    std::string_view value = get_string(in.input, member);
+    // iam calls without a user name are about the caller.
+    if (value.empty() && member == "UserName" && in.caller.kind == iam::PrincipalKind::kUser) value = in.caller.name;
+    if (value.empty()) complete = false;
+    out += value.empty() ? std::string_view("*") : value;
+    text.remove_prefix(close + 1);
+  }
+  return complete;
+}
+
+// "thingArn" beside "{thingName}": clients may give either or both.
+const json::value* arn_sibling(std::string_view text, const json::object& input) {
+  std::size_t open = text.find('{'), close = text.find("Name}");
+  if (open == std::string_view::npos || close == std::string_view::npos || close < open) return nullptr;
+  return input.if_contains(std::string(text.substr(open + 1, close - open - 1)) + "Arn");
+}
+
+void append_template(std::vector<std::string>& out, std::string_view text, const AuthorizationInput& in) {
+  if (text == "*") {
+    out.emplace_back("*");
+    return;
+  }
+  bool whole_member = text.starts_with('{') && text.find('}') == text.size() - 1;
+  if (whole_member && in.service.id != "s3") {
+    append_strings(out, in.input.if_contains(text.substr(1, text.size() - 2)));
+    return;
+  }
+  std::size_t before = out.size();
+  append_strings(out, arn_sibling(text, in.input));
+  std::string arn = arn_prefix(in.service, in.realm);
+  bool complete = fill(text, in, arn);
+  if (complete || out.size() == before) out.push_back(std::move(arn));
+}
+
+// DeleteObjects is asked object by object, as S3 does: a policy may deny one of them.
+std::vector<std::string> deleted_objects(const AuthorizationInput& in) {
+  std::vector<std::string> out;
+  std::string bucket = "arn:aws:s3:::" + std::string(get_string(in.input, "Bucket")) + '/';
+  const json::object* batch = find_object(in.input, "Delete");
+  const json::array* objects = batch != nullptr ? find_array(*batch, "Objects") : nullptr;
+  if (objects == nullptr) return out;
+  for (const json::value& object : *objects) {
+    if (object.is_object()) out.push_back(bucket + std::string(get_string(object.get_object(), "Key")));
+  }
+  return out;
+}
+
+// "/bucket/key?versionId=x", percent-encoded.
+std::string copy_source_arn(std::string_view source) {
+  source = source.substr(0, source.find('?'));
+  auto decoded = percent_decode(source);
+  std::string path = decoded ? *decoded : std::string(source);
+  if (path.starts_with('/')) path.erase(0, 1);
+  return path.starts_with("arn:") ? path : "arn:aws:s3:::" + path;
+}
+
+std::map<std::string, std::vector<std::string>> context_of(const AuthorizationInput& in) {
+  std::map<std::string, std::vector<std::string>> context;
+  context["aws:CurrentTime"] = {to_iso8601(in.now_ms, false)};
+  context["aws:EpochTime"] = {std::to_string(in.now_ms / 1000)};
+  context["aws:SourceIp"] = {in.request.peer.address};
+  context["aws:SecureTransport"] = {in.request.peer.tls ? "true" : "false"};
+  context["aws:RequestedRegion"] = {in.realm.region};
+  if (in.request.headers.has("user-agent")) {
+    context["aws:UserAgent"] = {std::string(in.request.headers.get("user-agent"))};
+  }
+  if (in.request.headers.has("referer")) context["aws:Referer"] = {std::string(in.request.headers.get("referer"))};
+  if (in.service.id != "s3") return context;
+  static constexpr std::pair<const char*, const char*> kS3Keys[] = {
+      {"Prefix", "s3:prefix"}, {"Delimiter", "s3:delimiter"}, {"MaxKeys", "s3:max-keys"}};
+  for (auto [member, key] : kS3Keys) {
+    const json::value* value = in.input.if_contains(member);
+    if (value == nullptr || value->is_null()) continue;
+    context[key] = {value->is_string() ? std::string(value->get_string()) : to_text(*value)};
+  }
+  return context;
+}
+
+}  // namespace
+
+std::vector<std::string> resource_arns(const AuthorizationInput& input) {
+  if (input.service.id == "s3" && input.operation.name == "DeleteObjects") return deleted_objects(input);
+  std::vector<std::string> out;
+  for (std::string_view text : split(input.operation.resources, ' ')) {
+    if (!text.empty()) append_template(out, text, input);
+  }
+  if (out.empty()) out.emplace_back("*");
+  return out;
+}
+
+std::vector<iam::AuthorizationRequest> authorization_requests(const AuthorizationInput& input) {
+  std::vector<iam::AuthorizationRequest> out(1);
+  out[0].action = input.operation.action;
+  out[0].resources = resource_arns(input);
+  out[0].context = context_of(input);
+  if (input.service.id == "s3" && input.operation.name == "CopyObject") {
+    iam::AuthorizationRequest source;
+    source.action = "s3:GetObject";
+    source.resources = {copy_source_arn(get_string(input.input, "CopySource"))};
+    source.context = out[0].context;
+    out.push_back(std::move(source));
+  }
+  return out;
+}
+
+}  // namespace muster::api
