@@ -278,6 +278,7 @@ TEST_P(StoreSuite, an_error_drawn_from_a_changed_read_is_not_released) {
   const Status status = run_blocking(store(), [&](Tx& tx) -> Status {
     const bool found = tx.get(record("a")).has_value();
     if (runs++ == 0) put(record("a"), "here");
+    tx.get(record("b"));  // a second read: one alone would be true of its moment
     if (!found) return not_found("gone");
     return {};
   });
