@@ -36,6 +36,7 @@ constexpr std::string_view kTransferHeaders[] = {"x-amz-date",
                                                  "x-amz-checksum-crc32c",
                                                  "x-amz-checksum-sha1",
                                                  "x-amz-checksum-sha256",
+                                                 "x-amz-checksum-crc64nvme",
                                                  "x-amz-checksum-type"};
 
 bool contains_ignore_case(std::span<const std::string_view> set, std::string_view name) {

@@ -19,11 +19,15 @@ TEST(Query, ListsOfStructuresAreRead) {
       (TestRequest{"iam", "ListUsers", {}, "", "Action=ListUsers&Version=2010-05-08&PathPrefix=%2Fa%2F&MaxItems=5"}
            .text()),
       R"({"PathPrefix":"/a/","MaxItems":5})");
-  // Tags are refused for now, which shows that the path was understood.
-  EXPECT_THAT(
-      create_user("&Tags.member.1.Key=k&Tags.member.1.Value=v+w%26%3D&Tags.member.2.Key=k2&Tags.member.2.Value=")
-          .text(),
-      HasSubstr("invalid ValidationError: Parameter 'tags' is not supported"));
+  EXPECT_EQ(
+      create_user("&Tags.member.1.Key=k&Tags.member.1.Value=v+w%3D&Tags.member.2.Key=k2&Tags.member.2.Value=").text(),
+      R"({"UserName":"u","Tags":[{"Key":"k","Value":"v w="},{"Key":"k2","Value":""}]})");
+}
+
+TEST(Query, IamNamesItsAlphabet) {
+  EXPECT_EQ((TestRequest{"iam", "DeleteUser", {}, "", "Action=DeleteUser&UserName=a%20b"}.text()),
+            "invalid ValidationError: The specified value for userName is invalid. It must contain only alphanumeric "
+            "characters and/or the following: +=,.@_-");
 }
 
 TEST(Query, TheRequestMayStandInTheUrl) {

@@ -14,9 +14,10 @@ using model::Member;
 using model::Shape;
 using model::Type;
 
-std::string big_endian(std::uint32_t value) {
+template <class Word>
+std::string big_endian(Word value) {
   std::string bytes;
-  for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>((value >> shift) & 0xFF);
+  for (std::size_t i = sizeof value; i-- > 0;) bytes += static_cast<char>((value >> (8 * i)) & 0xFF);
   return bytes;
 }
 
@@ -45,16 +46,19 @@ Status check_digest(const io::HttpHeaders& headers, std::string_view name, std::
 // Checksums that a client sends along with a small body (DeleteObjects must). Streamed payloads are checked where they
 // are read. In each of them: a checksum that cannot be checked is refused, not skipped.
 Status check_digests(const io::HttpHeaders& headers, std::string_view body) {
+  using Text = std::string_view;
   TRY_VOID(check_digest(
-      headers, "Content-MD5", +[](std::string_view b) { return md5(b); }, body));
+      headers, "Content-MD5", +[](Text b) { return md5(b); }, body));
   TRY_VOID(check_digest(
-      headers, "x-amz-checksum-crc32", +[](std::string_view b) { return big_endian(crc32(b)); }, body));
+      headers, "x-amz-checksum-crc32", +[](Text b) { return big_endian(crc32(b)); }, body));
   TRY_VOID(check_digest(
-      headers, "x-amz-checksum-crc32c", +[](std::string_view b) { return big_endian(crc32c(b)); }, body));
+      headers, "x-amz-checksum-crc32c", +[](Text b) { return big_endian(crc32c(b)); }, body));
   TRY_VOID(check_digest(
-      headers, "x-amz-checksum-sha1", +[](std::string_view b) { return sha1(b); }, body));
+      headers, "x-amz-checksum-crc64nvme", +[](Text b) { return big_endian(crc64_nvme(b)); }, body));
+  TRY_VOID(check_digest(
+      headers, "x-amz-checksum-sha1", +[](Text b) { return sha1(b); }, body));
   return check_digest(
-      headers, "x-amz-checksum-sha256", +[](std::string_view b) { return sha256(b); }, body);
+      headers, "x-amz-checksum-sha256", +[](Text b) { return sha256(b); }, body);
 }
 
 }  // namespace

@@ -111,7 +111,8 @@ TEST(RestXml, DigestsOfTheBodyAreChecked) {
   EXPECT_THAT(with("x-amz-checksum-sha256", to_base64(sha256(kDelete))), StartsWith("{"));
   EXPECT_THAT(with("x-amz-checksum-sha256", to_base64(sha256("x"))), StartsWith("invalid BadDigest"));
   EXPECT_THAT(with("x-amz-checksum-crc32", "AAAAAA=="), StartsWith("invalid BadDigest"));
-  EXPECT_THAT(with("x-amz-checksum-crc64nvme", "AAAAAAAAAAA="), StartsWith("not_supported NotImplemented"));
+  EXPECT_THAT(with("x-amz-checksum-crc64nvme", "AAAAAAAAAAA="), StartsWith("invalid BadDigest"));
+  EXPECT_THAT(with("x-amz-checksum-md4", "AAAAAAAAAAA="), StartsWith("not_supported NotImplemented"));
 }
 
 TEST(RestXml, ListingsHaveTheNamesThatClientsExpect) {
@@ -140,11 +141,11 @@ TEST(RestXml, TheLocationIsTheRootItself) {
 }
 
 TEST(RestXml, ObjectAnswersAreHeaders) {
-  const auto out = answer(
-      "s3", "GetObject",
-      R"({"ContentLength":12,"LastModified":1767323045678,"ContentType":"a/b","Metadata":{"colour":"red"},)"
-      R"("ETag":"\"e\""})",
-      true);
+  const auto out =
+      answer("s3", "GetObject",
+             R"({"ContentLength":12,"LastModified":1767323045678,"ContentType":"a/b","Metadata":{"colour":"red"},)"
+             R"("ETag":"\"e\""})",
+             true);
   ASSERT_TRUE(out) << out.error().message;
   EXPECT_EQ(out->content_length, 12);
   EXPECT_FALSE(out->headers.has("Content-Length"));

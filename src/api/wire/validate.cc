@@ -17,6 +17,8 @@ using model::Shape;
 using model::Type;
 
 constexpr std::size_t kMaxSpelt = 20;
+// Of user, role and policy names, for which IAM has its own sentence.
+constexpr std::string_view kIamNamePattern = "[\\w+=,.@-]+";
 constexpr std::size_t kMaxValueBytes = 256;
 
 std::size_t code_points(std::string_view text) {
@@ -135,7 +137,8 @@ class Walk {
   std::size_t count_ = 0;
   bool in_body_ = false;  // S3 has another code for what stands in the body
   bool body_failed_ = false;
-  Error first_;  // a refusal or a wrong type ends the matter: kind is kUnset without one
+  std::string name_at_;  // where an IAM name broke its pattern or length
+  Error first_;          // a refusal or a wrong type ends the matter: kind is kUnset without one
   std::vector<std::string> scratch_;
 };
 
@@ -329,6 +332,9 @@ void Walk::value(const Shape& shape, const json::value& value, const Step& at) {
   if (shape.type == Type::kMap) return map(shape, value.get_object(), at);
   scratch_.clear();
   scalar(shape, value, scratch_);
+  if (scratch_.size() == 1 && shape.pattern_source == kIamNamePattern && service_.id == "iam") {
+    name_at_ = path(at);
+  }
   for (const std::string& one : scratch_) fail(&shape, value, at, one);
 }
 
@@ -381,6 +387,13 @@ Status Walk::result() const {
     return make_error(ErrorKind::kInvalid,
                       "The XML you provided was not well-formed or did not validate against our published schema",
                       "MalformedXML");
+  }
+  if (count_ == 1 && !name_at_.empty() && failures_[0].ends_with(kIamNamePattern)) {
+    return make_error(ErrorKind::kInvalid,
+                      "The specified value for " + name_at_ +
+                          " is invalid. It must contain only alphanumeric "
+                          "characters and/or the following: +=,.@_-",
+                      "ValidationError");
   }
   std::string text = std::to_string(count_) + " validation error" + (count_ == 1 ? "" : "s") + " detected: ";
   for (std::size_t i = 0; i < failures_.size(); ++i) text += (i == 0 ? "" : "; ") + failures_[i];
