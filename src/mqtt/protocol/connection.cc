@@ -12,6 +12,34 @@ constexpr std::uint8_t kFailure = 0x80;  // reason codes from here on are failur
 
 bool failed(Reason reason) { return static_cast<std::uint8_t>(reason) >= kFailure; }
 
+// Some reason codes belong to CONNACK or to acknowledgements only (MQTT 5, 2.4); the nearest that the packet may carry.
+Reason in_disconnect(Reason reason) {
+  switch (reason) {
+    case Reason::kServerUnavailable: return Reason::kServerBusy;
+    case Reason::kBanned:
+    case Reason::kBadUserNameOrPassword: return Reason::kNotAuthorized;
+    case Reason::kUnsupportedProtocolVersion:
+    case Reason::kClientIdentifierNotValid:
+    case Reason::kBadAuthenticationMethod:
+    case Reason::kPacketIdentifierInUse:
+    case Reason::kPacketIdentifierNotFound: return Reason::kProtocolError;
+    default: return reason;
+  }
+}
+Reason in_connack(Reason reason) {
+  switch (reason) {
+    case Reason::kServerShuttingDown: return Reason::kServerUnavailable;
+    case Reason::kSessionTakenOver:
+    case Reason::kAdministrativeAction:
+    case Reason::kMessageRateTooHigh:
+    case Reason::kKeepAliveTimeout: return Reason::kServerBusy;
+    case Reason::kTopicFilterInvalid:
+    case Reason::kTopicAliasInvalid:
+    case Reason::kReceiveMaximumExceeded: return Reason::kProtocolError;
+    default: return reason;
+  }
+}
+
 }  // namespace
 
 void ConnectionEvents::on_pubrec(std::uint64_t, std::uint16_t, Reason) {}
@@ -98,10 +126,10 @@ void Connection::disconnect(Reason reason, std::string& out, std::string_view re
     const std::size_t before = out.size();
     PropertyWriter writer;
     if (!reason_text.empty()) writer.add(PropertyId::kReasonString, reason_text);
-    encode(out, version_, Disconnect{reason, writer.view()});
+    encode(out, version_, Disconnect{in_disconnect(reason), writer.view()});
     if (out.size() - before > client_max_packet_) {
       out.resize(before);
-      encode(out, version_, Disconnect{reason, {}});
+      encode(out, version_, Disconnect{in_disconnect(reason), {}});
     }
   }
   detach();
@@ -191,7 +219,7 @@ void Connection::accept(Inflight& inflight, bool session_present, std::string& o
 
 void Connection::refuse(Reason reason, std::string& out, const Properties& extra) {
   if (state_ != State::kConnecting) return;
-  encode(out, version_, Connack{false, reason, extra});
+  encode(out, version_, Connack{false, in_connack(reason), extra});
   detach();
 }
 

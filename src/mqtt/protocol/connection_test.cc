@@ -425,6 +425,22 @@ TEST(Connection, WantedTellsTheSizeOfAPacketThatArrivesInParts) {
   EXPECT_EQ(peer.connection.wanted("\x30\xff\xff\xff\x7f"), 0u);  // receive() will refuse it
 }
 
+TEST(Connection, ReasonsAreThoseThatThePacketMayCarry) {
+  for (unsigned code = 0x80; code <= 0xA2; ++code) {
+    TestPeer peer;
+    peer.connect(Version::k5);
+    peer.connection.disconnect(static_cast<Reason>(code), peer.out);
+    EXPECT_EQ(decode(peer.out, Version::k5).status, DecodeStatus::kPacket) << "DISCONNECT " << code;
+  }
+  for (const Reason reason : {Reason::kServerShuttingDown, Reason::kSessionTakenOver, Reason::kQuotaExceeded,
+                              Reason::kPacketTooLarge, Reason::kAdministrativeAction, Reason::kServerUnavailable}) {
+    TestPeer peer;
+    peer.feed(kConnect5);
+    peer.connection.refuse(reason, peer.out);
+    EXPECT_EQ(decode(peer.out, Version::k5).status, DecodeStatus::kPacket) << "CONNACK " << to_string(reason);
+  }
+}
+
 TEST(Connection, TakenOverItTellsOnly5) {
   for (const Version version : {Version::k311, Version::k5}) {
     TestPeer peer;
