@@ -11,7 +11,8 @@ export async function openChannel({ thing, host, port, cert, key, ca, onNext, on
     protocol: 'mqtts', host, port, clientId: thing, clean: false, protocolVersion: 4, reconnectPeriod: 500,
     connectTimeout: 5000, cert: readFileSync(cert), key: readFileSync(key), ca: readFileSync(ca),
   });
-  client.on('error', (error) => console.log(`${thing}: ${error.message}`));
+  let closing = false;
+  client.on('error', (error) => { if (!closing) console.log(`${thing}: ${error.message}`); });
   client.on('message', (topic, payload) => {
     const message = JSON.parse(payload.toString());
     if (topic === prefix + 'notify-next') return onNext(message.execution);
@@ -41,6 +42,6 @@ export async function openChannel({ thing, host, port, cert, key, ca, onNext, on
   return {
     startNext: async (statusDetails) => (await call('start-next', { statusDetails })).execution,
     update: (jobId, body) => call(`${jobId}/update`, body),
-    close: () => new Promise((done) => client.end(false, {}, done)),
+    close: () => { closing = true; return new Promise((done) => client.end(false, {}, done)); },
   };
 }

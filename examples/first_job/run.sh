@@ -5,6 +5,7 @@
 set -euo pipefail
 muster=$(realpath "$1")
 cd "$(dirname "${BASH_SOURCE[0]}")"
+export PATH=/usr/bin:$PATH  # the stock AWS CLI and Python, not another one
 work=$(mktemp -d)
 data=$work/data
 started=$(date +%s)

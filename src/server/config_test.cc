@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "server/data_dir.h"
+
 namespace muster::server {
 namespace {
 
@@ -84,6 +86,12 @@ TEST(Config, ProblemsNameTheirSource) {
   ConfigSources sources;
   sources.environment = {{"MUSTER_HTTP_PORT", "many"}};
   EXPECT_THAT(load_config(sources).error().message, HasSubstr("MUSTER_HTTP_PORT: http.port: 'many' is not a whole number"));
+}
+
+TEST(Config, TheReferencePageIsCurrent) {
+  auto page = read_whole_file(MUSTER_SOURCE_DIR "/docs/reference/settings.md");
+  ASSERT_TRUE(page) << page.error().message;
+  EXPECT_EQ(*page, config_reference()) << "run ./dev reference";
 }
 
 }  // namespace

@@ -26,9 +26,7 @@
 #include "server/readiness.h"
 #include "server/server.h"
 #include "server/tls_identity.h"
-#if __has_include("store/cluster_engine.h")
 #include "store/cluster_engine.h"
-#endif
 #include "store/embedded_engine.h"
 #include "store/outbox.h"
 #include "store/timers.h"
@@ -92,9 +90,7 @@ struct Server::Parts {
 
 Status Server::Parts::open_store() {
   if (config.store_engine == "postgresql") {
-#if __has_include("store/cluster_engine.h")
     TRY(store, store::open_cluster_store({.connection = config.store_postgresql, .clock = &clock}));
-#endif
   } else {
     TRY(store, store::open_embedded_store({.directory = data.file("store"), .clock = &clock}));
   }
