@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a certificate and its IoT policies allow, on a live registry in the memory store.
+#include "api/device/authorizer.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/awaitable.hpp>
+#include <future>
+#include <optional>
+
+#include "base/crypto.h"
+#include "domain/registry/certificates.h"
+#include "domain/registry/groups.h"
+#include "domain/registry/policies.h"
+#include "domain/registry/principals.h"
+#include "domain/registry/things.h"
+#include "io/env.h"
+#include "store/memory_engine.h"
+
+namespace muster::api::device {
+namespace {
+
+const Realm kRealm{"123456789012", "us-east-1"};
+const std::string kDer = "the bytes of a certificate";
+const std::string kArn = "arn:aws:iot:us-east-1:123456789012:";
+
+std::string statement(const std::string& effect, const std::string& action, const std::string& resource) {
+  return R"({"Version":"2012-10-17","Statement":[{"Effect":")" + effect + R"(","Action":")" + action +
+         R"(","Resource":")" + resource + R"("}]})";
+}
+
+class AuthorizerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    store_ = store::make_memory_store(clock_);
+    loop_.start();
+    make({});
+    certificate_.id = id_;
+    certificate_.pem = "pem";
+    certificate_.status = registry::CertificateStatus::kActive;
+    certificate_.subject = "CN=device-7,O=Acme";
+    certificate_.issuer = "CN=ca";
+    certificate_.serial_number = "1f";
+    peer_.address = "10.1.2.3";
+    peer_.tls = true;
+    peer_.server_name = "iot.example.com";
+    peer_.client_certificate_der = kDer;
+  }
+  void TearDown() override {
+    on_loop([&] {
+      grants_.clear();
+      authorizer_.reset();
+    });
+    loop_.stop();
+  }
+  void make(AuthorizerOptions options) {
+    on_loop([&] {
+      grants_.clear();
+      authorizer_ = std::make_unique<DeviceAuthorizer>(loop_, *store_, kRealm, generations_, options);
+      authorizer_->on_reloaded([this](const std::string& id) { reloaded_.push_back(id); });
+    });
+  }
+  void on_loop(const std::function<void()>& fn) {
+    std::promise<void> done;
+    loop_.post([&] {
+      fn();
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+  void settle() {
+    for (int i = 0; i < 10; ++i) on_loop([] {});
+  }
+  template <class F>
+  void write(F&& body) {
+    const Status status = store::run_blocking(*store_, [&](store::Tx& tx) -> Status { return body(tx); });
+    ASSERT_TRUE(status.has_value()) << status.error().message;
+  }
+  void add_certificate() {
+    write([&](store::Tx& tx) -> Status {
+      TRY_VOID(registry::register_certificate(tx, kRealm, certificate_));
+      return {};
+    });
+  }
+  void add_policy(const std::string& name, const std::string& document, bool attach = true) {
+    write([&](store::Tx& tx) -> Status {
+      TRY_VOID(registry::create_policy(tx, kRealm, name, document));
+      if (!attach) return {};
+      return registry::attach_policy(tx, kRealm, name, registry::certificate_arn(kRealm, id_));
+    });
+  }
+  // The grant's index in grants_, or nullopt with the reason in why_.
+  std::optional<std::size_t> connect(const std::string& client_id) {
+    auto decided = std::make_shared<std::promise<void>>();
+    std::optional<std::size_t> index;
+    mqtt::ConnectAttempt attempt;
+    attempt.client_id = client_id;
+    attempt.peer = &peer_;
+    on_loop([&] {
+      authorizer_->connect(attempt, [&, decided](mqtt::Authorizer::Decision decision) {
+        why_ = decision.reason;
+        if (decision.grant) {
+          index = grants_.size();
+          grants_.push_back(std::move(decision.grant));
+        }
+        decided->set_value();
+      });
+    });
+    decided->get_future().wait();
+    return index;
+  }
+  bool ask(const std::function<bool()>& question) {
+    bool answer = false;
+    on_loop([&] { answer = question(); });
+    return answer;
+  }
+  Status https(const CertificateCall& call) {
+    std::promise<Status> done;
+    auto run = [](DeviceAuthorizer* authorizer, CertificateCall asked,
+                  std::promise<Status>* out) -> boost::asio::awaitable<void> {
+      Status status = co_await authorizer->authorize(asked);
+      out->set_value(std::move(status));
+    };
+    loop_.post([&] { loop_.spawn(run(authorizer_.get(), call, &done)); });
+    return done.get_future().get();
+  }
+
+  io::VirtualClock clock_;
+  io::Loop loop_{"authorizer"};
+  std::unique_ptr<store::MemoryStore> store_;
+  registry::PolicyGenerations generations_;
+  std::unique_ptr<DeviceAuthorizer> authorizer_;
+  std::vector<std::unique_ptr<mqtt::ConnectionGrant>> grants_;
+  std::vector<std::string> reloaded_;
+  const std::string id_ = sha256_hex(kDer);
+  registry::Certificate certificate_;
+  io::PeerInfo peer_;
+  std::string why_;
+};
+
+TEST_F(AuthorizerTest, OnlyRegisteredActiveCertificatesConnect) {
+  EXPECT_FALSE(connect("c"));
+  EXPECT_EQ(why_, "certificate is not registered");
+  certificate_.status = registry::CertificateStatus::kInactive;
+  add_certificate();
+  add_policy("all", statement("Allow", "iot:*", "*"));
+  EXPECT_FALSE(connect("c"));
+  EXPECT_EQ(why_, "certificate is INACTIVE");
+  write([&](store::Tx& tx) -> Status {
+    TRY_VOID(registry::update_certificate(tx, id_, registry::CertificateStatus::kActive));
+    return {};
+  });
+  EXPECT_TRUE(connect("c"));
+  peer_.client_certificate_der.clear();
+  EXPECT_FALSE(connect("c"));
+}
+
+TEST_F(AuthorizerTest, CertificatesOutOfDateAreRefused) {
+  certificate_.not_before_ms = clock_.now_ms() - 1000;
+  certificate_.not_after_ms = clock_.now_ms() + 1000;
+  add_certificate();
+  add_policy("all", statement("Allow", "iot:*", "*"));
+  EXPECT_TRUE(connect("c"));
+  clock_.advance_ms(2000);
+  EXPECT_FALSE(connect("c"));
+  EXPECT_EQ(why_, "certificate has expired");
+}
+
+TEST_F(AuthorizerTest, EachActionIsAskedOnItsOwnResource) {
+  add_certificate();
+  add_policy("connect", statement("Allow", "iot:Connect", kArn + "client/c"));
+  add_policy("publish", statement("Allow", "iot:Publish", kArn + "topic/up/*"));
+  add_policy("subscribe", statement("Allow", "iot:Subscribe", kArn + "topicfilter/down/#"));
+  add_policy("receive", statement("Allow", "iot:Receive", kArn + "topic/down/*"));
+  EXPECT_FALSE(connect("other"));
+  const auto grant = connect("c");
+  ASSERT_TRUE(grant);
+  auto& g = *grants_[*grant];
+  EXPECT_TRUE(ask([&] { return g.may_publish("up/1", false); }));
+  EXPECT_TRUE(ask([&] { return g.may_publish("up/1", false); }));  // the remembered answer
+  EXPECT_FALSE(ask([&] { return g.may_publish("down/1", false); }));
+  EXPECT_FALSE(ask([&] { return g.may_publish("up/1", true); }));  // no iot:RetainPublish
+  EXPECT_TRUE(ask([&] { return g.may_subscribe("down/#"); }));
+  EXPECT_FALSE(ask([&] { return g.may_subscribe("down/x"); }));  // '#' in a policy is no wildcard
+  EXPECT_FALSE(ask([&] { return g.may_subscribe("#"); }));
+  EXPECT_TRUE(ask([&] { return g.may_receive("down/x"); }));
+  EXPECT_FALSE(ask([&] { return g.may_receive("up/1"); }));
+  EXPECT_TRUE(ask([&] { return g.still_valid() && g.principal_id() == id_; }));
+}
+
+TEST_F(AuthorizerTest, AClientIdNeverBecomesAWildcard) {
+  add_certificate();
+  add_policy("own", statement("Allow", "iot:*", kArn + "*/${iot:ClientId}"));
+  const auto star = connect("*");
+  ASSERT_TRUE(star);
+  EXPECT_TRUE(ask([&] { return grants_[*star]->may_publish("*", false); }));
+  EXPECT_FALSE(ask([&] { return grants_[*star]->may_publish("anything", false); }));
+}
+
+TEST_F(AuthorizerTest, ThingVariablesNeedTheAttachedThing) {
+  add_certificate();
+  add_policy("connect", statement("Allow", "iot:Connect", "*"));
+  add_policy("thing", statement("Allow", "iot:Publish", kArn + "topic/${iot:Connection.Thing.ThingName}/up"));
+  add_policy("site", statement("Allow", "iot:Publish", kArn + "topic/${iot:Connection.Thing.Attributes[site]}/in"));
+  add_policy("subject", statement("Allow", "iot:Publish", kArn + "topic/${iot:Certificate.Subject.CommonName}"));
+  add_policy("attached", R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Receive","Resource":"*",
+    "Condition":{"Bool":{"iot:Connection.Thing.IsAttached":["true"]}}}]})");
+  write([&](store::Tx& tx) -> Status {
+    TRY_VOID(registry::create_thing(tx, kRealm, {.name = "mine", .attributes = {{"site", "north"}}}));
+    TRY_VOID(registry::create_thing(tx, kRealm, {.name = "foreign"}));
+    return registry::attach_thing_principal(tx, kRealm, "mine", registry::certificate_arn(kRealm, id_));
+  });
+  const auto mine = connect("mine");
+  const auto foreign = connect("foreign");
+  ASSERT_TRUE(mine && foreign);
+  EXPECT_TRUE(ask([&] { return grants_[*mine]->may_publish("mine/up", false); }));
+  EXPECT_TRUE(ask([&] { return grants_[*mine]->may_publish("north/in", false); }));
+  EXPECT_TRUE(ask([&] { return grants_[*mine]->may_publish("device-7", false); }));
+  EXPECT_FALSE(ask([&] { return grants_[*mine]->may_publish("foreign/up", false); }));
+  EXPECT_TRUE(ask([&] { return grants_[*mine]->may_receive("x"); }));
+  EXPECT_FALSE(ask([&] { return grants_[*foreign]->may_publish("foreign/up", false); }));
+  EXPECT_FALSE(ask([&] { return grants_[*foreign]->may_publish("mine/up", false); }));
+  EXPECT_FALSE(ask([&] { return grants_[*foreign]->may_receive("x"); }));
+}
+
+TEST_F(AuthorizerTest, PoliciesOfTheThingsGroupCount) {
+  add_certificate();
+  add_policy("group", statement("Allow", "iot:*", "*"), false);
+  write([&](store::Tx& tx) -> Status {
+    TRY_VOID(registry::create_thing(tx, kRealm, {.name = "mine"}));
+    TRY_VOID(registry::attach_thing_principal(tx, kRealm, "mine", registry::certificate_arn(kRealm, id_)));
+    TRY_VOID(registry::create_group(tx, kRealm, {.name = "fleet"}));
+    TRY_VOID(registry::add_thing_to_group(tx, "fleet", "mine"));
+    return registry::attach_policy(tx, kRealm, "group", kArn + "thinggroup/fleet");
+  });
+  EXPECT_TRUE(connect("mine"));
+}
+
+TEST_F(AuthorizerTest, AChangeReachesLiveConnections) {
+  add_certificate();
+  add_policy("all", statement("Allow", "iot:*", "*"));
+  add_policy("deny", statement("Deny", "iot:Publish", kArn + "topic/secret"), false);
+  const auto grant = connect("c");
+  ASSERT_TRUE(grant);
+  EXPECT_TRUE(ask([&] { return grants_[*grant]->may_publish("secret", false); }));
+  write([&](store::Tx& tx) -> Status {
+    return registry::attach_policy(tx, kRealm, "deny", registry::certificate_arn(kRealm, id_));
+  });
+  generations_.bump(id_);
+  settle();
+  EXPECT_FALSE(ask([&] { return grants_[*grant]->may_publish("secret", false); }));
+  EXPECT_TRUE(ask([&] { return grants_[*grant]->still_valid(); }));
+  EXPECT_EQ(reloaded_, std::vector<std::string>{id_});
+  // A new version of a policy concerns everybody.
+  write([&](store::Tx& tx) -> Status {
+    TRY_VOID(registry::create_policy_version(tx, "all", statement("Allow", "iot:Connect", kArn + "client/other"), true));
+    return {};
+  });
+  generations_.bump_all();
+  settle();
+  EXPECT_FALSE(ask([&] { return grants_[*grant]->still_valid(); }));
+  write([&](store::Tx& tx) -> Status {
+    TRY_VOID(registry::update_certificate(tx, id_, registry::CertificateStatus::kRevoked));
+    return {};
+  });
+  generations_.bump(id_);
+  settle();
+  EXPECT_FALSE(ask([&] { return grants_[*grant]->still_valid() || grants_[*grant]->may_publish("x", false); }));
+  EXPECT_FALSE(connect("c"));
+}
+
+TEST_F(AuthorizerTest, WithoutAPolicyNobodyConnects) {
+  add_certificate();
+  EXPECT_FALSE(connect("c"));
+  EXPECT_EQ(why_, "no policy allows iot:Connect for this client id");
+}
+
+TEST_F(AuthorizerTest, ThePlainListenerIsClosedUnlessOpened) {
+  peer_.tls = false;
+  peer_.client_certificate_der.clear();
+  EXPECT_FALSE(connect("c"));
+  make({.plain_policy = "plain"});
+  EXPECT_FALSE(connect("c"));
+  add_policy("plain", statement("Allow", "iot:*", kArn + "*/lab/*"), false);
+  EXPECT_FALSE(connect("c"));
+  const auto lab = connect("lab/1");
+  ASSERT_TRUE(lab);
+  EXPECT_TRUE(ask([&] { return grants_[*lab]->may_publish("lab/x", false); }));
+  EXPECT_FALSE(ask([&] { return grants_[*lab]->may_publish("x", false); }));
+  make({.plain_policy = "*"});
+  const auto open = connect("c");
+  ASSERT_TRUE(open);
+  EXPECT_TRUE(ask([&] { return grants_[*open]->may_publish("anything", true); }));
+  // "*" opens the plain listener, not TLS without a certificate.
+  peer_.tls = true;
+  EXPECT_FALSE(connect("c"));
+}
+
+TEST_F(AuthorizerTest, HttpsCallsAreDecidedByTheSamePolicies) {
+  CertificateCall call;
+  call.certificate_der = kDer;
+  call.action = "iotjobsdata:GetPendingJobExecutions";
+  call.resources = {kArn + "thing/mine"};
+  const Status unknown = https(call);
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().kind, ErrorKind::kUnauthenticated);
+  add_certificate();
+  add_policy("jobs", statement("Allow", "iotjobsdata:*", kArn + "thing/${iot:Connection.Thing.ThingName}"));
+  write([&](store::Tx& tx) -> Status {
+    TRY_VOID(registry::create_thing(tx, kRealm, {.name = "mine"}));
+    TRY_VOID(registry::create_thing(tx, kRealm, {.name = "foreign"}));
+    return registry::attach_thing_principal(tx, kRealm, "mine", registry::certificate_arn(kRealm, id_));
+  });
+  EXPECT_TRUE(https(call));
+  call.resources = {kArn + "thing/foreign"};
+  const Status foreign = https(call);
+  ASSERT_FALSE(foreign);
+  EXPECT_EQ(foreign.error().kind, ErrorKind::kAccessDenied);
+  call.resources = {kArn + "thing/mine", kArn + "thing/foreign"};
+  EXPECT_FALSE(https(call));
+  call.resources = {};
+  EXPECT_FALSE(https(call));
+  call.action = "iot:Publish";
+  call.resources = {kArn + "topic/x"};
+  EXPECT_FALSE(https(call));
+}
+
+}  // namespace
+}  // namespace muster::api::device
