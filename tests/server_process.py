@@ -40,13 +40,14 @@ class Server:
     def start(self):
         ports = self.fixed or {"http.port": 0, "device.port": 0}
         command = [binary(), "serve", "--data-dir", self.data_dir, "--device.address", "127.0.0.1"]
+        command += self.flags
         for key, value in ports.items():
             command += [f"--{key}", str(value)]
         endpoints = pathlib.Path(self.data_dir, "endpoints.json")
         endpoints.unlink(missing_ok=True)
         with open(self.log_path, "ab") as log:
             clean = {k: v for k, v in os.environ.items() if not k.startswith("MUSTER_")}
-            self.process = subprocess.Popen(command + self.flags, stdout=log, stderr=log, env=clean)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=clean)
         deadline = time.monotonic() + 30
         while not endpoints.exists() or not self._ready():
             assert self.process.poll() is None, "the server ended at start:\n" + self.log()
