@@ -33,7 +33,11 @@ class DeviceGrant;
 struct DeviceAuthorizer::State : std::enable_shared_from_this<DeviceAuthorizer::State> {
   State(io::Loop& on, store::Store& records, Realm where, registry::PolicyGenerations& changes,
         AuthorizerOptions chosen)
-      : loop(on), store(records), realm(std::move(where)), generations(changes), options(std::move(chosen)),
+      : loop(on),
+        store(records),
+        realm(std::move(where)),
+        generations(changes),
+        options(std::move(chosen)),
         prefix("arn:aws:iot:" + realm.region + ":" + realm.account_id + ":") {}
 
   void decide(const FactsRequest& request, std::uint64_t generation, int attempt,
@@ -61,7 +65,10 @@ struct DeviceAuthorizer::State : std::enable_shared_from_this<DeviceAuthorizer::
 class DeviceGrant final : public mqtt::ConnectionGrant {
  public:
   DeviceGrant(std::shared_ptr<DeviceAuthorizer::State> owner, FactsRequest asked, DeviceFacts found)
-      : owner_(std::move(owner)), id_(++owner_->last_grant), request_(std::move(asked)), facts_(std::move(found)),
+      : owner_(std::move(owner)),
+        id_(++owner_->last_grant),
+        request_(std::move(asked)),
+        facts_(std::move(found)),
         principal_(request_.certificate_id.empty() ? "plain:" + request_.plain_policy : request_.certificate_id) {
     owner_->grants.emplace(id_, this);
   }
@@ -309,9 +316,8 @@ io::Task<void> DeviceAuthorizer::authorize(CertificateCall call) {
   bool allowed = !call.resources.empty();
   for (const std::string& resource : call.resources) allowed = allowed && allows(facts, call.action, resource);
   if (!allowed) {
-    log::info("device call without permission", {{"certificate", request.certificate_id},
-                                                 {"action", call.action},
-                                                 {"request", call.request_id}});
+    log::info("device call without permission",
+              {{"certificate", request.certificate_id}, {"action", call.action}, {"request", call.request_id}});
     co_return make_error(ErrorKind::kAccessDenied, "Forbidden", "ForbiddenException");
   }
   co_return Status{};

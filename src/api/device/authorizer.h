@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// DeviceAuthorizer: who a device is and what it may do, by its client certificate and the IoT policies that apply to it:
-// for MQTT (mqtt::Authorizer) and for HTTPS with a client certificate (CertificateAuthorizer). The TLS handshake proved
-// possession of the key; trust is decided here: the certificate's SHA-256 must be registered and ACTIVE.
+// DeviceAuthorizer: who a device is and what it may do, by its client certificate and the IoT policies that apply to
+// it: for MQTT (mqtt::Authorizer) and for HTTPS with a client certificate (CertificateAuthorizer). The TLS handshake
+// proved possession of the key; trust is decided here: the certificate's SHA-256 must be registered and ACTIVE.
 //
 // A live connection holds compiled facts. A change of its certificate, policies or things (PolicyGenerations) has them
-// read again, and on_reloaded() tells the owner, who has the broker recheck the connection: a revoked certificate is cut
-// off within milliseconds, not at the next packet.
+// read again, and on_reloaded() tells the owner, who has the broker recheck the connection: a revoked certificate is
+// cut off within milliseconds, not at the next packet.
 //
 // The plain listener has no certificates. It is closed to everybody unless `plain_policy` names an IoT policy that then
 // decides for all its clients, or is "*", which allows them everything.

@@ -203,7 +203,8 @@ TEST_F(AuthorizerTest, ThingVariablesNeedTheAttachedThing) {
   add_policy("thing", statement("Allow", "iot:Publish", kArn + "topic/${iot:Connection.Thing.ThingName}/up"));
   add_policy("site", statement("Allow", "iot:Publish", kArn + "topic/${iot:Connection.Thing.Attributes[site]}/in"));
   add_policy("subject", statement("Allow", "iot:Publish", kArn + "topic/${iot:Certificate.Subject.CommonName}"));
-  add_policy("attached", R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Receive","Resource":"*",
+  add_policy("attached",
+             R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Receive","Resource":"*",
     "Condition":{"Bool":{"iot:Connection.Thing.IsAttached":["true"]}}}]})");
   write([&](store::Tx& tx) -> Status {
     TRY_VOID(registry::create_thing(tx, kRealm, {.name = "mine", .attributes = {{"site", "north"}}}));
@@ -253,7 +254,8 @@ TEST_F(AuthorizerTest, AChangeReachesLiveConnections) {
   EXPECT_EQ(reloaded_, std::vector<std::string>{id_});
   // A new version of a policy concerns everybody.
   write([&](store::Tx& tx) -> Status {
-    TRY_VOID(registry::create_policy_version(tx, "all", statement("Allow", "iot:Connect", kArn + "client/other"), true));
+    TRY_VOID(
+        registry::create_policy_version(tx, "all", statement("Allow", "iot:Connect", kArn + "client/other"), true));
     return {};
   });
   generations_.bump_all();

@@ -4,8 +4,8 @@
 // stand for. allows() asks the shared evaluator; a substituted value never becomes a wildcard (domain/iam/policy_eval).
 // Sources: AWS IoT developer guide, "AWS IoT Core policy variables", "Policy actions", "Action resources".
 //
-// Thing variables stand for the thing that the client id names (MQTT), or that the resource names (HTTPS), and only if the
-// certificate is attached to it, as AWS says; iot:Connection.Thing.IsAttached is then true, else false.
+// Thing variables stand for the thing that the client id names (MQTT), or that the resource names (HTTPS), and only if
+// the certificate is attached to it, as AWS says; iot:Connection.Thing.IsAttached is then true, else false.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ struct FactsRequest {
   std::string client_id;       // MQTT
   std::string thing;           // the thing that variables stand for, if attached
   std::string source_ip;
-  std::string domain_name;     // SNI, or empty
+  std::string domain_name;  // SNI, or empty
 };
 
 struct DeviceFacts {

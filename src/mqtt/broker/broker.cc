@@ -12,6 +12,7 @@ namespace muster::mqtt {
 namespace {
 
 constexpr std::int64_t kTickMs = 500;
+constexpr std::int64_t kRetainedLookMs = 60'000;
 constexpr int kLogLinesASecond = 20;
 
 ConnectionLimits connection_limits(const BrokerOptions& options) {
@@ -30,9 +31,15 @@ ConnectionLimits connection_limits(const BrokerOptions& options) {
 
 Broker::State::State(io::Loop& on, const io::Clock& time, store::Store& records, Authorizer& who,
                      const BrokerOptions& wanted)
-    : loop(on), clock(time), store(records), authorizer(who), options(wanted), limits(connection_limits(wanted)),
+    : loop(on),
+      clock(time),
+      store(records),
+      authorizer(who),
+      options(wanted),
+      limits(connection_limits(wanted)),
       journal(on, records, [this](const std::vector<Journal::Waiter>& waiters) { durable(waiters); }),
-      retained(wanted.max_retained, wanted.max_retained_bytes), deadlines(time.steady_ms()) {
+      retained(wanted.max_retained, wanted.max_retained_bytes),
+      deadlines(time.steady_ms()) {
   read_buffer.resize(kKeptInShared + kReadSize);
   refresh_time();
 }
@@ -141,6 +148,14 @@ void Broker::State::tick() {
     if (session.will) take_will(session);
     end_session(session);
   }
+  if (steady_ms >= retained_look_ms) {
+    retained_look_ms = steady_ms + kRetainedLookMs;
+    retained.drop_expired(now_ms, [&](const std::string& topic) {
+      journal.erase(retained_key(topic));
+      ++stats.expired;
+    });
+    stats.retained = retained.size();
+  }
   journal.flush_lazy();
   need_round_end();
 }
@@ -171,7 +186,9 @@ Result<std::unique_ptr<Broker>> Broker::create(io::Loop& loop, const io::Clock& 
   return std::unique_ptr<Broker>(new Broker(std::move(state)));
 }
 
-void Broker::add_ingress(IngressHook& hook) { state_->hooks.push_back(&hook); }
+void Broker::add_ingress(IngressHook& hook) {
+  state_->hooks.push_back(&hook);
+}
 
 void Broker::start() {
   state_->loop.post([weak = std::weak_ptr<State>(state_)] {
@@ -182,7 +199,9 @@ void Broker::start() {
   });
 }
 
-void Broker::tick() { state_->tick(); }
+void Broker::tick() {
+  state_->tick();
+}
 
 void Broker::accept(std::unique_ptr<io::Stream> stream, std::string initial) {
   State& state = *state_;
@@ -215,7 +234,9 @@ void Broker::recheck(std::string principal_id) {
   });
 }
 
-void Broker::recheck_all() { recheck({}); }
+void Broker::recheck_all() {
+  recheck({});
+}
 
 void Broker::stop(std::function<void()> stopped) {
   state_->loop.post([weak = std::weak_ptr<State>(state_), stopped = std::move(stopped)] {
@@ -273,6 +294,8 @@ bool Broker::disconnect(std::string_view client_id, std::string_view reason) {
   return true;
 }
 
-const BrokerStats& Broker::stats() const { return state_->stats; }
+const BrokerStats& Broker::stats() const {
+  return state_->stats;
+}
 
 }  // namespace muster::mqtt

@@ -9,7 +9,8 @@
 //
 // It refuses: QoS 2, shared subscriptions and enhanced authentication, with the reason codes of MQTT 5. Who may do what
 // is the Authorizer's to say (ports.h); AWS's behaviour decides what a refusal does: an unauthorised PUBLISH closes the
-// connection (MQTT 5: DISCONNECT 0x87), an unauthorised filter fails in its SUBACK, an unauthorised delivery is left out.
+// connection (MQTT 5: DISCONNECT 0x87), an unauthorised filter fails in its SUBACK, an unauthorised delivery is left
+// out.
 #pragma once
 
 #include <cstdint>
@@ -53,11 +54,12 @@ class Broker {
   // store::Publisher. Thread-safe. `handled` is called on the loop when every message is in the output of the online
   // subscribers and durably queued for persistent sessions.
   void publish_from_server(std::vector<store::OutboxMessage> batch, std::function<void()> handled);
-  // One message on behalf of an HTTPS caller (iot-data Publish, authorised by the caller). Thread-safe; `done(true)` when
-  // durable where owed. `$` topics and invalid topic names: false.
+  // One message on behalf of an HTTPS caller (iot-data Publish, authorised by the caller). Thread-safe; `done(true)`
+  // when durable where owed. `$` topics and invalid topic names: false.
   void publish(std::string topic, std::string payload, std::uint8_t qos, bool retain, std::function<void(bool)> done);
 
-  // After a change of a certificate or its policies: connections whose grant is no longer valid are closed. Thread-safe.
+  // After a change of a certificate or its policies: connections whose grant is no longer valid are closed.
+  // Thread-safe.
   void recheck(std::string principal_id);
   void recheck_all();
 

@@ -11,7 +11,9 @@ namespace {
 INSTANTIATE_TEST_SUITE_P(Versions, BrokerTest, ::testing::Values(Version::k311, Version::k5),
                          [](const auto& instance) { return instance.param == Version::k5 ? "v5" : "v311"; });
 
-bool is_v5() { return BrokerTest::GetParam() == Version::k5; }
+bool is_v5() {
+  return BrokerTest::GetParam() == Version::k5;
+}
 
 TEST_P(BrokerTest, DeliversToSubscribersAtTheLowerQos) {
   auto zero = connected("zero");
@@ -437,8 +439,7 @@ TEST_P(BrokerTest, ServerMessagesReachSubscribersAndAreHandled) {
   device->subscribe("$aws/things/t/jobs/notify", 1);
   EXPECT_EQ(device->take().size(), 1U);
   std::atomic<int> handled{0};
-  broker->publish_from_server({{"$aws/things/t/jobs/notify", "{}", 1}, {"$aws/nobody", "{}", 1}},
-                              [&] { ++handled; });
+  broker->publish_from_server({{"$aws/things/t/jobs/notify", "{}", 1}, {"$aws/nobody", "{}", 1}}, [&] { ++handled; });
   EXPECT_EQ(device->take_one(PacketType::kPublish).payload, "{}");
   EXPECT_EQ(handled, 1);
   std::atomic<int> accepted{0}, refused{0};

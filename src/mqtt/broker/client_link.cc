@@ -17,7 +17,10 @@ constexpr std::int64_t kIdleLookMs = 60'000;  // for a connection without a dead
 
 ClientLink::ClientLink(Broker::State& broker, std::uint64_t link_id, std::unique_ptr<io::Stream> connected,
                        std::string initial)
-    : id(link_id), stream(std::move(connected)), connection(broker.limits, broker.steady_ms), broker_(broker),
+    : id(link_id),
+      stream(std::move(connected)),
+      connection(broker.limits, broker.steady_ms),
+      broker_(broker),
       kept_(std::move(initial)) {}
 
 ClientLink::~ClientLink() = default;
@@ -114,7 +117,9 @@ std::string& ClientLink::out() {
   return out_;
 }
 
-bool ClientLink::clogged() const { return pending_output() > broker_.options.max_output_bytes; }
+bool ClientLink::clogged() const {
+  return pending_output() > broker_.options.max_output_bytes;
+}
 
 void ClientLink::flush_if_large() {
   if (pending_output() >= kFlushAt) flush();
@@ -268,7 +273,9 @@ void ClientLink::send_due_acks() {
   update_pause();
 }
 
-void ClientLink::on_connect(const Connect& packet) { broker_.begin_connect(*this, packet); }
+void ClientLink::on_connect(const Connect& packet) {
+  broker_.begin_connect(*this, packet);
+}
 
 void ClientLink::on_publish(const Publish& packet) {
   if (!ended) broker_.publish(*this, packet);

@@ -21,12 +21,13 @@ namespace muster::mqtt {
 struct Session;
 
 inline constexpr std::size_t kReadSize = 64 * 1024;
-inline constexpr std::size_t kReadBudget = 256 * 1024;   // bytes of one client in one round; others come first then
-inline constexpr std::size_t kKeptInShared = 16 * 1024;  // a longer incomplete packet grows in the connection's own buffer
-inline constexpr std::size_t kFlushAt = 64 * 1024;       // output that does not wait for the end of the round
+inline constexpr std::size_t kReadBudget = 256 * 1024;  // bytes of one client in one round; others come first then
+inline constexpr std::size_t kKeptInShared =
+    16 * 1024;                                      // a longer incomplete packet grows in the connection's own buffer
+inline constexpr std::size_t kFlushAt = 64 * 1024;  // output that does not wait for the end of the round
 inline constexpr std::int64_t kLingerMs = 2000;
-inline constexpr std::size_t kMaxWaitingAcks = 1024;     // PUBACKs that wait for the disk: then the client is not read
-inline constexpr std::size_t kMaxIngress = 64;           // requests on '$' topics in work for one client
+inline constexpr std::size_t kMaxWaitingAcks = 1024;  // PUBACKs that wait for the disk: then the client is not read
+inline constexpr std::size_t kMaxIngress = 64;        // requests on '$' topics in work for one client
 
 // A CONNECT between its arrival and its answer.
 struct PendingConnect {
@@ -84,12 +85,12 @@ class ClientLink final : public ConnectionEvents {
   Session* session = nullptr;
   std::shared_ptr<ConnectionGrant> grant;
   std::unique_ptr<PendingConnect> pending;
-  std::size_t ingress = 0;    // requests in work
+  std::size_t ingress = 0;  // requests in work
   std::int64_t connected_ms = 0;
   std::int64_t blocked_since_ms = 0;  // steady; 0 = not waiting to write
-  bool ready = false;   // CONNACK is sent: messages may go out
-  bool ended = false;   // no more events; waits for the end of the round
-  bool broken = false;  // a write failed; to be ended at the end of the round
+  bool ready = false;                 // CONNACK is sent: messages may go out
+  bool ended = false;                 // no more events; waits for the end of the round
+  bool broken = false;                // a write failed; to be ended at the end of the round
   bool peer_gone = false;
   bool lingering = false;
   bool dirty = false;
@@ -110,9 +111,9 @@ class ClientLink final : public ConnectionEvents {
   void discard();
 
   Broker::State& broker_;
-  std::string kept_;       // received, not handled: an incomplete packet, or while stuck
+  std::string kept_;  // received, not handled: an incomplete packet, or while stuck
   std::string out_;
-  std::size_t written_ = 0;  // of out_
+  std::size_t written_ = 0;       // of out_
   std::int64_t look_second_ = 0;  // of the wheel's entry that counts
   std::uint32_t first_ack_ = 0;   // number of acks_.front()
   Ring<PendingAck> acks_;

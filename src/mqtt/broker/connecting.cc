@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CONNECT to the end of the connection: who it is, which session it gets, takeover, and what becomes of session and will.
+// CONNECT to the end of the connection: who it is, which session it gets, takeover, and what becomes of session and
+// will.
 #include <algorithm>
 
 #include "base/crypto.h"
@@ -64,10 +65,9 @@ void Broker::State::begin_connect(ClientLink& link, const Connect& packet) {
 void Broker::State::refuse(ClientLink& link, Reason reason, std::string_view why) {
   if (may_log()) {
     const std::string client = link.pending ? link.pending->attempt.client_id : std::string();
-    log::info("mqtt: connect refused", {{"client", client},
-                                        {"reason", to_string(reason)},
-                                        {"detail", why},
-                                        {"peer", link.stream->peer().address}});
+    log::info(
+        "mqtt: connect refused",
+        {{"client", client}, {"reason", to_string(reason)}, {"detail", why}, {"peer", link.stream->peer().address}});
   }
   link.connection.refuse(reason, link.out());
   end_link(link, why, WillAction::kDrop);
@@ -135,13 +135,13 @@ void Broker::State::establish(ClientLink& link) {
   if (session->persistent() || session->stored) {
     store_session(*session);
     // The promise to remember is made when it can be kept.
-    journal.wait([weak = weak_from_this(), id = link.id, present, asked = pending->expiry_s,
-                  assigned = pending->assigned_id] {
-      const auto self = weak.lock();
-      ClientLink* to = self ? self->find_link(id) : nullptr;
-      if (to == nullptr || to->ended) return;
-      self->answer_connect(*to, *to->session, present, asked, assigned);
-    });
+    journal.wait(
+        [weak = weak_from_this(), id = link.id, present, asked = pending->expiry_s, assigned = pending->assigned_id] {
+          const auto self = weak.lock();
+          ClientLink* to = self ? self->find_link(id) : nullptr;
+          if (to == nullptr || to->ended) return;
+          self->answer_connect(*to, *to->session, present, asked, assigned);
+        });
     need_round_end();
     return;
   }

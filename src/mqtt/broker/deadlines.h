@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Deadlines: a wheel of one-second slots that says which connections to look at. An entry is only a hint to look: traffic
-// moves a connection's deadline without touching the wheel, and the look puts it back. Owned by the Broker, on its loop.
+// Deadlines: a wheel of one-second slots that says which connections to look at. An entry is only a hint to look:
+// traffic moves a connection's deadline without touching the wheel, and the look puts it back. Owned by the Broker, on
+// its loop.
 #pragma once
 
 #include <array>

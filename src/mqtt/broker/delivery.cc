@@ -237,8 +237,8 @@ void Broker::State::drain(Session& session) {
     if (next.identifiers) own = *next.identifiers;
     std::uint16_t packet_id = 0;
     const bool built = single.build(session.version, packet, own);
-    const SendOutcome outcome = built ? link->connection.send(single, next.number, link->out(), &packet_id)
-                                      : SendOutcome::kTooLarge;
+    const SendOutcome outcome =
+        built ? link->connection.send(single, next.number, link->out(), &packet_id) : SendOutcome::kTooLarge;
     if (outcome == SendOutcome::kTooLarge) {
       count_drop(session, "larger than the client takes");
       forget(session, next);

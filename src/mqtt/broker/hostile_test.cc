@@ -265,6 +265,46 @@ TEST_P(HostileTest, TheNumberOfConnectionsAndSubscriptionsIsBounded) {
   EXPECT_EQ(b->take_one(PacketType::kSuback).codes, is_v5() ? "\x8f" : "\x80");
 }
 
+TEST_P(HostileTest, RetainedMessagesAreBoundedAndExpire) {
+  kill_broker();
+  options.max_retained = 3;
+  options.max_retained_bytes = 10'000;
+  make_broker();
+  auto device = connected("d");
+  device->publish("1", "x", 0, 0, true);
+  device->publish("2", std::string(9'000, 'x'), 0, 0, true);
+  settle();
+  EXPECT_EQ(broker->stats().retained, 2U);
+  device->publish("3", std::string(9'000, 'x'), 1, 7, true);  // too many bytes
+  const auto seen = device->take();
+  if (is_v5()) {
+    ASSERT_EQ(seen.size(), 1U);
+    EXPECT_EQ(seen[0].reason, Reason::kQuotaExceeded);
+  } else {
+    EXPECT_TRUE(device->closed());  // 3.1.1 has no other way to say no
+    device = connected("d2");
+  }
+  device->publish("2", "small again", 0, 0, true);
+  EXPECT_TRUE(device->take().empty());
+  if (!is_v5()) return;
+  PropertyWriter writer;
+  writer.add(PropertyId::kMessageExpiry, 30);
+  Publish packet;
+  packet.topic = "3";
+  packet.payload = "short-lived";
+  packet.retain = true;
+  packet.properties = writer.view();
+  std::string bytes;
+  encode(bytes, Version::k5, packet);
+  device->send(bytes);
+  device->publish("4", "one too many", 1, 8, true);
+  EXPECT_EQ(device->take_one(PacketType::kPuback).reason, Reason::kQuotaExceeded);
+  advance_ms(61'000);
+  EXPECT_EQ(broker->stats().retained, 2U);
+  device->publish("4", "fits now", 1, 9, true);
+  EXPECT_EQ(device->take_one(PacketType::kPuback).reason, Reason::kNoMatchingSubscribers);
+}
+
 TEST_P(HostileTest, WillsOnReservedTopicsAreRefused) {
   Connect packet;
   packet.version = GetParam();

@@ -114,13 +114,17 @@ void Journal::State::release(Batch& batch) {
 Journal::Journal(io::Loop& loop, store::Store& store, OnDurable on_durable)
     : state_(std::make_shared<State>(loop, store, std::move(on_durable))) {}
 
-Journal::~Journal() { state_->closed = true; }
+Journal::~Journal() {
+  state_->closed = true;
+}
 
 void Journal::put(std::string key, std::string value) {
   state_->open.changes.push_back({std::move(key), std::move(value), false});
 }
 
-void Journal::erase(std::string key) { state_->open.changes.push_back({std::move(key), {}, true}); }
+void Journal::erase(std::string key) {
+  state_->open.changes.push_back({std::move(key), {}, true});
+}
 
 void Journal::erase_lazily(std::string key) {
   state_->lazy.push_back(std::move(key));
@@ -132,8 +136,12 @@ void Journal::flush_lazy() {
   state_->lazy.clear();
 }
 
-void Journal::wait(Waiter waiter) { state_->open.waiters.push_back(waiter); }
-void Journal::wait(std::function<void()> durable) { state_->open.callbacks.push_back(std::move(durable)); }
+void Journal::wait(Waiter waiter) {
+  state_->open.waiters.push_back(waiter);
+}
+void Journal::wait(std::function<void()> durable) {
+  state_->open.callbacks.push_back(std::move(durable));
+}
 
 void Journal::commit() {
   State& state = *state_;
@@ -154,7 +162,11 @@ bool Journal::idle() const {
   return !state_->running && state_->open.changes.empty() && state_->open.waiters.empty() &&
          state_->open.callbacks.empty();
 }
-bool Journal::failing() const { return state_->failing; }
-std::uint64_t Journal::batches() const { return state_->batches; }
+bool Journal::failing() const {
+  return state_->failing;
+}
+std::uint64_t Journal::batches() const {
+  return state_->batches;
+}
 
 }  // namespace muster::mqtt

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Journal: the broker's writes. Collects what a round changes (session queues, sessions, subscriptions, retained
 // messages) and gives it to the store as one transaction, one at a time and in order: what arrives while one is on its
-// way to the disk goes with the next, so that batches grow with load and one sync serves them all. Waiters hear when what
-// was collected before them is durable. A refused transaction is tried again (first after 100 ms, then up to 5 s) with
-// the same keys, so memory and store never part; until then acknowledgements wait and failing() is true. Owned by the
-// Broker, on its loop.
+// way to the disk goes with the next, so that batches grow with load and one sync serves them all. Waiters hear when
+// what was collected before them is durable. A refused transaction is tried again (first after 100 ms, then up to 5 s)
+// with the same keys, so memory and store never part; until then acknowledgements wait and failing() is true. Owned by
+// the Broker, on its loop.
 #pragma once
 
 #include <cstdint>

@@ -19,9 +19,8 @@ Status for_each(store::Store& store, char table, const std::function<void(const 
   options.snapshot = true;
   for (;;) {
     TRY(const std::vector<store::KeyValue> page,
-        store::run_blocking_for(store, [&](store::Tx& tx) -> Result<std::vector<store::KeyValue>> {
-          return tx.range(options);
-        }));
+        store::run_blocking_for(
+            store, [&](store::Tx& tx) -> Result<std::vector<store::KeyValue>> { return tx.range(options); }));
     for (const store::KeyValue& item : page) visit(item);
     if (page.size() < options.limit) return {};
     options.begin = store::after_key(page.back().key);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Message: an application message that outlives the packet it came in (queued, in flight, retained, will), shared by all
-// that hold it; and its form in the store. Counted without atomics: on the broker's loop only. What is delivered at once
-// is never made a Message.
+// Message: an application message that outlives the packet it came in (queued, in flight, retained, will), shared by
+// all that hold it; and its form in the store. Counted without atomics: on the broker's loop only. What is delivered at
+// once is never made a Message.
 //
-// Stored form, big-endian: version 1 | flags (bit 0 retain, bits 1-2 QoS) | packet id 2 | expires_ms 8 | property mask 8 |
-// count of subscription identifiers 1, each 4 | topic length 4, topic | properties length 4, properties | payload.
+// Stored form, big-endian: version 1 | flags (bit 0 retain, bits 1-2 QoS) | packet id 2 | expires_ms 8 | property mask
+// 8 | count of subscription identifiers 1, each 4 | topic length 4, topic | properties length 4, properties | payload.
 #pragma once
 
 #include <cstdint>
@@ -22,14 +22,14 @@ namespace muster::mqtt {
 struct Message {
   std::string topic;
   std::string payload;
-  std::string properties;      // what MQTT 5 forwards: no alias, no subscription identifiers, no expiry
-  std::uint64_t present = 0;   // mask of them
+  std::string properties;       // what MQTT 5 forwards: no alias, no subscription identifiers, no expiry
+  std::uint64_t present = 0;    // mask of them
   std::int64_t expires_ms = 0;  // 0 = never
   std::uint8_t qos = 0;
   bool retain = false;
   std::uint32_t references = 0;
 
-  std::size_t bytes() const { return topic.size() + payload.size() + properties.size() + 64; }
+  std::size_t bytes() const { return topic.size() + payload.size() + properties.size() + sizeof(Message); }
   bool expired(std::int64_t now_ms) const { return expires_ms != 0 && now_ms >= expires_ms; }
 };
 

@@ -11,31 +11,31 @@
 namespace muster::mqtt {
 
 struct BrokerOptions {
-  std::size_t max_connections = 100'000;          // beyond: closed before CONNECT is read
-  std::int64_t connect_deadline_ms = 10'000;      // from accept to a whole CONNECT
-  std::size_t max_payload_bytes = 131'072;        // AWS quota: 128 KB
-  std::size_t max_packet_bytes = 149'504;         // AWS's Maximum Packet Size
-  std::size_t max_connect_bytes = 140'000;        // a CONNECT with a will of full size; bounds memory before authorisation
-  std::size_t max_client_id_bytes = 128;          // AWS quota
-  std::size_t max_topic_bytes = 1024;             // AWS: 256 plus reserved prefix
-  std::uint32_t max_keep_alive_s = 1200;          // AWS; also taken when a client asks for 0
-  std::uint32_t session_expiry_s = 3600;          // MQTT 3.1.1 persistent sessions; AWS default 1 h
-  std::uint32_t max_session_expiry_s = 604'800;   // AWS maximum, 7 days
-  std::size_t max_sessions = 1'000'000;           // connected and stored together
-  std::size_t max_subscriptions = 1000;           // each session (AWS profile: 50)
-  std::uint16_t receive_maximum = 100;            // unacknowledged QoS 1 PUBLISHes of a client (AWS: 100)
-  std::uint16_t max_inflight = 100;               // unacknowledged towards a client, at most what it announced
+  std::size_t max_connections = 100'000;      // beyond: closed before CONNECT is read
+  std::int64_t connect_deadline_ms = 10'000;  // from accept to a whole CONNECT
+  std::size_t max_payload_bytes = 131'072;    // AWS quota: 128 KB
+  std::size_t max_packet_bytes = 149'504;     // AWS's Maximum Packet Size
+  std::size_t max_connect_bytes = 140'000;    // a CONNECT with a will of full size; bounds memory before authorisation
+  std::size_t max_client_id_bytes = 128;      // AWS quota
+  std::size_t max_topic_bytes = 1024;         // AWS: 256 plus reserved prefix
+  std::uint32_t max_keep_alive_s = 1200;      // AWS; also taken when a client asks for 0
+  std::uint32_t session_expiry_s = 3600;      // MQTT 3.1.1 persistent sessions; AWS default 1 h
+  std::uint32_t max_session_expiry_s = 604'800;  // AWS maximum, 7 days
+  std::size_t max_sessions = 1'000'000;          // connected and stored together
+  std::size_t max_subscriptions = 1000;          // each session (AWS profile: 50)
+  std::uint16_t receive_maximum = 100;           // unacknowledged QoS 1 PUBLISHes of a client (AWS: 100)
+  std::uint16_t max_inflight = 100;              // unacknowledged towards a client, at most what it announced
   // Messages held for one session: what waits for an absent or slow client. When full, the oldest that was not sent yet
   // is dropped, counted in the client list and logged: the newest state is worth most to a device that comes back.
   std::size_t max_queue_messages = 1000;
   std::size_t max_queue_bytes = 4u << 20;
-  std::size_t max_held_bytes = 512u << 20;        // queues of all sessions; beyond, the same policy for each new message
+  std::size_t max_held_bytes = 512u << 20;  // queues of all sessions; beyond, the same policy for each new message
   // Unsent bytes of one client: above it QoS 0 is dropped, QoS 1 stays in the queue, and the client is not read from.
   std::size_t max_output_bytes = 1u << 20;
-  std::int64_t write_stall_ms = 30'000;           // output pending without any progress: disconnected
+  std::int64_t write_stall_ms = 30'000;  // output pending without any progress: disconnected
   std::size_t max_retained = 100'000;
-  std::size_t max_retained_bytes = 256u << 20;    // in memory
-  bool allow_anonymous_without_id = true;         // an empty client id gets an assigned one (AWS does so)
+  std::size_t max_retained_bytes = 256u << 20;  // in memory
+  bool allow_anonymous_without_id = true;       // an empty client id gets an assigned one (AWS does so)
 };
 
 // Written by the broker's loop alone, read by any thread: no locked instruction on the path of a message.
@@ -61,18 +61,18 @@ struct BrokerStats {
   Counter queued_messages;
   Counter queued_bytes;
   Counter accepted;
-  Counter connects;     // CONNACK with success
-  Counter refused;      // bounds: connections closed unread
+  Counter connects;  // CONNACK with success
+  Counter refused;   // bounds: connections closed unread
   Counter auth_failures;
-  Counter denied;       // publish, subscribe or receive without permission
+  Counter denied;  // publish, subscribe or receive without permission
   Counter takeovers;
   Counter protocol_errors;
   Counter messages_in;
   Counter messages_out;
   Counter bytes_in;
   Counter bytes_out;
-  Counter dropped;      // QoS 0 for slow clients, and queue overflow
-  Counter expired;      // message expiry
+  Counter dropped;  // QoS 0 for slow clients, and queue overflow
+  Counter expired;  // message expiry
   Counter durable_batches;
 };
 

@@ -59,8 +59,8 @@ struct Ingress {
   std::string correlation_data;  // MQTT 5
   std::string response_topic;    // MQTT 5
   ConnectionGrant* grant = nullptr;
-  // Sends a message to this connection alone, whether it subscribed or not; once, even if it did: at the granted QoS of a
-  // matching subscription, else QoS 0. No effect once the connection is gone. On the broker's loop.
+  // Sends a message to this connection alone, whether it subscribed or not; once, even if it did: at the granted QoS of
+  // a matching subscription, else QoS 0. No effect once the connection is gone. On the broker's loop.
   std::function<void(std::string topic, std::string payload)> reply;
 };
 

@@ -8,6 +8,15 @@
 
 namespace muster::mqtt {
 
+namespace {
+
+// At least what keep() makes of it.
+std::size_t kept_bytes(const Publish& packet) {
+  return packet.topic.size() + packet.payload.size() + packet.properties.bytes().size() + sizeof(Message);
+}
+
+}  // namespace
+
 void Broker::State::publish(ClientLink& link, const Publish& packet) {
   ++stats.messages_in;
   if (packet.payload.size() > options.max_payload_bytes) {
@@ -30,7 +39,7 @@ void Broker::State::publish(ClientLink& link, const Publish& packet) {
   }
   bool durable_first = false;
   if (packet.retain) {
-    if (!packet.payload.empty() && retained.find(packet.topic) == nullptr && retained.size() >= options.max_retained) {
+    if (!packet.payload.empty() && !retained.fits(packet.topic, kept_bytes(packet))) {
       if (packet.qos > 0 && link.connection.version() == Version::k5) {
         return link.ack(packet.packet_id, Reason::kQuotaExceeded);
       }
@@ -146,8 +155,8 @@ void Broker::State::publish_wills() {
   while (!wills.empty()) {
     const std::vector<SessionWill> due = std::exchange(wills, {});
     for (const SessionWill& will : due) {
-      if (will.grant && (!will.grant->still_valid() || !will.grant->may_publish(will.message->topic,
-                                                                               will.message->retain))) {
+      if (will.grant &&
+          (!will.grant->still_valid() || !will.grant->may_publish(will.message->topic, will.message->retain))) {
         ++stats.denied;
         continue;
       }
@@ -194,7 +203,8 @@ void Broker::publish(std::string topic, std::string payload, std::uint8_t qos, b
     packet.payload = payload;
     packet.qos = std::min<std::uint8_t>(qos, 1);
     packet.retain = retain;
-    const bool fits = payload.size() <= self->options.max_payload_bytes && topic.size() <= self->options.max_topic_bytes;
+    const bool fits =
+        payload.size() <= self->options.max_payload_bytes && topic.size() <= self->options.max_topic_bytes;
     if (self->stopping || !fits || !is_topic_name(topic) || topic.starts_with('$')) return done(false);
     bool durable = false;
     if (retain) {

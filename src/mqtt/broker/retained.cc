@@ -7,14 +7,35 @@
 
 namespace muster::mqtt {
 
-bool Retained::set(const MessageRef& message) {
-  const auto at = messages_.find(message->topic);
+bool Retained::fits(std::string_view topic, std::size_t bytes) const {
+  const auto at = messages_.find(topic);
   const std::size_t replaced = at == messages_.end() ? 0 : at->second->bytes();
   const std::size_t count = messages_.size() + (at == messages_.end() ? 1 : 0);
-  if (count > max_messages_ || bytes_ - replaced + message->bytes() > max_bytes_) return false;
-  bytes_ = bytes_ - replaced + message->bytes();
-  messages_.insert_or_assign(message->topic, message);
+  return count <= max_messages_ && bytes_ - replaced + bytes <= max_bytes_;
+}
+
+bool Retained::set(const MessageRef& message) {
+  if (!fits(message->topic, message->bytes())) return false;
+  erase(message->topic);
+  bytes_ += message->bytes();
+  may_expire_ |= message->expires_ms != 0;
+  messages_.emplace(message->topic, message);
   return true;
+}
+
+void Retained::drop_expired(std::int64_t now_ms, const std::function<void(const std::string& topic)>& dropped) {
+  if (!may_expire_) return;
+  may_expire_ = false;
+  for (auto at = messages_.begin(); at != messages_.end();) {
+    if (at->second->expired(now_ms)) {
+      bytes_ -= at->second->bytes();
+      dropped(at->first);
+      at = messages_.erase(at);
+    } else {
+      may_expire_ |= at->second->expires_ms != 0;
+      ++at;
+    }
+  }
 }
 
 bool Retained::erase(std::string_view topic) {
@@ -43,6 +64,8 @@ void Retained::match(std::string_view filter, const std::function<void(const Mes
   }
 }
 
-std::string retained_key(std::string_view topic) { return store::Key(store::table::kRetained).text(topic).str(); }
+std::string retained_key(std::string_view topic) {
+  return store::Key(store::table::kRetained).text(topic).str();
+}
 
 }  // namespace muster::mqtt

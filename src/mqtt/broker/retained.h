@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Retained: the last retained message of each topic, in memory, ordered by topic so that a filter reads only the range
-// behind its literal beginning. The store's copy (kRetained: topic -> message.h's form) is the Broker's to write. Bounded
-// by count and bytes; set() refuses what does not fit. Owned by the Broker, on its loop.
+// behind its literal beginning. The store's copy (kRetained: topic -> message.h's form) is the Broker's to write.
+// Bounded by count and bytes; set() refuses what does not fit. Owned by the Broker, on its loop.
 #pragma once
 
 #include <cstddef>
@@ -18,11 +18,14 @@ class Retained {
  public:
   Retained(std::size_t max_messages, std::size_t max_bytes) : max_messages_(max_messages), max_bytes_(max_bytes) {}
 
+  bool fits(std::string_view topic, std::size_t bytes) const;
   bool set(const MessageRef& message);  // false: full, nothing changed
   bool erase(std::string_view topic);   // false: there was none
   const MessageRef* find(std::string_view topic) const;
   // Filter valid; '$' topics are not matched by leading wildcards.
   void match(std::string_view filter, const std::function<void(const MessageRef&)>& visit) const;
+  // Removes what has expired and tells each topic.
+  void drop_expired(std::int64_t now_ms, const std::function<void(const std::string& topic)>& dropped);
   std::size_t size() const { return messages_.size(); }
 
  private:
@@ -30,6 +33,7 @@ class Retained {
   std::size_t max_messages_;
   std::size_t max_bytes_;
   std::size_t bytes_ = 0;
+  bool may_expire_ = false;  // one with an expiry was set since the last look found any
 };
 
 std::string retained_key(std::string_view topic);

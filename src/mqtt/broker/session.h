@@ -4,8 +4,9 @@
 // store, reloaded at start. Messages in `sent` and `queue` are numbered in order; the number is the key of the stored
 // copy and the token in Inflight.
 //
-// Records: kSession: client id -> JSON {version, expiry_s, disconnected_ms (0 = connected), principal, will, will_delay_s};
-// kSubscription: client id, filter -> JSON {qos, nl, rap, rh, id}; kSessionQueue: client id, number -> message.h's form.
+// Records: kSession: client id -> JSON {version, expiry_s, disconnected_ms (0 = connected), principal, will,
+// will_delay_s}; kSubscription: client id, filter -> JSON {qos, nl, rap, rh, id}; kSessionQueue: client id, number ->
+// message.h's form.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +40,7 @@ struct Held {
 struct SessionWill {
   MessageRef message;
   std::uint32_t delay_s = 0;
-  std::int64_t due_ms = 0;  // 0 while connected
+  std::int64_t due_ms = 0;                 // 0 while connected
   std::shared_ptr<ConnectionGrant> grant;  // asked again when it is published; null after a restart
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Broker::State: what the broker's parts share (connecting.cc, subscribing.cc, publishing.cc, delivery.cc, loading.cc,
-// broker.cc, client_link.cc). On the loop only. Nothing in here ends a connection while messages are being routed: broken
-// connections and due wills wait for the end of the round.
+// broker.cc, client_link.cc). On the loop only. Nothing in here ends a connection while messages are being routed:
+// broken connections and due wills wait for the end of the round.
 #pragma once
 
 #include <cstdint>
@@ -123,7 +123,7 @@ struct Broker::State : std::enable_shared_from_this<Broker::State> {
   Deadlines deadlines;
 
   // This round.
-  std::int64_t now_ms = 0;     // wall
+  std::int64_t now_ms = 0;  // wall
   std::int64_t steady_ms = 0;
   bool round_end_asked = false;
   std::vector<ClientLink*> dirty;
@@ -144,6 +144,7 @@ struct Broker::State : std::enable_shared_from_this<Broker::State> {
   PropertyWriter properties;
 
   std::unique_ptr<io::Loop::TimerToken> ticker;
+  std::int64_t retained_look_ms = 0;
   std::int64_t log_second = 0;
   int log_lines = 0;
   bool stopping = false;

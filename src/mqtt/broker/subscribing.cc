@@ -51,9 +51,8 @@ Reason Broker::State::subscribe_one(ClientLink& link, const SubscribeFilter& wan
   if (!link.grant->may_subscribe(wanted.filter)) {
     ++stats.denied;
     if (may_log()) {
-      log::info("mqtt: subscribe without permission", {{"client", session.client_id},
-                                                       {"filter", wanted.filter},
-                                                       {"principal", link.grant->principal_id()}});
+      log::info("mqtt: subscribe without permission",
+                {{"client", session.client_id}, {"filter", wanted.filter}, {"principal", link.grant->principal_id()}});
     }
     return link.connection.version() == Version::k5 ? Reason::kNotAuthorized : Reason::kUnspecifiedError;
   }

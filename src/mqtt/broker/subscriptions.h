@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Subscriptions: who wants a topic. A trie by topic level whose edges live in one open-addressed table, so that matching
-// allocates nothing, hashes each level once a branch and visits each node at most once. Owned by the Broker, on its loop.
-// A Subscription belongs to its session and is linked here, so that removal is constant time also under a filter that
-// thousands of clients share. Filters come in validated (codec/topics) and bounded in depth (kMaxFilterLevels), which
-// bounds recursion. MQTT 5 section 4.7: '#' also matches its parent level; a filter that begins with a wildcard does not
-// match a topic that begins with '$'.
+// Subscriptions: who wants a topic. A trie by topic level whose edges live in one open-addressed table, so that
+// matching allocates nothing, hashes each level once a branch and visits each node at most once. Owned by the Broker,
+// on its loop. A Subscription belongs to its session and is linked here, so that removal is constant time also under a
+// filter that thousands of clients share. Filters come in validated (codec/topics) and bounded in depth
+// (kMaxFilterLevels), which bounds recursion. MQTT 5 section 4.7: '#' also matches its parent level; a filter that
+// begins with a wildcard does not match a topic that begins with '$'.
 #pragma once
 
 #include <cstdint>
@@ -42,8 +42,8 @@ class Subscriptions {
   std::size_t size() const { return size_; }
   std::size_t nodes() const { return nodes_.size() - free_.size() - 1; }  // without the root
 
-  // Calls visit(const Subscription&) for each match; a session with overlapping filters is visited once a filter. `visit`
-  // must not link or unlink.
+  // Calls visit(const Subscription&) for each match; a session with overlapping filters is visited once a filter.
+  // `visit` must not link or unlink.
   template <class Visit>
   void match(std::string_view topic, Visit&& visit) const {
     const bool reserved = !topic.empty() && topic.front() == '$';

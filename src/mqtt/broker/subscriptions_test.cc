@@ -40,7 +40,8 @@ TEST(Subscriptions, FollowTheExamplesOfTheSpecification) {
     trie.link(filter, all.back()->subscription);
   }
   using List = std::vector<std::string>;
-  EXPECT_EQ(matches(trie, all, "sport/tennis/player1"), (List{"#", "sport/#", "sport/tennis/+", "sport/tennis/player1/#"}));
+  EXPECT_EQ(matches(trie, all, "sport/tennis/player1"),
+            (List{"#", "sport/#", "sport/tennis/+", "sport/tennis/player1/#"}));
   EXPECT_EQ(matches(trie, all, "sport/tennis/player1/ranking"), (List{"#", "sport/#", "sport/tennis/player1/#"}));
   EXPECT_EQ(matches(trie, all, "sport"), (List{"#", "+", "sport/#"}));
   EXPECT_EQ(matches(trie, all, "sport/"), (List{"#", "+/+", "sport/#", "sport/+"}));
