@@ -27,8 +27,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::string thing(int n) { return "thing-" + std::to_string(n); }
-std::string record(int n) { return Key(table::kExecution).text(thing(n)).text("job").descending(1).str(); }
+std::string thing(int n) {
+  return "thing-" + std::to_string(n);
+}
+std::string record(int n) {
+  return Key(table::kExecution).text(thing(n)).text("job").descending(1).str();
+}
 std::string value(std::mt19937& random) {
   std::string text(300, ' ');
   for (auto& c : text) c = static_cast<char>('a' + random() % 26);
@@ -111,12 +115,12 @@ void measure(Store& store, const char* name, std::size_t bound, int records, dou
   const double syncs = static_cast<double>(after.syncs - before.syncs);
   auto& ms = flight.milliseconds;
   std::sort(ms.begin(), ms.end());
-  std::printf("%s %4zu in flight: %7.0f commits/s  %5.1f us CPU/commit  %6.0f syncs/s  %5.1f commits/sync  "
-              "%4.0f us/sync  p50 %.2f ms  p99 %.2f ms  conflicts %llu\n",
-              name, bound, commits / elapsed, used * 1e6 / commits, syncs / elapsed, commits / std::max(1.0, syncs),
-              static_cast<double>(after.sync_microseconds - before.sync_microseconds) / std::max(1.0, syncs),
-              ms[ms.size() / 2], ms[ms.size() * 99 / 100],
-              static_cast<unsigned long long>(after.conflicts - before.conflicts));
+  std::printf(
+      "%s %4zu in flight: %7.0f commits/s  %5.1f us CPU/commit  %6.0f syncs/s  %5.1f commits/sync  "
+      "%4.0f us/sync  p50 %.2f ms  p99 %.2f ms  conflicts %llu\n",
+      name, bound, commits / elapsed, used * 1e6 / commits, syncs / elapsed, commits / std::max(1.0, syncs),
+      static_cast<double>(after.sync_microseconds - before.sync_microseconds) / std::max(1.0, syncs), ms[ms.size() / 2],
+      ms[ms.size() * 99 / 100], static_cast<unsigned long long>(after.conflicts - before.conflicts));
   std::fflush(stdout);
 }
 

@@ -16,7 +16,8 @@ constexpr auto kKindByTag = [] {
 }();
 
 // Both sorted the same way and without duplicates between them; at most `limit` of the merged order.
-std::vector<KeyValue> merge(std::vector<KeyValue> committed, std::vector<std::pair<std::string_view, std::string_view>> own,
+std::vector<KeyValue> merge(std::vector<KeyValue> committed,
+                            std::vector<std::pair<std::string_view, std::string_view>> own,
                             const RangeOptions& options) {
   std::vector<KeyValue> out;
   const auto before = [&](std::string_view a, std::string_view b) { return options.reverse ? b < a : a < b; };
@@ -174,8 +175,8 @@ void BufferedTx::add(std::string_view counter_key, std::int64_t delta) {
     at = counters_.emplace_hint(at, std::string(counter_key), CounterChange{});
   }
   // Wraps instead of being undefined; nothing counts that far.
-  at->second.delta = static_cast<std::int64_t>(static_cast<std::uint64_t>(at->second.delta) +
-                                               static_cast<std::uint64_t>(delta));
+  at->second.delta =
+      static_cast<std::int64_t>(static_cast<std::uint64_t>(at->second.delta) + static_cast<std::uint64_t>(delta));
 }
 
 std::int64_t BufferedTx::counter(std::string_view counter_key) {

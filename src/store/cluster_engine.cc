@@ -26,7 +26,7 @@ constexpr std::int64_t kShards = 32;
 
 constexpr const char* kTables[] = {
     "CREATE TABLE IF NOT EXISTS muster_kv (key bytea PRIMARY KEY, value bytea NOT NULL, version bigint NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS muster_counter (key bytea, shard bigint, value bigint NOT NULL, PRIMARY KEY (key, shard))",
+    "CREATE TABLE IF NOT EXISTS muster_counter (key bytea, shard bigint, value bigint, PRIMARY KEY (key, shard))",
     "CREATE TABLE IF NOT EXISTS muster_stamp (id bigint PRIMARY KEY, value bigint NOT NULL)",
     "CREATE TABLE IF NOT EXISTS muster_batch (node bytea PRIMARY KEY, batch bigint NOT NULL)",
     "INSERT INTO muster_stamp (id, value) VALUES (1, 0) ON CONFLICT (id) DO NOTHING",
@@ -75,13 +75,13 @@ class ClusterEngine final : public Store {
   mutable std::mutex mutex_;
   std::condition_variable work_, finished_work_, ended_;
   std::deque<std::unique_ptr<Job>> queued_;
-  Jobs finished_;                    // bodies that ran and wait for the committer
-  std::set<std::uint64_t> open_;     // numbers of transactions whose Done was not yet called
+  Jobs finished_;                 // bodies that ran and wait for the committer
+  std::set<std::uint64_t> open_;  // numbers of transactions whose Done was not yet called
   std::uint64_t last_number_ = 0;
   bool stopping_ = false;
   bool reachable_ = true;
   Stats stats_;
-  Postgres database_;                // the committer's
+  Postgres database_;  // the committer's
   std::int64_t last_batch_ = 0;
   std::vector<std::thread> threads_;
   std::thread committer_;
@@ -320,9 +320,10 @@ Status ClusterEngine::try_commit(const Jobs& batch, std::int64_t number, std::ve
   }
   if (writes) {
     TRY_VOID(changes.write(database_, shard_));
-    TRY_VOID(database_.run("INSERT INTO muster_batch (node, batch) VALUES ($1, $2) "
-                           "ON CONFLICT (node) DO UPDATE SET batch = excluded.batch",
-                           {bytea(node_), bigint(number)}));
+    TRY_VOID(
+        database_.run("INSERT INTO muster_batch (node, batch) VALUES ($1, $2) "
+                      "ON CONFLICT (node) DO UPDATE SET batch = excluded.batch",
+                      {bytea(node_), bigint(number)}));
   }
   TRY_VOID(database_.run("COMMIT"));
   transaction.open = false;

@@ -29,8 +29,8 @@ std::optional<std::string> ClusterTx::read(std::string_view key, bool snapshot) 
 std::vector<std::optional<std::string>> ClusterTx::read_many(const std::vector<std::string>& keys) {
   std::vector<std::optional<std::string>> values(keys.size());
   if (keys.empty()) return values;
-  const auto rows = query("SELECT key, value, version FROM muster_kv WHERE key = ANY($1)",
-                          {bytea_array({keys.begin(), keys.end()})});
+  const auto rows =
+      query("SELECT key, value, version FROM muster_kv WHERE key = ANY($1)", {bytea_array({keys.begin(), keys.end()})});
   if (!rows) return values;
   std::map<std::string_view, int> found;
   for (int row = 0; row < rows->size(); ++row) found.emplace(rows->bytes(row, 0), row);
@@ -114,9 +114,9 @@ Result<std::vector<bool>> reads_hold(Postgres& connection, const std::vector<con
     for (const auto& range : tx->ranges()) {
       if (!same) break;
       TRY(const auto rows,
-          connection.query("SELECT key, version FROM muster_kv WHERE key >= $1 AND key < $2 ORDER BY key LIMIT $3",
-                           {bytea(range.begin), bytea(range.end),
-                            bigint(static_cast<std::int64_t>(range.seen.size()) + 1)}));
+          connection.query(
+              "SELECT key, version FROM muster_kv WHERE key >= $1 AND key < $2 ORDER BY key LIMIT $3",
+              {bytea(range.begin), bytea(range.end), bigint(static_cast<std::int64_t>(range.seen.size()) + 1)}));
       same = rows.size() == static_cast<int>(range.seen.size());
       for (int row = 0; same && row < rows.size(); ++row) {
         const auto& [key, version] = range.seen[static_cast<std::size_t>(row)];
@@ -162,21 +162,22 @@ Status BatchWrites::write(Postgres& connection, std::int64_t shard) const {
     sums.push_back(key);
     deltas.push_back(change.delta);
   }
-  if (!erased.empty())
-    TRY_VOID(connection.run("DELETE FROM muster_kv WHERE key = ANY($1)", {bytea_array(erased)}));
+  if (!erased.empty()) TRY_VOID(connection.run("DELETE FROM muster_kv WHERE key = ANY($1)", {bytea_array(erased)}));
   if (!keys.empty()) {
-    TRY_VOID(connection.run("INSERT INTO muster_kv (key, value, version) "
-                            "SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bigint[]) "
-                            "ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = excluded.version",
-                            {bytea_array(keys), bytea_array(values), bigint_array(versions)}));
+    TRY_VOID(
+        connection.run("INSERT INTO muster_kv (key, value, version) "
+                       "SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bigint[]) "
+                       "ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = excluded.version",
+                       {bytea_array(keys), bytea_array(values), bigint_array(versions)}));
   }
   if (!erased_sums.empty())
     TRY_VOID(connection.run("DELETE FROM muster_counter WHERE key = ANY($1)", {bytea_array(erased_sums)}));
   if (!sums.empty()) {
-    TRY_VOID(connection.run("INSERT INTO muster_counter (key, shard, value) "
-                            "SELECT k, $3, v FROM unnest($1::bytea[], $2::bigint[]) AS change (k, v) "
-                            "ON CONFLICT (key, shard) DO UPDATE SET value = muster_counter.value + excluded.value",
-                            {bytea_array(sums), bigint_array(deltas), bigint(shard)}));
+    TRY_VOID(
+        connection.run("INSERT INTO muster_counter (key, shard, value) "
+                       "SELECT k, $3, v FROM unnest($1::bytea[], $2::bigint[]) AS change (k, v) "
+                       "ON CONFLICT (key, shard) DO UPDATE SET value = muster_counter.value + excluded.value",
+                       {bytea_array(sums), bigint_array(deltas), bigint(shard)}));
   }
   return {};
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A transaction's run on the distributed engine, and what the committer does with several finished ones: which clash with
-// each other, which reads still hold in the database, and their writes as few statements. No threads of its own.
+// A transaction's run on the distributed engine, and what the committer does with several finished ones: which clash
+// with each other, which reads still hold in the database, and their writes as few statements. No threads of its own.
 #pragma once
 
 #include <map>

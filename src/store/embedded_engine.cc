@@ -47,7 +47,7 @@ class EmbeddedTx final : public BufferedTx {
   EmbeddedEngine& engine_;
   std::uint64_t start_ = 0;  // commits up to this one were there when the body began
   std::uint64_t epoch_ = 0;
-  std::uint64_t seen_ = 0;   // the youngest commit that a read has shown
+  std::uint64_t seen_ = 0;  // the youngest commit that a read has shown
   std::vector<std::string> points_;
   std::vector<std::pair<std::string, std::string>> ranges_;
   bool listed_ = false;
@@ -94,25 +94,25 @@ class EmbeddedEngine final : public Store {
   const std::chrono::milliseconds resume_every_;
 
   mutable std::mutex mutex_;
-  std::condition_variable work_;     // for the flusher
+  std::condition_variable work_;  // for the flusher
   std::condition_variable flushed_changed_;
   Overlay overlay_;
   CounterCache counters_;
-  std::uint64_t last_commit_;        // the last accepted
-  std::uint64_t flushed_;            // the last on disk
-  std::uint64_t completed_;          // the last whose Done was called
-  std::uint64_t forgotten_ = 0;      // conflicts of transactions that began before this commit cannot be told
-  std::uint64_t epoch_ = 0;          // grows when accepted commits were lost
+  std::uint64_t last_commit_;    // the last accepted
+  std::uint64_t flushed_;        // the last on disk
+  std::uint64_t completed_;      // the last whose Done was called
+  std::uint64_t forgotten_ = 0;  // conflicts of transactions that began before this commit cannot be told
+  std::uint64_t epoch_ = 0;      // grows when accepted commits were lost
   EmbeddedTx* oldest_ = nullptr;
   EmbeddedTx* youngest_ = nullptr;
   rocksdb::WriteBatch pending_;
   std::size_t pending_bytes_ = 0;
-  std::vector<Waiting> waiting_;     // accepted commits in order, and readers of what they wrote
+  std::vector<Waiting> waiting_;  // accepted commits in order, and readers of what they wrote
   bool flusher_sleeps_ = false;
   bool failed_ = false;
   bool stopping_ = false;
   Stats stats_;
-  rocksdb::WriteBatch writing_;      // the flusher's
+  rocksdb::WriteBatch writing_;  // the flusher's
   std::thread thread_;
 };
 
@@ -195,8 +195,8 @@ std::vector<KeyValue> EmbeddedTx::scan(const RangeOptions& options) {
   for (auto& piece : pieces) {
     if (found.size() >= options.limit) break;
     if (!take_piece(piece, slice, at, options, found)) {
-      poison_with(make_error(ErrorKind::kUnavailable,
-                             "The store cannot be read: " + piece.iterator->status().ToString()));
+      poison_with(
+          make_error(ErrorKind::kUnavailable, "The store cannot be read: " + piece.iterator->status().ToString()));
       return {};
     }
   }

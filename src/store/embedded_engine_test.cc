@@ -158,7 +158,7 @@ TEST_F(EmbeddedEngine, a_full_disk_that_gets_room_again_is_written_again) {
 
 TEST_F(EmbeddedEngine, the_directory_is_private_and_locked) {
   auto store = open();
-  struct stat info{};
+  struct stat info {};
   ASSERT_EQ(::stat(directory_.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0700U);
   const auto second = open(directory_);
@@ -272,11 +272,14 @@ TEST_F(EmbeddedEngine, a_reader_is_released_with_what_it_read) {
                EXPECT_EQ(written, 1);
                ++undurable;
              });
-  store->run([](Tx& tx) -> Status { return tx.range({"Ha", "Hz"}).size() == 2 ? Status(invalid("two")) : Status{}; },
-             [&](const Status& status) {
-               EXPECT_FALSE(status);
-               ++failed;
-             });
+  store->run(
+      [](Tx& tx) -> Status {
+        return tx.range({"Ha", "Hz"}).size() == 2 ? Status(invalid("two")) : Status{};
+      },
+      [&](const Status& status) {
+        EXPECT_FALSE(status);
+        ++failed;
+      });
   store->run([](Tx& tx) -> Status { return tx.get("Hfirst") ? Status{} : not_found("bug"); },
              [&](const Status& status) {
                EXPECT_TRUE(status);
@@ -292,8 +295,7 @@ TEST_F(EmbeddedEngine, a_reader_is_released_with_what_it_read) {
 TEST_F(EmbeddedEngine, a_checkpoint_is_a_store_of_that_moment) {
   const std::string copy = directory_ + "-copy";
   auto store = open();
-  for (int i = 0; i < 100; ++i)
-    ASSERT_TRUE(run_blocking(*store, [&](Tx& tx) { return numbered::write(tx, i, 10); }));
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(run_blocking(*store, [&](Tx& tx) { return numbered::write(tx, i, 10); }));
   ASSERT_TRUE(store->checkpoint(copy));
   ASSERT_TRUE(run_blocking(*store, [&](Tx& tx) { return numbered::write(tx, 100, 10); }));
   EXPECT_FALSE(store->checkpoint(copy));  // not empty

@@ -11,8 +11,7 @@ namespace muster::store {
 namespace {
 
 TEST(Keys, components_read_back) {
-  const std::string key =
-      Key(table::kPending).text(std::string("a\0b\0", 4)).integer(-5).descending(7).text("").str();
+  const std::string key = Key(table::kPending).text(std::string("a\0b\0", 4)).integer(-5).descending(7).text("").str();
   EXPECT_EQ(key[0], table::kPending);
   KeyReader reader(key);
   EXPECT_EQ(reader.text(), std::string("a\0b\0", 4));
@@ -32,9 +31,19 @@ TEST(Keys, malformed_keys_read_as_nothing) {
 }
 
 TEST(Keys, order_of_texts_is_kept) {
-  const std::vector<std::string> sorted{"", std::string(1, '\0'), std::string("\0\0", 2), std::string("\0\xff", 2),
-                                        std::string("\0a", 2), "\x01", "a", std::string("a\0", 2),
-                                        std::string("a\0b", 3), "a\x01", "aa", "b", "\xff"};
+  const std::vector<std::string> sorted{"",
+                                        std::string(1, '\0'),
+                                        std::string("\0\0", 2),
+                                        std::string("\0\xff", 2),
+                                        std::string("\0a", 2),
+                                        "\x01",
+                                        "a",
+                                        std::string("a\0", 2),
+                                        std::string("a\0b", 3),
+                                        "a\x01",
+                                        "aa",
+                                        "b",
+                                        "\xff"};
   for (std::size_t i = 0; i < sorted.size(); ++i) {
     for (std::size_t j = 0; j < sorted.size(); ++j) {
       // A following component never decides before the first one has.

@@ -148,8 +148,7 @@ void MemoryEngine::apply(BufferedTx& tx) {
   Undo undo;
   for (auto& [key, value] : tx.writes()) change(undo, key, std::move(value));
   std::uint32_t place = 0;
-  for (auto& append : tx.appends())
-    change(undo, stamped_key(append.prefix, commit_, place++), std::move(append.value));
+  for (auto& append : tx.appends()) change(undo, stamped_key(append.prefix, commit_, place++), std::move(append.value));
   for (const auto& [key, delta] : tx.counters()) {
     const auto at = state_.counters.find(key);
     undo.counters.emplace_back(key, at == state_.counters.end() ? std::nullopt : std::optional(at->second));

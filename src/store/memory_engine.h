@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The in-memory engine: the reference the other engines are tested against, and the store of unit tests and simulations.
-// Optimistic like they are, and able to go wrong on demand, from a seed. Thread-safe; bounded by memory only.
+// The in-memory engine: the reference the other engines are tested against, and the store of unit tests and
+// simulations. Optimistic like they are, and able to go wrong on demand, from a seed. Thread-safe; bounded by memory
+// only.
 #pragma once
 
 #include <memory>

@@ -50,7 +50,9 @@ std::optional<OutboxMessage> decode(std::string_view bytes) {
 
 }  // namespace
 
-void enqueue(Tx& tx, const OutboxMessage& message) { tx.append(outbox_prefix(), encode(message)); }
+void enqueue(Tx& tx, const OutboxMessage& message) {
+  tx.append(outbox_prefix(), encode(message));
+}
 
 // The thread reads after `cursor`, hands over, and goes on: the publisher may hold several batches at once, bounded by
 // kMaxInHand. Deletes follow in the order in which batches are handled.
@@ -70,7 +72,7 @@ struct Outbox::State : std::enable_shared_from_this<Outbox::State> {
   std::size_t deletes_running = 0;
   std::deque<std::string> handled;  // keys to delete
   std::optional<std::chrono::steady_clock::time_point> delete_at;
-  bool refused = false;  // the store refused a delete: no more until delete_at
+  bool refused = false;                           // the store refused a delete: no more until delete_at
   std::uint64_t wanted_pass = 0, empty_pass = 0;  // drain() waits for a pass that began after it and found nothing
   std::thread thread;
 
@@ -195,8 +197,7 @@ void Outbox::State::loop() {
     }
     const auto wake_at = std::min(delete_at.value_or(now + kIdle), now + kIdle);
     const bool quiet = !changed.wait_until(lock, wake_at, [&] {
-      return stopping || (woken && in_hand < kMaxInHand) || delete_many() ||
-             (delete_at && *delete_at < wake_at);
+      return stopping || (woken && in_hand < kMaxInHand) || delete_many() || (delete_at && *delete_at < wake_at);
     });
     // Looks by itself now and then: another process of a shared store may have written, or a wake() was forgotten.
     if (quiet && !delete_at) woken = true;
@@ -230,15 +231,12 @@ void Outbox::drain() {
   state_->woken = true;
   state_->delete_at = std::chrono::steady_clock::now();
   state_->changed.notify_all();
-  state_->changed.wait(lock, [&] {
-    return state_->stopping || (state_->empty_pass >= pass && state_->in_hand == 0);
-  });
+  state_->changed.wait(lock, [&] { return state_->stopping || (state_->empty_pass >= pass && state_->in_hand == 0); });
   // What the publisher has handled since is deleted too, so that a stop right after delivers nothing twice.
   state_->delete_at = std::chrono::steady_clock::now();
   state_->changed.notify_all();
-  state_->changed.wait(lock, [&] {
-    return state_->stopping || (state_->handled.empty() && state_->deletes_running == 0);
-  });
+  state_->changed.wait(lock,
+                       [&] { return state_->stopping || (state_->handled.empty() && state_->deletes_running == 0); });
 }
 
 }  // namespace muster::store

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Outbox: messages that leave only after the transaction that caused them is durable, and then at least once. enqueue()
-// writes the message in the caller's transaction; the drainer (one per process) reads committed messages in order, hands
-// each to the Publisher, and deletes it when the Publisher says that it is delivered or safely queued.
+// writes the message in the caller's transaction; the drainer (one per process) reads committed messages in order,
+// hands each to the Publisher, and deletes it when the Publisher says that it is delivered or safely queued.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Overlay: what was committed lately, in memory, in key order. It serves two purposes of the embedded engine at once:
-// reads see commits that the disk does not have yet, and a transaction learns whether a key or range it read has changed
-// since it began. So an entry stays until it is on disk and no running transaction is older than it. Guarded by the
-// engine's mutex.
+// reads see commits that the disk does not have yet, and a transaction learns whether a key or range it read has
+// changed since it began. So an entry stays until it is on disk and no running transaction is older than it. Guarded by
+// the engine's mutex.
 #pragma once
 
 #include <cstdint>
@@ -53,15 +53,16 @@ class Overlay {
   std::size_t bytes_ = 0;
 };
 
-// Counters in memory: absolute values, so that an add needs no disk read under the lock. Same guard, same rule of staying.
+// Counters in memory: absolute values, so that an add needs no disk read under the lock. Same guard, same rule of
+// staying.
 class CounterCache {
  public:
   struct Counter {
     std::int64_t value = 0;
     bool exists = false;
-    bool dirty = false;          // to be written with the next flush
-    std::uint64_t commit = 0;    // the last to change it
-    std::uint64_t used = 0;      // last commit when a transaction asked for it: that one may still be running
+    bool dirty = false;        // to be written with the next flush
+    std::uint64_t commit = 0;  // the last to change it
+    std::uint64_t used = 0;    // last commit when a transaction asked for it: that one may still be running
   };
   using Map = std::unordered_map<std::string, Counter>;
 

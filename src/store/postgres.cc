@@ -37,7 +37,9 @@ std::int64_t Rows::integer(int row, int column) const {
   return static_cast<std::int64_t>(bits);
 }
 
-Parameter bytea(std::string_view value) { return {kBytea, std::string(value)}; }
+Parameter bytea(std::string_view value) {
+  return {kBytea, std::string(value)};
+}
 
 Parameter bigint(std::int64_t value) {
   Parameter parameter{kBigint, {}};
@@ -66,7 +68,8 @@ Parameter bigint_array(const std::vector<std::int64_t>& values) {
 Status Postgres::connect() {
   handle_.reset(PQconnectdb(connection_.c_str()));
   if (connected()) {
-    PQsetNoticeProcessor(handle_.get(), [](void*, const char*) {}, nullptr);
+    PQsetNoticeProcessor(
+        handle_.get(), [](void*, const char*) {}, nullptr);
     return {};
   }
   const std::string why = trimmed(PQerrorMessage(handle_.get()));
@@ -76,7 +79,8 @@ Status Postgres::connect() {
 
 Result<Rows> Postgres::query(const char* sql, const std::vector<Parameter>& parameters) {
   if (!connected()) {
-    if (forbid_reconnect_) return make_error(ErrorKind::kUnavailable, "The database connection was lost", kConnectionLost);
+    if (forbid_reconnect_)
+      return make_error(ErrorKind::kUnavailable, "The database connection was lost", kConnectionLost);
     TRY_VOID(connect());
   }
   std::vector<Oid> types;
@@ -94,7 +98,10 @@ Result<Rows> Postgres::query(const char* sql, const std::vector<Parameter>& para
   const auto status = PQresultStatus(result);
   if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) return rows;
   const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-  return make_error(ErrorKind::kUnavailable, "The database refuses: " + trimmed(PQerrorMessage(handle_.get())),
+  // The primary message only: its detail shows rows, which may hold secrets.
+  const char* message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+  if (message == nullptr) message = PQerrorMessage(handle_.get());
+  return make_error(ErrorKind::kUnavailable, "The database refuses: " + trimmed(message),
                     !connected() || state == nullptr ? kConnectionLost : state);
 }
 
@@ -103,7 +110,11 @@ Status Postgres::run(const char* sql, const std::vector<Parameter>& parameters) 
   return {};
 }
 
-bool is_repeatable(const Error& error) { return error.reason == "40001" || error.reason == "40P01"; }
-bool is_lost(const Error& error) { return error.reason == kConnectionLost; }
+bool is_repeatable(const Error& error) {
+  return error.reason == "40001" || error.reason == "40P01";
+}
+bool is_lost(const Error& error) {
+  return error.reason == kConnectionLost;
+}
 
 }  // namespace muster::store

@@ -20,7 +20,8 @@ namespace muster::store {
 
 class Rocks {
  public:
-  // Makes the directory (0700) when absent. kUnavailable: in use by another process. kInternal: damaged or not readable.
+  // Makes the directory (0700) when absent. kUnavailable: in use by another process. kInternal: damaged or not
+  // readable.
   static Result<std::unique_ptr<Rocks>> open(const std::string& directory, std::size_t cache_bytes);
   ~Rocks();
 
@@ -35,7 +36,8 @@ class Rocks {
   std::vector<Piece> pieces(std::string_view begin, std::string_view end) const;
 
   std::uint64_t last_commit() const { return last_commit_; }  // as of opening
-  // The batch with the number of the last commit in it, on stable storage. Nothing of it is visible before it is synced.
+  // The batch with the number of the last commit in it, on stable storage. Nothing of it is visible before it is
+  // synced.
   Status write(rocksdb::WriteBatch& batch, std::uint64_t last_commit);
   Status resume();  // after a failed write: whether RocksDB takes writes again
   Status checkpoint(const std::string& directory);

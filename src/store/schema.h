@@ -18,53 +18,54 @@ enum class Kind : char {
 };
 
 namespace table {
-inline constexpr char kMeta = 'A';            // text name -> schema version, account, region, server secrets' ids
-inline constexpr char kTimer = 'B';           // integer due_ms, text kind, text id -> payload
-inline constexpr char kTimerById = 'C';       // text kind, text id -> due_ms
-inline constexpr char kOutbox = 'D';          // stamp -> message (binary, see store/outbox)
+inline constexpr char kMeta = 'A';       // text name -> schema version, account, region, server secrets' ids
+inline constexpr char kTimer = 'B';      // integer due_ms, text kind, text id -> payload
+inline constexpr char kTimerById = 'C';  // text kind, text id -> due_ms
+inline constexpr char kOutbox = 'D';     // stamp -> message (binary, see store/outbox)
 
-inline constexpr char kUser = 'E';            // text user -> IAM user with inline policies
-inline constexpr char kAccessKey = 'F';       // text access key id -> {user, secret, status}
-inline constexpr char kRole = 'G';            // text role -> role with trust and inline policies
+inline constexpr char kUser = 'E';       // text user -> IAM user with inline policies
+inline constexpr char kAccessKey = 'F';  // text access key id -> {user, secret, status}
+inline constexpr char kRole = 'G';       // text role -> role with trust and inline policies
 
-inline constexpr char kThing = 'H';           // text thing -> thing
-inline constexpr char kThingGroup = 'I';      // text group -> group
-inline constexpr char kGroupMember = 'J';     // text group, text thing
-inline constexpr char kThingMembership = 'K'; // text thing, text group
-inline constexpr char kGroupChild = 'L';      // text parent, text child
-inline constexpr char kCertificate = 'M';     // text certificate id (hex SHA-256 of DER) -> certificate
-inline constexpr char kPolicy = 'N';          // text policy -> IoT policy with versions
-inline constexpr char kPolicyTarget = 'O';    // text policy, text principal
-inline constexpr char kPrincipalPolicy = 'P'; // text principal, text policy
-inline constexpr char kThingPrincipal = 'Q';  // text thing, text principal
-inline constexpr char kPrincipalThing = 'R';  // text principal, text thing
-inline constexpr char kThingType = 'S';       // text type -> thing type
-inline constexpr char kThingAttribute = 'T';  // text name, text value, text thing
-inline constexpr char kTag = 'U';             // text resource ARN -> {key: value}
+inline constexpr char kThing = 'H';            // text thing -> thing
+inline constexpr char kThingGroup = 'I';       // text group -> group
+inline constexpr char kGroupMember = 'J';      // text group, text thing
+inline constexpr char kThingMembership = 'K';  // text thing, text group
+inline constexpr char kGroupChild = 'L';       // text parent, text child
+inline constexpr char kCertificate = 'M';      // text certificate id (hex SHA-256 of DER) -> certificate
+inline constexpr char kPolicy = 'N';           // text policy -> IoT policy with versions
+inline constexpr char kPolicyTarget = 'O';     // text policy, text principal
+inline constexpr char kPrincipalPolicy = 'P';  // text principal, text policy
+inline constexpr char kThingPrincipal = 'Q';   // text thing, text principal
+inline constexpr char kPrincipalThing = 'R';   // text principal, text thing
+inline constexpr char kThingType = 'S';        // text type -> thing type
+inline constexpr char kThingAttribute = 'T';   // text name, text value, text thing
+inline constexpr char kTag = 'U';              // text resource ARN -> {key: value}
 
-inline constexpr char kBucket = 'V';          // text bucket -> bucket
-inline constexpr char kObject = 'W';          // text bucket, text key -> object record, names its blob
-inline constexpr char kBlobGarbage = 'X';     // text blob id -> since_ms: blobs to delete
+inline constexpr char kBucket = 'V';       // text bucket -> bucket
+inline constexpr char kObject = 'W';       // text bucket, text key -> object record, names its blob
+inline constexpr char kBlobGarbage = 'X';  // text blob id -> since_ms: blobs to delete
 
 inline constexpr char kCertificateByTime = 'Y';  // integer created_ms, text certificate id
 
-inline constexpr char kJob = 'a';             // text job -> job
-inline constexpr char kJobDocument = 'b';     // text job -> document text
-inline constexpr char kJobByTime = 'c';       // descending created_ms, text job -> "STATUS SELECTION" (text)
-inline constexpr char kJobActive = 'd';       // text job: the engine looks after it
-inline constexpr char kJobTarget = 'e';       // text job, integer index -> {target, cursor}; gone once rolled out
-inline constexpr char kJobCount = 'f';        // counter: text job, text status; text "", text what: all jobs
-inline constexpr char kExecution = 'g';       // text thing, text job, descending number -> execution
-inline constexpr char kPending = 'h';         // text thing, text class (I, Q), integer queued_ms, text job, integer
-                                              // number -> "version updated started" (text), empty: 1, queued, never
-inline constexpr char kJobExecution = 'i';    // text job, text thing, descending number
+inline constexpr char kJob = 'a';                 // text job -> job
+inline constexpr char kJobDocument = 'b';         // text job -> document text
+inline constexpr char kJobByTime = 'c';           // descending created_ms, text job -> "STATUS SELECTION" (text)
+inline constexpr char kJobActive = 'd';           // text job: the engine looks after it
+inline constexpr char kJobTarget = 'e';           // text job, integer index -> {target, cursor}; gone once rolled out
+inline constexpr char kJobCount = 'f';            // counter: text job, text status; text "", text what: all jobs
+inline constexpr char kExecution = 'g';           // text thing, text job, descending number -> execution
+inline constexpr char kPending = 'h';             // text thing, text class (I, Q), integer queued_ms, text job, integer
+                                                  // number -> entry (text): what kPendingHead has no room for
+inline constexpr char kJobExecution = 'i';        // text job, text thing, descending number
 inline constexpr char kJobStatusExecution = 'j';  // text job, text status, text thing, descending number
+inline constexpr char kPendingHead = 'l';     // text thing -> first pending executions (text, see domain/jobs/pending)
 inline constexpr char kThingExecution = 'k';  // text thing, descending queued_ms, text job, descending number
 
-inline constexpr char kSession = 'q';         // text client id -> MQTT session
-inline constexpr char kSubscription = 'r';    // text client id, text filter -> options
-inline constexpr char kSessionQueue = 's';    // text client id, stamp -> message (binary, see mqtt/broker/session)
-inline constexpr char kRetained = 't';        // text topic -> message
+inline constexpr char kSession = 'q';       // text client id -> MQTT session
+inline constexpr char kSubscription = 'r';  // text client id, text filter -> options
+inline constexpr char kSessionQueue = 's';  // text client id, stamp -> message (binary, see mqtt/broker/session)
+inline constexpr char kRetained = 't';      // text topic -> message
 }  // namespace table
 
 struct TableRow {
@@ -110,6 +111,7 @@ inline constexpr std::array kTables{
     TableRow{table::kJobExecution, Kind::kIndex, "job_execution"},
     TableRow{table::kJobStatusExecution, Kind::kIndex, "job_status_execution"},
     TableRow{table::kThingExecution, Kind::kIndex, "thing_execution"},
+    TableRow{table::kPendingHead, Kind::kRecord, "pending_head"},
     TableRow{table::kSession, Kind::kRecord, "session"},
     TableRow{table::kSubscription, Kind::kIndex, "subscription"},
     TableRow{table::kSessionQueue, Kind::kQueue, "session_queue"},

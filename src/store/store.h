@@ -3,8 +3,8 @@
 // Three engines pass the same tests (store/store_suite_test.h): memory (tests, seeded faults), embedded (RocksDB, group
 // commit) and the distributed one (a PostgreSQL-wire database).
 //
-// A transaction body is an ordinary synchronous function over Tx&. It may run more than once (a conflict re-runs it), so
-// it has no effect but its writes and its return value. Its result is released only after
+// A transaction body is an ordinary synchronous function over Tx&. It may run more than once (a conflict re-runs it),
+// so it has no effect but its writes and its return value. Its result is released only after
 //   - the reads are known to have been consistent (no other commit changed what it read), and
 //   - what it wrote, and everything it read, is on stable storage.
 // Reads cannot fail one by one: an I/O error poisons the transaction, reads then answer "absent", and the transaction
@@ -30,7 +30,8 @@
 
 namespace muster::store {
 
-// Bounds; beyond them the transaction is poisoned and ends in kTooLarge. The key bound is what a PostgreSQL index takes.
+// Bounds; beyond them the transaction is poisoned and ends in kTooLarge. The key bound is what a PostgreSQL index
+// takes.
 inline constexpr std::size_t kMaxKeyBytes = 2600;
 inline constexpr std::size_t kMaxValueBytes = std::size_t{16} << 20;
 inline constexpr std::size_t kMaxTransactionBytes = std::size_t{64} << 20;
@@ -98,7 +99,8 @@ class Store {
   // Waits until everything accepted before is durable; false when the store has failed.
   virtual bool flush() = 0;
   virtual Stats stats() const = 0;
-  // A consistent copy into an empty or absent directory, while running. kNotSupported where the engine has its own tools.
+  // A consistent copy into an empty or absent directory, while running. kNotSupported where the engine has its own
+  // tools.
   virtual Status checkpoint(const std::string& directory) = 0;
 };
 

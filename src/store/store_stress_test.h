@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Serialisability under threads, for every engine: transfers keep the sum, on-call doctors never all leave (write skew),
-// and numbers handed out by counting a range have no gaps and no twins (phantoms). Each would fail with weaker isolation.
+// Serialisability under threads, for every engine: transfers keep the sum, on-call doctors never all leave (write
+// skew), and numbers handed out by counting a range have no gaps and no twins (phantoms). Each would fail with weaker
+// isolation.
 #pragma once
 
 #include <random>

@@ -190,8 +190,8 @@ TEST_P(StoreSuite, ranges_go_both_ways_with_limits_over_own_and_committed_entrie
 }
 
 TEST_P(StoreSuite, a_range_may_span_tables) {
-  put(record("a"), "1");      // H
-  put(index("b"), "2");       // J
+  put(record("a"), "1");                              // H
+  put(index("b"), "2");                               // J
   put(Key(table::kThingGroup).text("c").str(), "3");  // I
   EXPECT_EQ(keys_of(range({"A", "Z"})), "a=1 c=3 b=2 ");
   EXPECT_EQ(keys_of(range({.begin = "A", .end = "Z", .limit = 2})), "a=1 c=3 ");

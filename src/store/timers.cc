@@ -164,7 +164,8 @@ bool Timers::State::fire(const std::vector<Timer>& timers) {
   return accepted;
 }
 
-// Goes through what is due once, in order: a handler that arms its timer again for a time gone by does not keep it here.
+// Goes through what is due once, in order: a handler that arms its timer again for a time gone by does not keep it
+// here.
 std::int64_t Timers::State::fire_due() {
   const std::int64_t now_ms = now();
   const std::string first(1, table::kTimer);
@@ -196,7 +197,8 @@ void Timers::State::loop() {
     const std::int64_t now_ms = now();
     lock.lock();
     // Wakes by itself once a second: the wall clock may be set, and another process may arm timers.
-    const std::int64_t wait_ms = next_ms < 0 ? kIdleMs : std::clamp<std::int64_t>(next_ms - now_ms, kLeastWaitMs, kIdleMs);
+    const std::int64_t wait_ms =
+        next_ms < 0 ? kIdleMs : std::clamp<std::int64_t>(next_ms - now_ms, kLeastWaitMs, kIdleMs);
     changed.wait_for(lock, std::chrono::milliseconds(wait_ms), [&] { return stopping || woken; });
   }
 }
@@ -228,6 +230,8 @@ void Timers::wake() {
   state_->changed.notify_all();
 }
 
-std::int64_t Timers::fire_due() { return state_->fire_due(); }
+std::int64_t Timers::fire_due() {
+  return state_->fire_due();
+}
 
 }  // namespace muster::store

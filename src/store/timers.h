@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Durable timers: due times that survive a crash. arm() and disarm() are part of the caller's transaction; the pump fires
-// what is due, in its own transaction per timer: the handler's writes and the timer's removal commit together, so a
-// timer's effect happens once although its handler may be re-run. One timer per (kind, id): arming again moves it.
+// Durable timers: due times that survive a crash. arm() and disarm() are part of the caller's transaction; the pump
+// fires what is due, in its own transaction per timer: the handler's writes and the timer's removal commit together, so
+// a timer's effect happens once although its handler may be re-run. One timer per (kind, id): arming again moves it.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,8 @@ class Timers {
   Timers(Store& store, std::function<std::int64_t()> now);
   ~Timers();
   void handle(std::string_view kind, TimerHandler handler);  // before start_thread()
-  void start_thread();  // wakes at the next due time, and on wake()
-  void wake();          // an earlier timer may have been armed; coalesced, thread-safe
+  void start_thread();                                       // wakes at the next due time, and on wake()
+  void wake();  // an earlier timer may have been armed; coalesced, thread-safe
   // Fires everything due now; returns the next due time, or -1 when none is armed. A handler's error is logged and its
   // timer retried after a minute.
   std::int64_t fire_due();

@@ -4,6 +4,7 @@
 //   fill DIRECTORY     commits until files may not grow any more, then shows what a failing disk does to the store
 //   full DIRECTORY     the same on a small file system, mounted there for this process only, that then gets room again
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -96,7 +97,7 @@ int full(const EmbeddedOptions& options, const std::string& ballast) {
   bool resumed = false;
   for (int tries = 0; tries < 1000 && !resumed; ++tries) {  // RocksDB looks for room every five seconds
     resumed = run_blocking(**store, [&](Tx& tx) { return numbered::write(tx, number, 1); }).has_value();
-    if (!resumed) ::usleep(20'000);
+    if (!resumed) ::poll(nullptr, 0, 20);
   }
   if (!resumed) return 7;
   say("resumed");

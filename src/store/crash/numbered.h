@@ -12,8 +12,12 @@
 
 namespace muster::store::numbered {
 
-inline std::string record(int number) { return Key(table::kThing).integer(number).str(); }
-inline std::string last(char tag) { return Key(tag).text("last").str(); }
+inline std::string record(int number) {
+  return Key(table::kThing).integer(number).str();
+}
+inline std::string last(char tag) {
+  return Key(tag).text("last").str();
+}
 inline constexpr char kLasts[] = {table::kMeta, table::kPending, table::kTimer};
 inline const std::string kQueue(1, table::kOutbox);
 inline const std::string kCount = Key(table::kJobCount).text("numbered").str();

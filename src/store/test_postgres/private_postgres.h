@@ -14,7 +14,7 @@ class PrivatePostgres {
   static Result<std::unique_ptr<PrivatePostgres>> start();
   ~PrivatePostgres();
   std::string connection() const { return "host=" + directory_ + " dbname=postgres user=postgres connect_timeout=5"; }
-  Status restart_at_once();  // as a crash: no shutdown checkpoint, every connection drops
+  Status restart_at_once();              // as a crash: no shutdown checkpoint, every connection drops
   Status query(const std::string& sql);  // through psql
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/cluster/private_postgres.h"
+#include "store/test_postgres/private_postgres.h"
 
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -30,8 +30,9 @@ Status shell(const std::string& command) {
 
 Result<std::unique_ptr<PrivatePostgres>> PrivatePostgres::start() {
   if (!std::filesystem::exists(std::string(kBinaries) + "initdb")) {
-    return not_found("PostgreSQL 15 is not installed (Debian package postgresql-15); the distributed engine cannot be "
-                     "tested. Set MUSTER_SKIP_POSTGRES=1 to go without.");
+    return not_found(
+        "PostgreSQL 15 is not installed (Debian package postgresql-15); the distributed engine cannot be "
+        "tested. Set MUSTER_SKIP_POSTGRES=1 to go without.");
   }
   char name[] = "/tmp/muster-pg-XXXXXX";
   if (::mkdtemp(name) == nullptr) return internal("no temporary directory");
@@ -56,7 +57,8 @@ Status PrivatePostgres::restart_at_once() {
 }
 
 Status PrivatePostgres::query(const std::string& sql) {
-  return shell("PGOPTIONS='-c client_min_messages=warning' psql -q -h " + directory_ + " -U postgres postgres -c \"" + sql + "\" > /dev/null");
+  return shell("PGOPTIONS='-c client_min_messages=warning' psql -q -h " + directory_ + " -U postgres postgres -c \"" +
+               sql + "\" > /dev/null");
 }
 
 PrivatePostgres::~PrivatePostgres() {

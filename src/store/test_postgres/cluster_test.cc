@@ -3,10 +3,10 @@
 // processes' worth of engines on one database, lost connections.
 #include <cstdlib>
 
-#include "store/cluster/private_postgres.h"
 #include "store/cluster_engine.h"
 #include "store/store_stress_test.h"
 #include "store/store_suite_test.h"
+#include "store/test_postgres/private_postgres.h"
 
 namespace muster::store {
 namespace {
