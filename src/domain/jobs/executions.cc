@@ -68,17 +68,23 @@ struct Head {
   std::shared_ptr<const Job> job;
 };
 
-// The first entry that is still to be done.
-Result<std::optional<Head>> find_head(const Context& context, store::Tx& tx, std::string_view thing) {
-  for (const std::size_t limit : {std::size_t{1}, kMaxPendingListed}) {
-    TRY(const auto entries, read_pending(tx, thing, limit));
-    for (const auto& entry : entries) {
-      TRY(auto job, find_job(context, tx, entry.job));
-      if (job && !is_withdrawn(*job, entry.status)) return std::optional(Head{entry, std::move(job)});
-    }
-    if (entries.size() < limit) break;
+Result<std::optional<Head>> first_valid(const Context& context, store::Tx& tx,
+                                        const std::vector<PendingEntry>& entries) {
+  for (const auto& entry : entries) {
+    TRY(auto job, find_job(context, tx, entry.job));
+    if (job && !is_withdrawn(*job, entry.status)) return std::optional(Head{entry, std::move(job)});
   }
   return std::optional<Head>();
+}
+
+// The first entry that is still to be done.
+Result<std::optional<Head>> find_head(const Context& context, store::Tx& tx, const PendingChange& pending,
+                                      std::string_view thing) {
+  if (!pending.status()) return pending.status().error();
+  TRY(auto head, first_valid(context, tx, pending.front()));
+  if (head || pending.is_whole()) return head;
+  TRY(const auto entries, read_pending(tx, thing, kMaxPendingListed));
+  return first_valid(context, tx, entries);
 }
 
 Result<Execution> get_execution(store::Tx& tx, std::string_view thing, std::string_view job_id,
@@ -140,7 +146,8 @@ Result<PendingLists> get_pending(store::Tx& tx, std::string_view thing) {
 Result<std::optional<DeviceExecution>> start_next(const Context& context, store::Tx& tx, const StartNext& request,
                                                   Effects& effects) {
   TRY_VOID(check_step_timeout(request.step_timeout_minutes));
-  TRY(const auto head, find_head(context, tx, request.thing));
+  PendingChange pending(context, tx, request.thing);
+  TRY(const auto head, find_head(context, tx, pending, request.thing));
   if (!head) return std::optional<DeviceExecution>();
   const ExecutionId id{request.thing, head->entry.job, head->entry.number};
   TRY(const Execution before, get_execution(tx, id.thing, id.job, id.number));
@@ -148,11 +155,11 @@ Result<std::optional<DeviceExecution>> start_next(const Context& context, store:
   if (before.status == ExecutionStatus::kQueued) {
     after = moved(*head->job, before, ExecutionStatus::kInProgress, request.details, request.step_timeout_minutes,
                   tx.now_ms());
-    TRY_VOID(change_execution(context, tx, id, &before, &after, effects));
+    TRY_VOID(change_execution(pending, tx, id, &before, &after, effects));
   } else if (request.step_timeout_minutes) {
     // Handed out again: only the step timer is the device's to set.
     set_step_timer(after, request.step_timeout_minutes, tx.now_ms());
-    TRY_VOID(change_execution(context, tx, id, &before, &after, effects));
+    TRY_VOID(change_execution(pending, tx, id, &before, &after, effects));
   }
   DeviceExecution view = device_view(id.thing, id.job, after, tx.now_ms());
   TRY(view.document, deliver_document(context, tx, *head->job));
@@ -165,7 +172,8 @@ Result<std::optional<DeviceExecution>> describe_for_device(const Context& contex
   std::string job_id = request.job;
   std::optional<std::int64_t> number = request.number;
   if (request.job == kNext) {
-    TRY(const auto head, find_head(context, tx, request.thing));
+    const PendingChange pending(context, tx, request.thing);
+    TRY(const auto head, find_head(context, tx, pending, request.thing));
     if (!head || (number && *number != head->entry.number)) return std::optional<DeviceExecution>();
     job = head->job;
     job_id = head->entry.job;
@@ -191,7 +199,10 @@ Result<Updated> update_execution(const Context& context, store::Tx& tx, const Up
   if (request.job == kNext) return invalid("$next cannot be used to update a job execution: name its job.");
   TRY(const auto job, find_job(context, tx, request.job));
   if (!job || job->status == JobStatus::kDeletionInProgress) return execution_not_found(request.thing, request.job);
-  TRY(const Execution before, get_execution(tx, request.thing, request.job, request.number));
+  PendingChange pending(context, tx, request.thing);
+  // A pending execution is the latest one of its job: no search for it.
+  const auto number = request.number ? request.number : pending.number_of(request.job);
+  TRY(const Execution before, get_execution(tx, request.thing, request.job, number));
   if (is_withdrawn(*job, before.status)) {
     return with_state(ErrorKind::kInvalidStateTransition, "Job " + job->id + " has been canceled.",
                       canceled(before, job->force_canceled, tx.now_ms()));
@@ -200,7 +211,7 @@ Result<Updated> update_execution(const Context& context, store::Tx& tx, const Up
   TRY_VOID(check_version(before, request.expected_version));
   const Execution after = moved(*job, before, to, request.details, request.step_timeout_minutes, tx.now_ms());
   const ExecutionId id{request.thing, request.job, before.number};
-  TRY_VOID(change_execution(context, tx, id, &before, &after, effects));
+  TRY_VOID(change_execution(pending, tx, id, &before, &after, effects));
   if (is_terminal(to)) effects.touch(job->id);
   Updated updated;
   if (request.include_state) updated.state = after;
@@ -267,6 +278,7 @@ Status thing_deleted(const Context& context, store::Tx& tx, std::string_view thi
       put_execution(tx, id, &before, after, &effects.timers);
       effects.touch(id.job);
     }
+    TRY_VOID(change.save());
   }
   return change.finish(effects);
 }

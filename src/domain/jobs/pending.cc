@@ -2,10 +2,10 @@
 #include "domain/jobs/pending.h"
 
 #include <algorithm>
+#include <charconv>
 #include <tuple>
 
 #include "base/log.h"
-#include "base/text.h"
 #include "domain/jobs/device_json.h"
 #include "domain/jobs/documents.h"
 #include "domain/jobs/executions.h"
@@ -21,22 +21,79 @@ bool is_pending(const Execution* execution) { return execution != nullptr && !is
 
 std::string_view class_of(ExecutionStatus status) { return status == ExecutionStatus::kInProgress ? "I" : "Q"; }
 
-std::string pending_key(std::string_view thing, std::string_view job, const Execution& e) {
-  return store::Key(store::table::kPending).text(thing).text(class_of(e.status)).integer(e.queued_ms).text(job)
+std::string index_prefix(std::string_view thing) { return store::Key(store::table::kPending).text(thing).str(); }
+std::string head_key(std::string_view thing) { return store::Key(store::table::kPendingHead).text(thing).str(); }
+
+std::string index_key(std::string_view thing, const PendingEntry& e) {
+  return store::Key(store::table::kPending).text(thing).text(class_of(e.status)).integer(e.queued_ms).text(e.job)
       .integer(e.number).str();
 }
 
-// Most entries are freshly queued: nothing to say then.
-std::string pending_value(const Execution& e) {
-  if (e.version == 1 && e.updated_ms == e.queued_ms && e.started_ms == 0) return {};
-  return std::to_string(e.version) + ' ' + std::to_string(e.updated_ms) + ' ' + std::to_string(e.started_ms);
+// "I job number queued version updated started"; most entries are freshly queued: "Q job number queued".
+void append_entry(std::string& out, const PendingEntry& e) {
+  out.append(class_of(e.status)).append(" ").append(e.job);
+  const auto append = [&](std::int64_t value) { out.append(" ").append(std::to_string(value)); };
+  append(e.number);
+  append(e.queued_ms);
+  if (e.version == 1 && e.updated_ms == e.queued_ms && e.started_ms == 0) return;
+  append(e.version);
+  append(e.updated_ms);
+  append(e.started_ms);
+}
+
+// The next space-separated number of `text`.
+bool take(std::string_view& text, std::int64_t& value) {
+  if (text.empty() || text.front() != ' ') return false;
+  const auto [end, error] = std::from_chars(text.data() + 1, text.data() + text.size(), value);
+  if (error != std::errc()) return false;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return true;
+}
+
+std::optional<PendingEntry> parse_entry(std::string_view text) {
+  if (text.size() < 3 || text[1] != ' ') return std::nullopt;
+  PendingEntry entry;
+  entry.status = text[0] == 'I' ? ExecutionStatus::kInProgress : ExecutionStatus::kQueued;
+  text.remove_prefix(2);
+  const auto space = std::min(text.find(' '), text.size());
+  entry.job = text.substr(0, space);
+  text.remove_prefix(space);
+  if (!take(text, entry.number) || !take(text, entry.queued_ms)) return std::nullopt;
+  entry.updated_ms = entry.queued_ms;
+  if (text.empty()) return entry;
+  if (!take(text, entry.version) || !take(text, entry.updated_ms) || !take(text, entry.started_ms)) return std::nullopt;
+  if (!text.empty()) return std::nullopt;
+  return entry;
+}
+
+// The record: a line an entry, and a last line "+" when the index goes on.
+struct HeadRecord {
+  std::vector<PendingEntry> entries;
+  bool more = false;
+};
+
+Result<HeadRecord> parse_head(std::string_view thing, std::string_view record) {
+  HeadRecord head;
+  while (!record.empty()) {
+    const auto end = std::min(record.find('\n'), record.size());
+    const std::string_view line = record.substr(0, end);
+    record.remove_prefix(std::min(end + 1, record.size()));
+    if (line == "+") {
+      head.more = true;
+      continue;
+    }
+    auto entry = parse_entry(line);
+    if (!entry) return internal("corrupt pending list of thing " + std::string(thing));
+    head.entries.push_back(*std::move(entry));
+  }
+  return head;
 }
 
 PendingEntry entry_of(std::string_view job, const Execution& e) {
   return PendingEntry{std::string(job), e.status, e.number, e.version, e.queued_ms, e.started_ms, e.updated_ms};
 }
 
-// The order of the keys.
+// The order of the list, and of the index's keys.
 bool precedes(const PendingEntry& a, const PendingEntry& b) {
   const auto order = [](const PendingEntry& e) {
     return std::tuple(e.status != ExecutionStatus::kInProgress, e.queued_ms, std::string_view(e.job), e.number);
@@ -44,45 +101,38 @@ bool precedes(const PendingEntry& a, const PendingEntry& b) {
   return order(a) < order(b);
 }
 
-std::optional<PendingEntry> parse_entry(std::string_view key, std::size_t prefix, std::string_view value) {
-  const std::string tail = 'x' + std::string(key.substr(prefix));
-  store::KeyReader reader(tail);
-  const auto kind = reader.text();
-  const auto queued = reader.integer();
-  auto job = reader.text();
-  const auto number = reader.integer();
-  if (!kind || !queued || !job || !number) return std::nullopt;
-  PendingEntry entry;
-  entry.job = *std::move(job);
-  entry.status = *kind == "I" ? ExecutionStatus::kInProgress : ExecutionStatus::kQueued;
-  entry.number = *number;
-  entry.queued_ms = entry.updated_ms = *queued;
-  if (value.empty()) return entry;
-  const auto parts = split(value, ' ');
-  if (parts.size() != 3) return std::nullopt;
-  const auto version = parse_int(parts[0]), updated = parse_int(parts[1]), started = parse_int(parts[2]);
-  if (!version || !updated || !started) return std::nullopt;
-  entry.version = *version;
-  entry.updated_ms = *updated;
-  entry.started_ms = *started;
-  return entry;
+// Entries of the index after `last` (the last one of the record), which comes before all of them: what left the index
+// since stands before it, and is not stepped over.
+Result<std::vector<PendingEntry>> read_index(store::Tx& tx, std::string_view thing, const PendingEntry* last,
+                                             std::size_t limit) {
+  store::RangeOptions options;
+  const std::string prefix = index_prefix(thing);
+  options.begin = last == nullptr ? prefix : store::after_key(index_key(thing, *last));
+  options.end = store::after_prefix(prefix);
+  options.limit = limit;
+  std::vector<PendingEntry> entries;
+  for (const auto& row : tx.range(options)) {
+    auto entry = parse_entry(row.value);
+    if (!entry) return internal("corrupt pending list of thing " + std::string(thing));
+    entries.push_back(*std::move(entry));
+  }
+  return entries;
 }
 
 }  // namespace
 
 Result<std::vector<PendingEntry>> read_pending(store::Tx& tx, std::string_view thing, std::size_t limit) {
-  store::RangeOptions options;
-  options.begin = store::Key(store::table::kPending).text(thing).str();
-  options.end = store::after_prefix(options.begin);
-  options.limit = limit;
-  const std::size_t prefix = options.begin.size();
-  std::vector<PendingEntry> entries;
-  for (const auto& [key, value] : tx.range(options)) {
-    auto entry = parse_entry(key, prefix, value);
-    if (!entry) return internal("corrupt pending list of thing " + std::string(thing));
-    entries.push_back(*std::move(entry));
+  const auto record = tx.get(head_key(thing));
+  if (!record) return std::vector<PendingEntry>();
+  TRY(HeadRecord head, parse_head(thing, *record));
+  auto& entries = head.entries;
+  if (head.more && entries.size() < limit) {
+    const auto* last = entries.empty() ? nullptr : &entries.back();
+    TRY(auto rest, read_index(tx, thing, last, limit - entries.size()));
+    entries.insert(entries.end(), std::move_iterator(rest.begin()), std::move_iterator(rest.end()));
   }
-  return entries;
+  if (entries.size() > limit) entries.resize(limit);
+  return std::move(entries);
 }
 
 PendingChange::PendingChange(const Context& context, store::Tx& tx, std::string_view thing)
@@ -92,32 +142,86 @@ PendingChange::PendingChange(const Context& context, store::Tx& tx, std::string_
 }
 
 Status PendingChange::read() {
-  // One more than is announced, so that removing one leaves enough to announce.
-  const std::size_t limit = context_.limits.notify_entries + 1;
-  TRY(entries_, read_pending(tx_, thing_, limit));
-  complete_ = entries_.size() < limit;
+  const auto record = tx_.get(head_key(thing_));
+  if (!record) return {};
+  stored_ = true;
+  TRY(HeadRecord parsed, parse_head(thing_, *record));
+  entries_ = std::move(parsed.entries);
+  more_ = parsed.more;
   return {};
 }
 
-void PendingChange::apply(std::string_view job, std::int64_t number, const Execution* before, const Execution* after) {
-  const std::string key_before = is_pending(before) ? pending_key(thing_, job, *before) : std::string();
-  const std::string key_after = is_pending(after) ? pending_key(thing_, job, *after) : std::string();
-  if (!key_before.empty() && key_before != key_after) tx_.erase(key_before);
-  if (!key_after.empty()) tx_.put(key_after, pending_value(*after));
-  if (key_before.empty() != key_after.empty()) membership_changed_ = true;
+std::optional<std::int64_t> PendingChange::number_of(std::string_view job) const {
+  std::optional<std::int64_t> number;
+  for (const auto& entry : entries_) {
+    if (entry.job == job && (!number || *number < entry.number)) number = entry.number;
+  }
+  return number;
+}
 
-  std::erase_if(entries_, [&](const PendingEntry& e) { return e.is(job, number); });
-  if (key_after.empty()) return;
-  PendingEntry entry = entry_of(job, *after);
+void PendingChange::insert(PendingEntry entry) {
   const auto place = std::ranges::upper_bound(entries_, entry, precedes);
-  // Beyond the known part of a longer list there may be others before it.
-  if (place == entries_.end() && !complete_) return;
+  const auto put_index = [&](const PendingEntry& e) {
+    std::string text;
+    append_entry(text, e);
+    tx_.put(index_key(thing_, e), text);
+    more_ = true;
+  };
+  // The end of the record is the end of the list only when the index is empty.
+  if (place == entries_.end() && more_) return put_index(entry);
   entries_.insert(place, std::move(entry));
+  if (entries_.size() <= context_.limits.pending_head) return;
+  put_index(entries_.back());
+  entries_.pop_back();
+}
+
+void PendingChange::apply(std::string_view job, std::int64_t number, const Execution* before, const Execution* after) {
+  changed_ = true;
+  if (is_pending(before) != is_pending(after)) membership_changed_ = true;
+  if (is_pending(before)) {
+    const auto removed = std::erase_if(entries_, [&](const PendingEntry& e) { return e.is(job, number); });
+    if (removed == 0) tx_.erase(index_key(thing_, entry_of(job, *before)));
+  }
+  if (is_pending(after)) insert(entry_of(job, *after));
+}
+
+// Fetches entries from the index when the record has too few to announce.
+Status PendingChange::refill() {
+  const auto& limits = context_.limits;
+  if (!more_ || entries_.size() >= limits.notify_entries) return {};
+  const std::size_t room = std::max(limits.pending_head, limits.notify_entries) - entries_.size();
+  TRY(auto fetched, read_index(tx_, thing_, head() == nullptr ? nullptr : &entries_.back(), room + 1));
+  more_ = fetched.size() > room;
+  if (more_) fetched.pop_back();
+  for (auto& entry : fetched) {
+    tx_.erase(index_key(thing_, entry));
+    entries_.push_back(std::move(entry));
+  }
+  return {};
+}
+
+Status PendingChange::save() {
+  if (!read_status_) return read_status_;
+  if (!changed_) return {};
+  TRY_VOID(refill());
+  changed_ = false;
+  std::string record;
+  for (const auto& entry : entries_) {
+    append_entry(record, entry);
+    record.push_back('\n');
+  }
+  if (more_) record.push_back('+');
+  if (!record.empty()) {
+    tx_.put(head_key(thing_), record);
+  } else if (stored_) {
+    tx_.erase(head_key(thing_));
+  }
+  stored_ = !record.empty();
+  return {};
 }
 
 Status PendingChange::finish(Effects& effects) {
-  TRY_VOID(std::move(read_status_));
-  if (!complete_ && entries_.size() < context_.limits.notify_entries) TRY_VOID(read());
+  TRY_VOID(save());
   if (membership_changed_) notify(effects);
   std::optional<ExecutionId> head_after;
   if (const auto* first = head()) head_after = ExecutionId{thing_, first->job, first->number};

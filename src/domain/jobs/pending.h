@@ -2,7 +2,11 @@
 // Pending list of a thing: its executions in IN_PROGRESS and QUEUED, the started ones first, then by queuedAt, job id and
 // number. The first is the head: what $next and start-next mean. PendingChange is the only writer of the list, and emits
 // notify and notify-next from the difference it makes: notify when something entered or left, notify-next when another
-// execution became the head (jobs spec 2.6; a head that merely starts is silent). One bounded range read a change.
+// execution became the head (jobs spec 2.6; a head that merely starts is silent).
+//
+// The first Limits::pending_head entries are one record (kPendingHead), so that most changes cost one read and one write
+// of a key; the rest is an index (kPending), every entry of which comes after those of the record. (An index alone, whose
+// front entries come and go all the time, makes an LSM engine step over the dead ones at every read.)
 #pragma once
 
 #include <cstdint>
@@ -32,28 +36,40 @@ struct PendingEntry {
 // The first `limit` entries in order.
 Result<std::vector<PendingEntry>> read_pending(store::Tx& tx, std::string_view thing, std::size_t limit);
 
-// One thing's list within one transaction: read at construction, changed by apply(), announced by finish(). Make it
-// before the change, and call finish() last, once.
+// One thing's list within one transaction: read at construction, changed by apply(), written and announced by finish().
+// Make it before the change, and call finish() last, once.
 class PendingChange {
  public:
   PendingChange(const Context& context, store::Tx& tx, std::string_view thing);
-  // The entry at the head, or nullptr.
-  const PendingEntry* head() const { return entries_.empty() ? nullptr : &entries_.front(); }
+  // A corrupt list ends in kInternal here and in finish(); until then it looks empty.
+  const Status& status() const { return read_status_; }
+  // The first ones, as far as the record has them.
+  const std::vector<PendingEntry>& front() const { return entries_; }
+  bool is_whole() const { return !more_; }  // front() is the whole list
+  // The number of the job's pending execution when front() has it.
+  std::optional<std::int64_t> number_of(std::string_view job) const;
   // `before` nullptr: a new execution. `after` nullptr: the execution is deleted.
   void apply(std::string_view job, std::int64_t number, const Execution* before, const Execution* after);
-  // Enqueues what devices must hear. kInternal on a corrupt store.
+  // Writes the list as it is now; finish() does it too.
+  Status save();
+  // Enqueues what devices must hear.
   Status finish(Effects& effects);
 
  private:
+  const PendingEntry* head() const { return entries_.empty() ? nullptr : &entries_.front(); }
   Status read();
+  Status refill();
+  void insert(PendingEntry entry);
   void notify(Effects& effects);
   Status notify_next(Effects& effects);
 
   const Context& context_;
   store::Tx& tx_;
   std::string thing_;
-  std::vector<PendingEntry> entries_;  // the first ones, after the changes so far
-  bool complete_ = false;              // entries_ is the whole list
+  std::vector<PendingEntry> entries_;
+  bool more_ = false;  // the index has entries
+  bool stored_ = false;
+  bool changed_ = false;
   bool membership_changed_ = false;
   std::optional<ExecutionId> head_before_;
   Status read_status_;

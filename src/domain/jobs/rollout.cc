@@ -246,23 +246,24 @@ void mark_inactive(store::Tx& tx, std::string_view job_id) { tx.erase(Key(table:
 
 Status change_execution(const Context& context, store::Tx& tx, const ExecutionId& id, const Execution* before,
                         const Execution* after, Effects& effects) {
-  const auto pending = [](const Execution* e) { return e != nullptr && !is_terminal(e->status); };
-  if (!pending(before) && !pending(after)) {  // the pending list is not concerned
-    if (after == nullptr) {
-      erase_execution(tx, id, *before);
-    } else {
-      put_execution(tx, id, before, *after, &effects.timers);
-    }
+  const bool was_terminal = before != nullptr && is_terminal(before->status);
+  if (was_terminal && after == nullptr) {  // the pending list is not concerned
+    erase_execution(tx, id, *before);
     return {};
   }
-  PendingChange change(context, tx, id.thing);
-  change.apply(id.job, id.number, before, after);
+  PendingChange pending(context, tx, id.thing);
+  return change_execution(pending, tx, id, before, after, effects);
+}
+
+Status change_execution(PendingChange& pending, store::Tx& tx, const ExecutionId& id, const Execution* before,
+                        const Execution* after, Effects& effects) {
+  pending.apply(id.job, id.number, before, after);
   if (after == nullptr) {
     erase_execution(tx, id, *before);
   } else {
     put_execution(tx, id, before, *after, &effects.timers);
   }
-  return change.finish(effects);
+  return pending.finish(effects);
 }
 
 Execution canceled(const Execution& before, bool force, std::int64_t now_ms) {

@@ -13,6 +13,7 @@
 #include "domain/jobs/context.h"
 #include "domain/jobs/execution.h"
 #include "domain/jobs/job.h"
+#include "domain/jobs/pending.h"
 #include "store/store.h"
 
 namespace muster::jobs {
@@ -49,6 +50,9 @@ void mark_inactive(store::Tx& tx, std::string_view job_id);
 // One change of an execution with all that belongs to it: record, listings, counts, timer, pending list, notifications.
 // `before` nullptr: new; `after` nullptr: deleted.
 Status change_execution(const Context& context, store::Tx& tx, const ExecutionId& id, const Execution* before,
+                        const Execution* after, Effects& effects);
+// The same for who has read the pending list already.
+Status change_execution(PendingChange& pending, store::Tx& tx, const ExecutionId& id, const Execution* before,
                         const Execution* after, Effects& effects);
 // The execution as canceled now.
 Execution canceled(const Execution& before, bool force, std::int64_t now_ms);
