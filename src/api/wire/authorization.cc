@@ -48,6 +48,33 @@ const json::value* arn_sibling(std::string_view text, const json::object& input)
   return input.if_contains(std::string(text.substr(open + 1, close - open - 1)) + "Arn");
 }
 
+bool is_list(const AuthorizationInput& in, std::string_view name) {
+  if (in.operation.input == model::kNone) return false;
+  const model::Shape& shape = in.service.shapes[in.operation.input];
+  for (const model::Member& member : in.service.members.subspan(shape.first_member, shape.member_count)) {
+    if (member.name == name) return in.service.shapes[member.shape].type == model::Type::kList;
+  }
+  return false;
+}
+
+// "thinggroup/{thingGroupsToAdd}": one resource an item, none when the list is absent.
+bool append_list(std::vector<std::string>& out, std::string_view text, const AuthorizationInput& in) {
+  std::size_t open = text.find('{'), close = text.find('}');
+  if (open == std::string_view::npos || close == std::string_view::npos || close < open) return false;
+  std::string_view member = text.substr(open + 1, close - open - 1);
+  if (!is_list(in, member)) return false;
+  std::vector<std::string> items;
+  append_strings(items, in.input.if_contains(member));
+  for (const std::string& item : items) {
+    std::string arn = arn_prefix(in.service, in.realm);
+    arn += text.substr(0, open);
+    arn += item;
+    arn += text.substr(close + 1);
+    out.push_back(std::move(arn));
+  }
+  return true;
+}
+
 void append_template(std::vector<std::string>& out, std::string_view text, const AuthorizationInput& in) {
   if (text == "*") {
     out.emplace_back("*");
@@ -58,6 +85,7 @@ void append_template(std::vector<std::string>& out, std::string_view text, const
     append_strings(out, in.input.if_contains(text.substr(1, text.size() - 2)));
     return;
   }
+  if (append_list(out, text, in)) return;
   std::size_t before = out.size();
   append_strings(out, arn_sibling(text, in.input));
   std::string arn = arn_prefix(in.service, in.realm);

@@ -16,7 +16,7 @@ constexpr std::array kRequestKeys{
     "aws:referer"sv, "aws:requestedregion"sv,
     "aws:principalarn"sv, "aws:principalaccount"sv, "aws:principaltype"sv, "aws:userid"sv, "aws:username"sv,
     "aws:principalisawsservice"sv,
-    "s3:prefix"sv, "s3:delimiter"sv, "s3:max-keys"sv, "s3:signatureversion"sv, "s3:authtype"sv,
+    "s3:prefix"sv, "s3:delimiter"sv, "s3:max-keys"sv,
 };
 // Supplied when a trust policy is evaluated (sessions.cc).
 constexpr std::array kTrustKeys{

@@ -42,6 +42,8 @@ iam::ListNames list_of_input(const json::object& input);
 void mark_page(json::object& output, const std::string& next_marker);
 // Names of inline policies, paged by name.
 Result<json::object> policy_names(const std::map<std::string, std::string>& policies, const json::object& input);
+// Only "/": a request names identities without their path, so policies on ARNs with one could not be decided.
+Result<std::string> path_of_input(const json::object& input);
 std::map<std::string, std::string> tags_of_input(const json::object& input);
 
 }  // namespace muster::api::iam_service

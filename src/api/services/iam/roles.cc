@@ -26,7 +26,7 @@ json::object role_shape(const Realm& realm, const iam::Role& role) {
 Result<json::object> create_role(const IamServices& services, Tx& tx, const Call& call) {
   iam::Role wanted;
   wanted.name = get_string(call.input, "RoleName");
-  wanted.path = get_string(call.input, "Path", "/");
+  TRY(wanted.path, path_of_input(call.input));
   wanted.trust_policy = get_string(call.input, "AssumeRolePolicyDocument");
   wanted.description = get_string(call.input, "Description");
   wanted.max_session_s = get_int(call.input, "MaxSessionDuration", 3600);

@@ -20,7 +20,7 @@ json::object user_shape(const Realm& realm, const iam::User& user) {
 Result<json::object> create_user(const IamServices& services, Tx& tx, const Call& call) {
   iam::User wanted;
   wanted.name = get_string(call.input, "UserName");
-  wanted.path = get_string(call.input, "Path", "/");
+  TRY(wanted.path, path_of_input(call.input));
   wanted.tags = tags_of_input(call.input);
   TRY(iam::User user, iam::create_user(tx, wanted));
   return json::object{{"User", user_shape(services.realm, user)}};
@@ -128,6 +128,12 @@ Result<json::object> policy_names(const std::map<std::string, std::string>& poli
   json::object output{{"PolicyNames", std::move(names)}};
   mark_page(output, marker);
   return output;
+}
+
+Result<std::string> path_of_input(const json::object& input) {
+  std::string path(get_string(input, "Path", "/"));
+  if (path != "/") return make_error(ErrorKind::kNotSupported, "Paths of identities other than / are not served.");
+  return path;
 }
 
 std::map<std::string, std::string> tags_of_input(const json::object& input) {
