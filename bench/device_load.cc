@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Load generator for Jobs: N devices over plain MQTT on one thread, each publishing start-next, waiting for the accepted
-// reply, publishing update SUCCEEDED with the version it was told, waiting for that, until its thing's queue is empty or
-// the time is over. Prints one JSON object; the exit status is 0 only if every request was accepted. Things
+// Load generator for Jobs: N devices over plain MQTT on one thread, each publishing start-next, waiting for the
+// accepted reply, publishing update SUCCEEDED with the version it was told, waiting for that, until its thing's queue
+// is empty or the time is over. Prints one JSON object; the exit status is 0 only if every request was accepted. Things
 // PREFIX0..PREFIX(N-1) and their jobs are made before (bench/provision.py).
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -28,7 +28,9 @@ namespace {
 using namespace muster;
 using Nanos = std::int64_t;
 
-Nanos now_ns() { return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1); }
+Nanos now_ns() {
+  return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
+}
 
 struct Options {
   std::string host = "127.0.0.1";
@@ -59,7 +61,10 @@ class Device final : public mqtt::ClientEvents {
   enum class State : std::uint8_t { kIdle, kConnecting, kReady, kWaitsStart, kWaitsUpdate, kDone };
 
   Device(const Options& options, Totals& totals, int number)
-      : options_(options), totals_(totals), name_(options.prefix + std::to_string(number)), client_(*this),
+      : options_(options),
+        totals_(totals),
+        name_(options.prefix + std::to_string(number)),
+        client_(*this),
         jobs_("$aws/things/" + name_ + "/jobs/") {}
   ~Device() override {
     if (fd_ >= 0) ::close(fd_);
@@ -79,8 +84,8 @@ class Device final : public mqtt::ClientEvents {
     index_ = index;
     state_ = State::kConnecting;
     // Written once the socket is connected.
-    client_.connect({.version = options_.v5 ? mqtt::Version::k5 : mqtt::Version::k311, .keep_alive_s = 1200,
-                     .client_id = name_});
+    client_.connect(
+        {.version = options_.v5 ? mqtt::Version::k5 : mqtt::Version::k311, .keep_alive_s = 1200, .client_id = name_});
     watch(EPOLL_CTL_ADD, EPOLLIN | EPOLLOUT);
     return true;
   }
@@ -250,16 +255,21 @@ double cpu_of(int pid) {
 double own_cpu() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-double rounded(double value) { return static_cast<double>(static_cast<std::int64_t>(value * 1000 + 0.5)) / 1000; }
+double rounded(double value) {
+  return static_cast<double>(static_cast<std::int64_t>(value * 1000 + 0.5)) / 1000;
+}
 
 json::object latencies(std::vector<std::uint32_t>& us) {
   std::sort(us.begin(), us.end());
   const auto at = [&](double share) {
-    return us.empty() ? 0 : us[std::min(us.size() - 1, static_cast<std::size_t>(share * static_cast<double>(us.size())))];
+    return us.empty() ? 0
+                      : us[std::min(us.size() - 1, static_cast<std::size_t>(share * static_cast<double>(us.size())))];
   };
   return {{"count", us.size()}, {"p50_us", at(0.5)}, {"p99_us", at(0.99)}, {"max_us", us.empty() ? 0 : us.back()}};
 }
@@ -338,8 +348,9 @@ class Run {
 
   int report(double seconds, double connect_seconds, double server_cpu, double generator_cpu) {
     const auto executions = static_cast<double>(totals_.executions);
-    const double transitions = static_cast<double>(totals_.start_us.size() + totals_.update_us.size() - totals_.rejected) -
-                               totals_.finished;  // an empty queue changes nothing
+    const double transitions =
+        static_cast<double>(totals_.start_us.size() + totals_.update_us.size() - totals_.rejected) -
+        totals_.finished;  // an empty queue changes nothing
     json::object out{{"devices", options_.devices},
                      {"qos", options_.qos},
                      {"connect_seconds", rounded(connect_seconds)},
@@ -377,17 +388,28 @@ bool parse(int argc, char** argv, Options& options) {
     const std::string_view key = argv[i];
     if (i + 1 >= argc) return false;
     const char* value = argv[i + 1];
-    if (key == "--host") options.host = value;
-    else if (key == "--port") options.port = std::atoi(value);
-    else if (key == "--devices") options.devices = std::atoi(value);
-    else if (key == "--seconds") options.seconds = std::atof(value);
-    else if (key == "--prefix") options.prefix = value;
-    else if (key == "--connections-per-second") options.connections_per_second = std::atof(value);
-    else if (key == "--server-pid") options.server_pid = std::atoi(value);
-    else if (key == "--qos") options.qos = std::atoi(value);
-    else if (key == "--protocol") options.v5 = std::string_view(value) == "5";
-    else if (key == "--reply-timeout") options.reply_timeout_s = std::atof(value);
-    else return false;
+    if (key == "--host")
+      options.host = value;
+    else if (key == "--port")
+      options.port = std::atoi(value);
+    else if (key == "--devices")
+      options.devices = std::atoi(value);
+    else if (key == "--seconds")
+      options.seconds = std::atof(value);
+    else if (key == "--prefix")
+      options.prefix = value;
+    else if (key == "--connections-per-second")
+      options.connections_per_second = std::atof(value);
+    else if (key == "--server-pid")
+      options.server_pid = std::atoi(value);
+    else if (key == "--qos")
+      options.qos = std::atoi(value);
+    else if (key == "--protocol")
+      options.v5 = std::string_view(value) == "5";
+    else if (key == "--reply-timeout")
+      options.reply_timeout_s = std::atof(value);
+    else
+      return false;
   }
   return options.devices > 0 && options.devices <= 1'000'000 && options.seconds > 0 && options.qos >= 0 &&
          options.qos <= 1 && options.connections_per_second > 0;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // links:
-// Must fail: reads one byte behind its input once the fuzzer has found a four-letter word. run.sh fails when this program
-// does not, which would mean that coverage feedback or the address sanitizer is not at work in the others either.
+// Must fail: reads one byte behind its input once the fuzzer has found a four-letter word. run.sh fails when this
+// program does not, which would mean that coverage feedback or the address sanitizer is not at work in the others
+// either.
 #include <cstdint>
 #include <memory>
 

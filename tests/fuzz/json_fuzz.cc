@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // links: muster_base
-// JSON text: what parses must print to text that parses to the same text again, stay within the depth limit, hold finite
-// numbers and valid UTF-8 only; the getters must take any value.
+// JSON text: what parses must print to text that parses to the same text again, stay within the depth limit, hold
+// finite numbers and valid UTF-8 only; the getters must take any value.
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>

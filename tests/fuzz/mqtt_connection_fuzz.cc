@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // links: muster_mqtt_protocol
 // The server's connection state machine. First byte: limits and how the owner behaves; then what the client sends. The
-// input is handed in whole and byte by byte: events and answers must be the same. Everything sent must be packets that a
-// strict client decodes, and the announced bounds must hold.
+// input is handed in whole and byte by byte: events and answers must be the same. Everything sent must be packets that
+// a strict client decodes, and the announced bounds must hold.
 #include <cstdint>
 #include <cstdlib>
 #include <deque>
@@ -113,7 +113,8 @@ class Owner final : public ConnectionEvents {
     over_ = true;
     require(connection_.closed() && static_cast<unsigned>(error.reason) >= 0x80);
     note("error", static_cast<unsigned>(error.reason));
-    if (connack_version_ == 0 && !out_.empty()) connack_version_ = out_.size() == 5 ? 5 : 4;  // refused: 5 has one byte more
+    if (connack_version_ == 0 && !out_.empty())
+      connack_version_ = out_.size() == 5 ? 5 : 4;  // refused: 5 has one byte more
   }
 
  private:
@@ -143,7 +144,9 @@ class Owner final : public ConnectionEvents {
     if (connection_.version() == Version::k5) require(connection_.unanswered() <= limits_.receive_maximum);
     require(pending_.size() <= limits_.max_packet_bytes || connection_.wanted(pending_) == 0 || connection_.closed());
   }
-  void note(std::string_view what, std::size_t number) { log_.append(what).append(" ").append(std::to_string(number)) += '\n'; }
+  void note(std::string_view what, std::size_t number) {
+    log_.append(what).append(" ").append(std::to_string(number)) += '\n';
+  }
 
   std::uint8_t mode_;
   ConnectionLimits limits_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // links: muster_mqtt_codec
-// The MQTT decoder. First byte: version of all packets but CONNECT, and a small size limit. A packet that decodes must lie
-// inside the input, encode again, and then decode to what encodes to the same bytes.
+// The MQTT decoder. First byte: version of all packets but CONNECT, and a small size limit. A packet that decodes must
+// lie inside the input, encode again, and then decode to what encodes to the same bytes.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -23,7 +23,8 @@ std::uint64_t read_all(const Properties& properties, std::string_view input) {
   for (const Property& property : properties) {
     present |= std::uint64_t{1} << static_cast<unsigned>(property.id);
     for (const std::string_view text : {property.text, property.value}) {
-      if (!text.empty()) require(text.data() >= input.data() && text.data() + text.size() <= input.data() + input.size());
+      if (!text.empty())
+        require(text.data() >= input.data() && text.data() + text.size() <= input.data() + input.size());
     }
   }
   require(present == properties.present());

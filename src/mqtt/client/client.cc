@@ -87,7 +87,9 @@ void ClientConnection::close(Reason reason, std::string_view text) {
   events_.on_closed(reason, text);
 }
 
-void ClientConnection::lost(std::string_view text) { close(Reason::kUnspecifiedError, text); }
+void ClientConnection::lost(std::string_view text) {
+  close(Reason::kUnspecifiedError, text);
+}
 
 std::size_t ClientConnection::receive(std::string_view bytes, std::int64_t now_ms) {
   std::size_t consumed = 0;

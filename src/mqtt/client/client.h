@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ClientConnection: the device's side of one MQTT connection, 3.1.1 or 5, QoS 0 and 1, without I/O: bytes in, calls on a
-// ClientEvents, bytes to send in output(). StreamClient runs one over an io::Stream on its loop. Owned by whoever
+// ClientConnection: the device's side of one MQTT connection, 3.1.1 or 5, QoS 0 and 1, without I/O: bytes in, calls on
+// a ClientEvents, bytes to send in output(). StreamClient runs one over an io::Stream on its loop. Owned by whoever
 // connects (device agent, load generator, tests); single-threaded. Bounds: packets of at most max_packet_bytes, unsent
 // acknowledgements and messages as the caller makes them. The events must not destroy the client.
 #pragma once

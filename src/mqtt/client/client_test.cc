@@ -15,7 +15,9 @@ using Lines = std::vector<std::string>;
 
 class Recorder final : public ClientEvents {
  public:
-  void on_connack(const Connack& packet) override { note("connack " + std::to_string(static_cast<int>(packet.reason))); }
+  void on_connack(const Connack& packet) override {
+    note("connack " + std::to_string(static_cast<int>(packet.reason)));
+  }
   void on_message(const Publish& packet) override {
     note("message " + std::string(packet.topic) + " " + std::to_string(packet.payload.size()));
   }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mqtt/codec/decode.h"
 
-
 #include "mqtt/codec/encode.h"
 #include "mqtt/codec/property_check.h"
 #include "mqtt/codec/reader.h"
@@ -10,9 +9,15 @@
 namespace muster::mqtt {
 namespace {
 
-constexpr DecodeError malformed(std::string_view text) { return {Reason::kMalformedPacket, text}; }
-constexpr DecodeError violation(std::string_view text) { return {Reason::kProtocolError, text}; }
-constexpr bool bad(const DecodeError& error) { return error.reason != Reason::kSuccess; }
+constexpr DecodeError malformed(std::string_view text) {
+  return {Reason::kMalformedPacket, text};
+}
+constexpr DecodeError violation(std::string_view text) {
+  return {Reason::kProtocolError, text};
+}
+constexpr bool bad(const DecodeError& error) {
+  return error.reason != Reason::kSuccess;
+}
 
 class Reasons {
  public:
@@ -26,16 +31,16 @@ class Reasons {
 };
 
 // MQTT 5, the reason code tables of chapter 3.
-constexpr Reasons kConnackReasons{0x00, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8A,
-                                  0x8C, 0x90, 0x95, 0x97, 0x99, 0x9A, 0x9B, 0x9C, 0x9D, 0x9F};
+constexpr Reasons kConnackReasons{0x00, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89,
+                                  0x8A, 0x8C, 0x90, 0x95, 0x97, 0x99, 0x9A, 0x9B, 0x9C, 0x9D, 0x9F};
 constexpr Reasons kPubackReasons{0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99};
 constexpr Reasons kPubrelReasons{0x00, 0x92};
 constexpr Reasons kSubackReasons{0x00, 0x01, 0x02, 0x80, 0x83, 0x87, 0x8F, 0x91, 0x97, 0x9E, 0xA1, 0xA2};
 constexpr Reasons kOldSubackCodes{0x00, 0x01, 0x02, 0x80};
 constexpr Reasons kUnsubackReasons{0x00, 0x11, 0x80, 0x83, 0x87, 0x8F, 0x91};
-constexpr Reasons kDisconnectReasons{0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8B, 0x8D, 0x8E,
-                                     0x8F, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99, 0x9A, 0x9B,
-                                     0x9C, 0x9D, 0x9E, 0x9F, 0xA0, 0xA1, 0xA2};
+constexpr Reasons kDisconnectReasons{0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8B, 0x8D,
+                                     0x8E, 0x8F, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99,
+                                     0x9A, 0x9B, 0x9C, 0x9D, 0x9E, 0x9F, 0xA0, 0xA1, 0xA2};
 constexpr Reasons kAuthReasons{0x00, 0x18, 0x19};
 
 DecodeError check_flags(std::uint8_t first_byte) {
@@ -279,19 +284,29 @@ DecodeError read_reason(Reader& reader, PacketType type, Version version, const 
 DecodeError read_body(std::uint8_t first_byte, Reader& reader, Version version, Packet& into, std::uint8_t& level) {
   const auto type = static_cast<PacketType>(first_byte >> 4);
   switch (type) {
-    case PacketType::kConnect: return read_connect(reader, into.emplace<Connect>(), level);
-    case PacketType::kConnack: return read_connack(reader, version, into.emplace<Connack>());
-    case PacketType::kPublish: return read_publish(reader, first_byte, version, into.emplace<Publish>());
-    case PacketType::kPuback: return read_ack(reader, type, version, into.emplace<Puback>());
-    case PacketType::kPubrec: return read_ack(reader, type, version, into.emplace<Pubrec>());
-    case PacketType::kPubrel: return read_ack(reader, type, version, into.emplace<Pubrel>());
-    case PacketType::kPubcomp: return read_ack(reader, type, version, into.emplace<Pubcomp>());
-    case PacketType::kSubscribe: return read_request(reader, type, version, into.emplace<Subscribe>());
-    case PacketType::kUnsubscribe: return read_request(reader, type, version, into.emplace<Unsubscribe>());
+    case PacketType::kConnect:
+      return read_connect(reader, into.emplace<Connect>(), level);
+    case PacketType::kConnack:
+      return read_connack(reader, version, into.emplace<Connack>());
+    case PacketType::kPublish:
+      return read_publish(reader, first_byte, version, into.emplace<Publish>());
+    case PacketType::kPuback:
+      return read_ack(reader, type, version, into.emplace<Puback>());
+    case PacketType::kPubrec:
+      return read_ack(reader, type, version, into.emplace<Pubrec>());
+    case PacketType::kPubrel:
+      return read_ack(reader, type, version, into.emplace<Pubrel>());
+    case PacketType::kPubcomp:
+      return read_ack(reader, type, version, into.emplace<Pubcomp>());
+    case PacketType::kSubscribe:
+      return read_request(reader, type, version, into.emplace<Subscribe>());
+    case PacketType::kUnsubscribe:
+      return read_request(reader, type, version, into.emplace<Unsubscribe>());
     case PacketType::kSuback:
       return read_codes(reader, type, version, version == Version::k5 ? kSubackReasons : kOldSubackCodes,
                         into.emplace<Suback>());
-    case PacketType::kUnsuback: return read_codes(reader, type, version, kUnsubackReasons, into.emplace<Unsuback>());
+    case PacketType::kUnsuback:
+      return read_codes(reader, type, version, kUnsubackReasons, into.emplace<Unsuback>());
     case PacketType::kPingreq:
       into.emplace<Pingreq>();
       return reader.empty() ? DecodeError{} : malformed("PINGREQ with a body");

@@ -23,8 +23,8 @@ enum class DecodeStatus : std::uint8_t { kPacket, kNeedMore, kError };
 
 struct Frame {
   DecodeStatus status = DecodeStatus::kNeedMore;
-  DecodeError error;           // kError
-  std::uint8_t first_byte = 0;  // type and flags
+  DecodeError error;              // kError
+  std::uint8_t first_byte = 0;    // type and flags
   std::uint32_t header_size = 0;  // fixed header, 2 to 5; known as soon as the header is complete, else 0
   std::uint32_t body_size = 0;
   std::size_t size() const { return std::size_t{header_size} + body_size; }

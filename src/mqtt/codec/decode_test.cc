@@ -81,32 +81,36 @@ TEST(Decode, ConnectRefusals) {
   const std::string mqtt4 = "\x00\x04MQTT\x04"s;
   const std::string mqtt5 = "\x00\x04MQTT\x05"s;
   const auto malformed = Reason::kMalformedPacket;
-  expect_refused(Version::k311, {
-      {"empty", framed(0x10, ""), malformed},
-      {"wrong name", framed(0x10, "\x00\x04MQTX\x04\x02\x00\x00\x00\x00"s), Reason::kUnsupportedProtocolVersion},
-      {"lower case name", framed(0x10, "\x00\x04mqtt\x04\x02\x00\x00\x00\x00"s), Reason::kUnsupportedProtocolVersion},
-      {"3.1", framed(0x10, "\x00\x06MQIsdp\x03\x02\x00\x00\x00\x01x"s), Reason::kUnsupportedProtocolVersion},
-      {"level 3", framed(0x10, "\x00\x04MQTT\x03\x02\x00\x00\x00\x00"s), Reason::kUnsupportedProtocolVersion},
-      {"level 6", framed(0x10, "\x00\x04MQTT\x06\x02\x00\x00\x00\x00\x00"s), Reason::kUnsupportedProtocolVersion},
-      {"bridge bit", framed(0x10, "\x00\x04MQTT\x84\x02\x00\x00\x00\x00"s), Reason::kUnsupportedProtocolVersion},
-      {"reserved flag", framed(0x10, mqtt4 + "\x03\x00\x00\x00\x00"s), malformed},
-      {"will QoS 3", framed(0x10, mqtt4 + "\x1e\x00\x00\x00\x00\x00\x01t\x00\x00"s), malformed},
-      {"will QoS without will", framed(0x10, mqtt4 + "\x0a\x00\x00\x00\x00"s), malformed},
-      {"will retain without will", framed(0x10, mqtt4 + "\x22\x00\x00\x00\x00"s), malformed},
-      {"password without user, 3.1.1", framed(0x10, mqtt4 + "\x42\x00\x00\x00\x00\x00\x01p"s), malformed},
-      {"client id cut off", framed(0x10, mqtt4 + "\x02\x00\x00\x00\x05pp"s), malformed},
-      {"client id with U+0000", framed(0x10, mqtt4 + "\x02\x00\x00\x00\x01\x00"s), malformed},
-      {"client id surrogate", framed(0x10, mqtt4 + "\x02\x00\x00\x00\x03\xed\xa0\x80"s), malformed},
-      {"trailing bytes", framed(0x10, mqtt4 + "\x02\x00\x00\x00\x00x"s), malformed},
-      {"no will topic", framed(0x10, mqtt4 + "\x06\x00\x00\x00\x00"s), malformed},
-      {"empty will topic", framed(0x10, mqtt4 + "\x06\x00\x00\x00\x00\x00\x00\x00\x00"s), Reason::kTopicNameInvalid},
-      {"wildcard will topic", framed(0x10, mqtt4 + "\x06\x00\x00\x00\x00\x00\x01#\x00\x00"s),
-       Reason::kTopicNameInvalid},
-      {"no user name", framed(0x10, mqtt4 + "\x82\x00\x00\x00\x00"s), malformed},
-      {"user name not UTF-8", framed(0x10, mqtt4 + "\x82\x00\x00\x00\x00\x00\x01\xff"s), malformed},
-      {"5 without properties", framed(0x10, mqtt5 + "\x02\x00\x00"s), malformed},
-      {"5 without client id", framed(0x10, mqtt5 + "\x02\x00\x00\x00"s), malformed},
-  });
+  expect_refused(
+      Version::k311,
+      {
+          {"empty", framed(0x10, ""), malformed},
+          {"wrong name", framed(0x10, "\x00\x04MQTX\x04\x02\x00\x00\x00\x00"s), Reason::kUnsupportedProtocolVersion},
+          {"lower case name", framed(0x10, "\x00\x04mqtt\x04\x02\x00\x00\x00\x00"s),
+           Reason::kUnsupportedProtocolVersion},
+          {"3.1", framed(0x10, "\x00\x06MQIsdp\x03\x02\x00\x00\x00\x01x"s), Reason::kUnsupportedProtocolVersion},
+          {"level 3", framed(0x10, "\x00\x04MQTT\x03\x02\x00\x00\x00\x00"s), Reason::kUnsupportedProtocolVersion},
+          {"level 6", framed(0x10, "\x00\x04MQTT\x06\x02\x00\x00\x00\x00\x00"s), Reason::kUnsupportedProtocolVersion},
+          {"bridge bit", framed(0x10, "\x00\x04MQTT\x84\x02\x00\x00\x00\x00"s), Reason::kUnsupportedProtocolVersion},
+          {"reserved flag", framed(0x10, mqtt4 + "\x03\x00\x00\x00\x00"s), malformed},
+          {"will QoS 3", framed(0x10, mqtt4 + "\x1e\x00\x00\x00\x00\x00\x01t\x00\x00"s), malformed},
+          {"will QoS without will", framed(0x10, mqtt4 + "\x0a\x00\x00\x00\x00"s), malformed},
+          {"will retain without will", framed(0x10, mqtt4 + "\x22\x00\x00\x00\x00"s), malformed},
+          {"password without user, 3.1.1", framed(0x10, mqtt4 + "\x42\x00\x00\x00\x00\x00\x01p"s), malformed},
+          {"client id cut off", framed(0x10, mqtt4 + "\x02\x00\x00\x00\x05pp"s), malformed},
+          {"client id with U+0000", framed(0x10, mqtt4 + "\x02\x00\x00\x00\x01\x00"s), malformed},
+          {"client id surrogate", framed(0x10, mqtt4 + "\x02\x00\x00\x00\x03\xed\xa0\x80"s), malformed},
+          {"trailing bytes", framed(0x10, mqtt4 + "\x02\x00\x00\x00\x00x"s), malformed},
+          {"no will topic", framed(0x10, mqtt4 + "\x06\x00\x00\x00\x00"s), malformed},
+          {"empty will topic", framed(0x10, mqtt4 + "\x06\x00\x00\x00\x00\x00\x00\x00\x00"s),
+           Reason::kTopicNameInvalid},
+          {"wildcard will topic", framed(0x10, mqtt4 + "\x06\x00\x00\x00\x00\x00\x01#\x00\x00"s),
+           Reason::kTopicNameInvalid},
+          {"no user name", framed(0x10, mqtt4 + "\x82\x00\x00\x00\x00"s), malformed},
+          {"user name not UTF-8", framed(0x10, mqtt4 + "\x82\x00\x00\x00\x00\x00\x01\xff"s), malformed},
+          {"5 without properties", framed(0x10, mqtt5 + "\x02\x00\x00"s), malformed},
+          {"5 without client id", framed(0x10, mqtt5 + "\x02\x00\x00\x00"s), malformed},
+      });
 }
 
 TEST(Decode, ARefusedConnectTellsItsLevel) {
@@ -114,10 +118,10 @@ TEST(Decode, ARefusedConnectTellsItsLevel) {
     std::string body;
     int level;
   };
-  for (const Case& one : {Case{"\x00\x06MQIsdp\x03\x02\x00\x00\x00\x01x"s, 3}, Case{"\x00\x04MQTT\x03\x02"s, 3},
-                          Case{"\x00\x04MQTT\x06\x02"s, 6}, Case{"\x00\x04MQTT\x05\x01\x00\x00\x00\x00\x00"s, 5},
-                          Case{"\x00\x04MQTT\x04\x01\x00\x00\x00\x00"s, 4}, Case{"\x00\x04HTTP\x04"s, 0},
-                          Case{"\x00"s, 0}}) {
+  for (const Case& one :
+       {Case{"\x00\x06MQIsdp\x03\x02\x00\x00\x00\x01x"s, 3}, Case{"\x00\x04MQTT\x03\x02"s, 3},
+        Case{"\x00\x04MQTT\x06\x02"s, 6}, Case{"\x00\x04MQTT\x05\x01\x00\x00\x00\x00\x00"s, 5},
+        Case{"\x00\x04MQTT\x04\x01\x00\x00\x00\x00"s, 4}, Case{"\x00\x04HTTP\x04"s, 0}, Case{"\x00"s, 0}}) {
     Packet packet;
     const Decoded decoded = decode_body(0x10, one.body, Version::k311, packet);
     EXPECT_FALSE(decoded.ok);
@@ -139,29 +143,63 @@ TEST(Decode, ConnectOf5MayHaveAPasswordAlone) {
 
 TEST(Decode, PublishRefusals) {
   expect_refused(Version::k311, {
-      {"empty topic", framed(0x30, "\x00\x00x"s), Reason::kProtocolError},
-      {"wildcard", framed(0x30, "\x00\x03" "a/+"s), Reason::kTopicNameInvalid},
-      {"hash", framed(0x30, "\x00\x01#"s), Reason::kTopicNameInvalid},
-      {"U+0000", framed(0x30, "\x00\x01\x00"s), Reason::kMalformedPacket},
-      {"overlong UTF-8", framed(0x30, "\x00\x02\xc0\xaf"s), Reason::kMalformedPacket},
-      {"surrogate", framed(0x30, "\x00\x03\xed\xa0\x80"s), Reason::kMalformedPacket},
-      {"topic cut off", framed(0x30, "\x00\x09" "a"s), Reason::kMalformedPacket},
-      {"no packet id", framed(0x32, "\x00\x01" "a"s), Reason::kMalformedPacket},
-      {"half a packet id", framed(0x32, "\x00\x01" "a\x01"s), Reason::kMalformedPacket},
-      {"packet id 0", framed(0x32, "\x00\x01" "a\x00\x00"s), Reason::kProtocolError},
-      {"empty body", framed(0x30, ""), Reason::kMalformedPacket},
-      {"QoS 3", framed(0x36, "\x00\x01" "a\x00\x01"s), Reason::kMalformedPacket},
-      {"DUP at QoS 0", framed(0x38, "\x00\x01" "a"s), Reason::kMalformedPacket},
-  });
+                                    {"empty topic", framed(0x30, "\x00\x00x"s), Reason::kProtocolError},
+                                    {"wildcard",
+                                     framed(0x30,
+                                            "\x00\x03"
+                                            "a/+"s),
+                                     Reason::kTopicNameInvalid},
+                                    {"hash", framed(0x30, "\x00\x01#"s), Reason::kTopicNameInvalid},
+                                    {"U+0000", framed(0x30, "\x00\x01\x00"s), Reason::kMalformedPacket},
+                                    {"overlong UTF-8", framed(0x30, "\x00\x02\xc0\xaf"s), Reason::kMalformedPacket},
+                                    {"surrogate", framed(0x30, "\x00\x03\xed\xa0\x80"s), Reason::kMalformedPacket},
+                                    {"topic cut off",
+                                     framed(0x30,
+                                            "\x00\x09"
+                                            "a"s),
+                                     Reason::kMalformedPacket},
+                                    {"no packet id",
+                                     framed(0x32,
+                                            "\x00\x01"
+                                            "a"s),
+                                     Reason::kMalformedPacket},
+                                    {"half a packet id",
+                                     framed(0x32,
+                                            "\x00\x01"
+                                            "a\x01"s),
+                                     Reason::kMalformedPacket},
+                                    {"packet id 0",
+                                     framed(0x32,
+                                            "\x00\x01"
+                                            "a\x00\x00"s),
+                                     Reason::kProtocolError},
+                                    {"empty body", framed(0x30, ""), Reason::kMalformedPacket},
+                                    {"QoS 3",
+                                     framed(0x36,
+                                            "\x00\x01"
+                                            "a\x00\x01"s),
+                                     Reason::kMalformedPacket},
+                                    {"DUP at QoS 0",
+                                     framed(0x38,
+                                            "\x00\x01"
+                                            "a"s),
+                                     Reason::kMalformedPacket},
+                                });
   expect_refused(Version::k5, {
-      {"no property length", framed(0x30, "\x00\x01" "a"s), Reason::kMalformedPacket},
-      {"empty topic without alias", framed(0x30, "\x00\x00\x00x"s), Reason::kProtocolError},
-      {"alias 0", framed(0x30, "\x00\x00\x03\x23\x00\x00"s), Reason::kTopicAliasInvalid},
-  });
+                                  {"no property length",
+                                   framed(0x30,
+                                          "\x00\x01"
+                                          "a"s),
+                                   Reason::kMalformedPacket},
+                                  {"empty topic without alias", framed(0x30, "\x00\x00\x00x"s), Reason::kProtocolError},
+                                  {"alias 0", framed(0x30, "\x00\x00\x03\x23\x00\x00"s), Reason::kTopicAliasInvalid},
+                              });
 }
 
 TEST(Decode, PublishViewsTheInput) {
-  const std::string bytes = framed(0x3b, "\x00\x03" "a/b\x12\x34hello"s);
+  const std::string bytes = framed(0x3b,
+                                   "\x00\x03"
+                                   "a/b\x12\x34hello"s);
   const DecodeOutcome outcome = decode(bytes, Version::k311);
   ASSERT_EQ(outcome.status, DecodeStatus::kPacket);
   EXPECT_EQ(outcome.consumed, bytes.size());
@@ -178,16 +216,17 @@ TEST(Decode, PublishViewsTheInput) {
 TEST(Decode, AckRefusals) {
   for (const unsigned first : {0x40u, 0x50u, 0x62u, 0x70u}) {
     expect_refused(Version::k311, {
-        {"empty", framed(first, ""), Reason::kMalformedPacket},
-        {"one byte", framed(first, "\x01"), Reason::kMalformedPacket},
-        {"packet id 0", framed(first, "\x00\x00"s), Reason::kProtocolError},
-        {"a reason in 3.1.1", framed(first, "\x00\x01\x00"s), Reason::kMalformedPacket},
-    });
-    expect_refused(Version::k5, {
-        {"unknown reason", framed(first, "\x00\x01\x05"s), Reason::kProtocolError},
-        {"cut properties", framed(first, "\x00\x01\x00\x05"s), Reason::kMalformedPacket},
-        {"bytes behind the properties", framed(first, "\x00\x01\x00\x00x"s), Reason::kMalformedPacket},
-    });
+                                      {"empty", framed(first, ""), Reason::kMalformedPacket},
+                                      {"one byte", framed(first, "\x01"), Reason::kMalformedPacket},
+                                      {"packet id 0", framed(first, "\x00\x00"s), Reason::kProtocolError},
+                                      {"a reason in 3.1.1", framed(first, "\x00\x01\x00"s), Reason::kMalformedPacket},
+                                  });
+    expect_refused(Version::k5,
+                   {
+                       {"unknown reason", framed(first, "\x00\x01\x05"s), Reason::kProtocolError},
+                       {"cut properties", framed(first, "\x00\x01\x00\x05"s), Reason::kMalformedPacket},
+                       {"bytes behind the properties", framed(first, "\x00\x01\x00\x00x"s), Reason::kMalformedPacket},
+                   });
   }
   // Reason codes of one are none of the other.
   EXPECT_EQ(decode(framed(0x40, "\x00\x01\x92"s), Version::k5).status, DecodeStatus::kError);
@@ -201,30 +240,71 @@ TEST(Decode, SubscribeRefusals) {
   for (const Version version : {Version::k311, Version::k5}) {
     const std::string id = version == Version::k5 ? "\x00\x01\x00"s : "\x00\x01"s;
     expect_refused(version, {
-        {"no filter", framed(0x82, id), Reason::kProtocolError},
-        {"no filter to unsubscribe", framed(0xa2, id), Reason::kProtocolError},
-        {"packet id 0", framed(0x82, "\x00\x00\x00\x00\x01" "a\x00"s), Reason::kProtocolError},
-        {"no options", framed(0x82, id + "\x00\x01" "a"s), malformed},
-        {"filter cut off", framed(0x82, id + "\x00\x05" "a"s), malformed},
-        {"QoS 3", framed(0x82, id + "\x00\x01" "a\x03"s), malformed},
-        {"reserved options", framed(0x82, id + "\x00\x01" "a\x40"s), malformed},
-        {"reserved option", framed(0x82, id + "\x00\x01" "a\x80"s), malformed},
-        {"empty filter", framed(0x82, id + "\x00\x00\x00"s), Reason::kTopicFilterInvalid},
-        {"bad wildcard", framed(0x82, id + "\x00\x03" "a/#"s + "\x00\x00\x03" "a#b\x00"s), Reason::kTopicFilterInvalid},
-        {"filter not UTF-8", framed(0x82, id + "\x00\x01\xff\x00"s), malformed},
-        {"share without a filter", framed(0x82, id + "\x00\x09$share/g/\x00"s), Reason::kTopicFilterInvalid},
-        {"unsubscribe bad wildcard", framed(0xa2, id + "\x00\x02" "a#"s), Reason::kTopicFilterInvalid},
-    });
+                                {"no filter", framed(0x82, id), Reason::kProtocolError},
+                                {"no filter to unsubscribe", framed(0xa2, id), Reason::kProtocolError},
+                                {"packet id 0",
+                                 framed(0x82,
+                                        "\x00\x00\x00\x00\x01"
+                                        "a\x00"s),
+                                 Reason::kProtocolError},
+                                {"no options",
+                                 framed(0x82, id + "\x00\x01"
+                                                   "a"s),
+                                 malformed},
+                                {"filter cut off",
+                                 framed(0x82, id + "\x00\x05"
+                                                   "a"s),
+                                 malformed},
+                                {"QoS 3",
+                                 framed(0x82, id + "\x00\x01"
+                                                   "a\x03"s),
+                                 malformed},
+                                {"reserved options",
+                                 framed(0x82, id + "\x00\x01"
+                                                   "a\x40"s),
+                                 malformed},
+                                {"reserved option",
+                                 framed(0x82, id + "\x00\x01"
+                                                   "a\x80"s),
+                                 malformed},
+                                {"empty filter", framed(0x82, id + "\x00\x00\x00"s), Reason::kTopicFilterInvalid},
+                                {"bad wildcard",
+                                 framed(0x82, id +
+                                                  "\x00\x03"
+                                                  "a/#"s +
+                                                  "\x00\x00\x03"
+                                                  "a#b\x00"s),
+                                 Reason::kTopicFilterInvalid},
+                                {"filter not UTF-8", framed(0x82, id + "\x00\x01\xff\x00"s), malformed},
+                                {"share without a filter", framed(0x82, id + "\x00\x09$share/g/\x00"s),
+                                 Reason::kTopicFilterInvalid},
+                                {"unsubscribe bad wildcard",
+                                 framed(0xa2, id + "\x00\x02"
+                                                   "a#"s),
+                                 Reason::kTopicFilterInvalid},
+                            });
   }
-  expect_refused(Version::k311, {{"options of 5", framed(0x82, "\x00\x01\x00\x01" "a\x04"s), malformed}});
+  expect_refused(Version::k311, {{"options of 5",
+                                  framed(0x82,
+                                         "\x00\x01\x00\x01"
+                                         "a\x04"s),
+                                  malformed}});
   expect_refused(Version::k5, {
-      {"retain handling 3", framed(0x82, "\x00\x01\x00\x00\x01" "a\x30"s), Reason::kProtocolError},
-      {"No Local on a shared one", framed(0x82, "\x00\x01\x00\x00\x0a$share/g/a\x04"s), Reason::kProtocolError},
-  });
+                                  {"retain handling 3",
+                                   framed(0x82,
+                                          "\x00\x01\x00\x00\x01"
+                                          "a\x30"s),
+                                   Reason::kProtocolError},
+                                  {"No Local on a shared one", framed(0x82, "\x00\x01\x00\x00\x0a$share/g/a\x04"s),
+                                   Reason::kProtocolError},
+                              });
 }
 
 TEST(Decode, TheFilterListIsInOrder) {
-  const std::string bytes = framed(0x82, "\x00\x07\x00\x00\x01" "a\x01\x00\x03" "b/#\x2e\x00\x01+\x00"s);
+  const std::string bytes = framed(0x82,
+                                   "\x00\x07\x00\x00\x01"
+                                   "a\x01\x00\x03"
+                                   "b/#\x2e\x00\x01+\x00"s);
   const DecodeOutcome outcome = decode(bytes, Version::k5);
   ASSERT_EQ(outcome.status, DecodeStatus::kPacket) << outcome.error.text;
   const auto& subscribe = std::get<Subscribe>(outcome.packet);
@@ -247,35 +327,35 @@ TEST(Decode, TheFilterListIsInOrder) {
 TEST(Decode, ServerPacketRefusals) {
   const auto malformed = Reason::kMalformedPacket;
   expect_refused(Version::k311, {
-      {"CONNACK cut", framed(0x20, "\x00"s), malformed},
-      {"CONNACK flags", framed(0x20, "\x02\x00"s), malformed},
-      {"CONNACK code 6", framed(0x20, "\x00\x06"s), malformed},
-      {"session present in a refusal", framed(0x20, "\x01\x05"s), malformed},
-      {"CONNACK long", framed(0x20, "\x00\x00\x00"s), malformed},
-      {"SUBACK without codes", framed(0x90, "\x00\x01"s), Reason::kProtocolError},
-      {"SUBACK code of 5", framed(0x90, "\x00\x01\x87"s), Reason::kProtocolError},
-      {"UNSUBACK with codes", framed(0xb0, "\x00\x01\x00"s), malformed},
-      {"PINGRESP body", framed(0xd0, "x"), malformed},
-  });
+                                    {"CONNACK cut", framed(0x20, "\x00"s), malformed},
+                                    {"CONNACK flags", framed(0x20, "\x02\x00"s), malformed},
+                                    {"CONNACK code 6", framed(0x20, "\x00\x06"s), malformed},
+                                    {"session present in a refusal", framed(0x20, "\x01\x05"s), malformed},
+                                    {"CONNACK long", framed(0x20, "\x00\x00\x00"s), malformed},
+                                    {"SUBACK without codes", framed(0x90, "\x00\x01"s), Reason::kProtocolError},
+                                    {"SUBACK code of 5", framed(0x90, "\x00\x01\x87"s), Reason::kProtocolError},
+                                    {"UNSUBACK with codes", framed(0xb0, "\x00\x01\x00"s), malformed},
+                                    {"PINGRESP body", framed(0xd0, "x"), malformed},
+                                });
   expect_refused(Version::k5, {
-      {"CONNACK unknown reason", framed(0x20, "\x00\x01\x00"s), malformed},
-      {"CONNACK without properties", framed(0x20, "\x00\x00"s), malformed},
-      {"UNSUBACK without codes", framed(0xb0, "\x00\x01\x00"s), Reason::kProtocolError},
-      {"SUBACK unknown reason", framed(0x90, "\x00\x01\x00\x03"s), Reason::kProtocolError},
-  });
+                                  {"CONNACK unknown reason", framed(0x20, "\x00\x01\x00"s), malformed},
+                                  {"CONNACK without properties", framed(0x20, "\x00\x00"s), malformed},
+                                  {"UNSUBACK without codes", framed(0xb0, "\x00\x01\x00"s), Reason::kProtocolError},
+                                  {"SUBACK unknown reason", framed(0x90, "\x00\x01\x00\x03"s), Reason::kProtocolError},
+                              });
 }
 
 TEST(Decode, FarewellRefusals) {
   expect_refused(Version::k311, {
-      {"PINGREQ body", framed(0xc0, "x"), Reason::kMalformedPacket},
-      {"DISCONNECT body in 3.1.1", framed(0xe0, "\x00"s), Reason::kMalformedPacket},
-      {"AUTH in 3.1.1", framed(0xf0, ""), Reason::kMalformedPacket},
-  });
+                                    {"PINGREQ body", framed(0xc0, "x"), Reason::kMalformedPacket},
+                                    {"DISCONNECT body in 3.1.1", framed(0xe0, "\x00"s), Reason::kMalformedPacket},
+                                    {"AUTH in 3.1.1", framed(0xf0, ""), Reason::kMalformedPacket},
+                                });
   expect_refused(Version::k5, {
-      {"DISCONNECT reason", framed(0xe0, "\x01"), Reason::kProtocolError},
-      {"DISCONNECT trailing", framed(0xe0, "\x00\x00x"s), Reason::kMalformedPacket},
-      {"AUTH reason", framed(0xf0, "\x87"), Reason::kProtocolError},
-  });
+                                  {"DISCONNECT reason", framed(0xe0, "\x01"), Reason::kProtocolError},
+                                  {"DISCONNECT trailing", framed(0xe0, "\x00\x00x"s), Reason::kMalformedPacket},
+                                  {"AUTH reason", framed(0xf0, "\x87"), Reason::kProtocolError},
+                              });
   EXPECT_EQ(std::get<Disconnect>(decode(framed(0xe0, ""), Version::k5).packet).reason, Reason::kSuccess);
   EXPECT_EQ(std::get<Disconnect>(decode(framed(0xe0, "\x04"), Version::k5).packet).reason, Reason::kDisconnectWithWill);
 }

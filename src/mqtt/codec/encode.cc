@@ -11,7 +11,9 @@ std::uint8_t first_byte(PacketType type, unsigned flags = 0) {
   return static_cast<std::uint8_t>(static_cast<unsigned>(type) << 4 | flags);
 }
 
-void put8(std::string& out, unsigned value) { out += static_cast<char>(value); }
+void put8(std::string& out, unsigned value) {
+  out += static_cast<char>(value);
+}
 void put16(std::string& out, unsigned value) {
   put8(out, value >> 8);
   put8(out, value & 0xff);
@@ -20,7 +22,9 @@ void put_string(std::string& out, std::string_view text) {
   put16(out, static_cast<unsigned>(text.size()));
   out += text;
 }
-bool fits(std::string_view text) { return text.size() <= kMaxString; }
+bool fits(std::string_view text) {
+  return text.size() <= kMaxString;
+}
 
 // With the length in front; nothing in 3.1.1.
 std::size_t properties_size(Version version, const Properties& properties) {
@@ -57,8 +61,7 @@ bool put_ack(std::string& out, std::uint8_t first, Version version, const Ack& p
 bool put_reason(std::string& out, PacketType type, Reason reason, const Properties& properties) {
   const bool with_properties = !properties.empty();
   const bool with_reason = with_properties || reason != Reason::kSuccess;
-  const std::size_t body =
-      (with_reason ? 1 : 0) + (with_properties ? properties_size(Version::k5, properties) : 0);
+  const std::size_t body = (with_reason ? 1 : 0) + (with_properties ? properties_size(Version::k5, properties) : 0);
   if (!begin(out, first_byte(type), body)) return false;
   if (with_reason) put8(out, static_cast<unsigned>(reason));
   if (with_properties) put_properties(out, Version::k5, properties);
@@ -132,26 +135,39 @@ void append_varint(std::string& out, std::uint32_t value) {
 
 std::uint8_t connect_return_code(Reason reason) {
   switch (reason) {
-    case Reason::kSuccess: return 0;
-    case Reason::kUnsupportedProtocolVersion: return 1;
-    case Reason::kClientIdentifierNotValid: return 2;
+    case Reason::kSuccess:
+      return 0;
+    case Reason::kUnsupportedProtocolVersion:
+      return 1;
+    case Reason::kClientIdentifierNotValid:
+      return 2;
     case Reason::kBadUserNameOrPassword:
-    case Reason::kBadAuthenticationMethod: return 4;
+    case Reason::kBadAuthenticationMethod:
+      return 4;
     case Reason::kNotAuthorized:
-    case Reason::kBanned: return 5;
-    default: return 3;
+    case Reason::kBanned:
+      return 5;
+    default:
+      return 3;
   }
 }
 
 Reason reason_of_return_code(std::uint8_t code) {
   switch (code) {
-    case 0: return Reason::kSuccess;
-    case 1: return Reason::kUnsupportedProtocolVersion;
-    case 2: return Reason::kClientIdentifierNotValid;
-    case 3: return Reason::kServerUnavailable;
-    case 4: return Reason::kBadUserNameOrPassword;
-    case 5: return Reason::kNotAuthorized;
-    default: return Reason::kUnspecifiedError;
+    case 0:
+      return Reason::kSuccess;
+    case 1:
+      return Reason::kUnsupportedProtocolVersion;
+    case 2:
+      return Reason::kClientIdentifierNotValid;
+    case 3:
+      return Reason::kServerUnavailable;
+    case 4:
+      return Reason::kBadUserNameOrPassword;
+    case 5:
+      return Reason::kNotAuthorized;
+    default:
+      return Reason::kUnspecifiedError;
   }
 }
 
@@ -169,7 +185,8 @@ bool encode(std::string& out, const Connect& packet) {
   if (!begin(out, first_byte(PacketType::kConnect), body)) return false;
   put_string(out, "MQTT");
   put8(out, static_cast<unsigned>(version));
-  unsigned flags = (packet.clean_start ? 2u : 0u) | (packet.has_password ? 0x40u : 0u) | (packet.has_username ? 0x80u : 0u);
+  unsigned flags =
+      (packet.clean_start ? 2u : 0u) | (packet.has_password ? 0x40u : 0u) | (packet.has_username ? 0x80u : 0u);
   if (packet.has_will) flags |= 4u | static_cast<unsigned>(will.qos) << 3 | (will.retain ? 0x20u : 0u);
   put8(out, flags);
   put16(out, packet.keep_alive_s);
@@ -246,8 +263,12 @@ bool encode(std::string& out, Version version, const Unsuback& packet) {
   return put_codes(out, PacketType::kUnsuback, version, packet.packet_id, codes, packet.properties);
 }
 
-bool encode(std::string& out, const Pingreq&) { return begin(out, first_byte(PacketType::kPingreq), 0); }
-bool encode(std::string& out, const Pingresp&) { return begin(out, first_byte(PacketType::kPingresp), 0); }
+bool encode(std::string& out, const Pingreq&) {
+  return begin(out, first_byte(PacketType::kPingreq), 0);
+}
+bool encode(std::string& out, const Pingresp&) {
+  return begin(out, first_byte(PacketType::kPingresp), 0);
+}
 
 bool encode(std::string& out, Version version, const Disconnect& packet) {
   if (version == Version::k311) return begin(out, first_byte(PacketType::kDisconnect), 0);

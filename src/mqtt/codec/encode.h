@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packets to bytes, appended to a string. Callers pass values that the protocol allows (topic at most 65535 bytes, valid
-// packet id); a string that is too long for its 16-bit length makes encode() append nothing and return false.
+// Packets to bytes, appended to a string. Callers pass values that the protocol allows (topic at most 65535 bytes,
+// valid packet id); a string that is too long for its 16-bit length makes encode() append nothing and return false.
 #pragma once
 
 #include <cstdint>
@@ -42,8 +42,8 @@ Reason reason_of_return_code(std::uint8_t code);
 void append_varint(std::string& out, std::uint32_t value);  // at most 268,435,455
 std::uint32_t varint_size(std::uint32_t value);
 
-// A PUBLISH encoded once for all receivers of the same version, QoS > 0 and retain flag; packet id and DUP are patched into
-// each copy. Topic alias and subscription identifiers of the original belong to its connection and are left out;
+// A PUBLISH encoded once for all receivers of the same version, QoS > 0 and retain flag; packet id and DUP are patched
+// into each copy. Topic alias and subscription identifiers of the original belong to its connection and are left out;
 // receivers with subscription identifiers get an image of their own.
 class PublishImage {
  public:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One struct per MQTT control packet, 3.1.1 and 5 together. Decoded packets are views into the receive buffer and die with
-// it; nothing is copied. Reason holds MQTT 5's codes (section 2.4) for both versions; encode maps them for 3.1.1.
+// One struct per MQTT control packet, 3.1.1 and 5 together. Decoded packets are views into the receive buffer and die
+// with it; nothing is copied. Reason holds MQTT 5's codes (section 2.4) for both versions; encode maps them for 3.1.1.
 #pragma once
 
 #include <cstdint>
@@ -128,12 +128,13 @@ struct Pubcomp : Ack {};
 struct SubscribeFilter {
   std::string_view filter;
   std::uint8_t qos = 0;
-  bool no_local = false;               // MQTT 5
-  bool retain_as_published = false;    // MQTT 5
-  std::uint8_t retain_handling = 0;    // MQTT 5: 0 send, 1 send when new, 2 never
+  bool no_local = false;             // MQTT 5
+  bool retain_as_published = false;  // MQTT 5
+  std::uint8_t retain_handling = 0;  // MQTT 5: 0 send, 1 send when new, 2 never
 };
 
-// The topic filters of a SUBSCRIBE (UNSUBSCRIBE), in order, read off validated bytes: for (SubscribeFilter f : filters).
+// The topic filters of a SUBSCRIBE (UNSUBSCRIBE), in order, read off validated bytes: for (SubscribeFilter f :
+// filters).
 class FilterList {
  public:
   FilterList() = default;

@@ -76,12 +76,22 @@ constexpr auto kIndex = [] {
 Property read_property(Reader& reader, const PropertyRule& rule) {
   Property property{.id = rule.id};
   switch (rule.type) {
-    case kByte: property.number = reader.u8(); break;
-    case kTwoBytes: property.number = reader.u16(); break;
-    case kFourBytes: property.number = reader.u32(); break;
-    case kVarint: property.number = reader.varint(); break;
+    case kByte:
+      property.number = reader.u8();
+      break;
+    case kTwoBytes:
+      property.number = reader.u16();
+      break;
+    case kFourBytes:
+      property.number = reader.u32();
+      break;
+    case kVarint:
+      property.number = reader.varint();
+      break;
     case kText:
-    case kBinary: property.text = reader.string16(); break;
+    case kBinary:
+      property.text = reader.string16();
+      break;
     case kPair:
       property.text = reader.string16();
       property.value = reader.string16();
@@ -109,7 +119,8 @@ DecodeError check_value(const Property& property, const PropertyRule& rule) {
         return {Reason::kProtocolError, "the response topic is not a topic name"};
       }
       break;
-    case kBinary: break;
+    case kBinary:
+      break;
     case kPair:
       if (!is_mqtt_text(property.text) || !is_mqtt_text(property.value)) {
         return {Reason::kMalformedPacket, "a user property is not valid UTF-8"};
@@ -155,8 +166,8 @@ DecodeError read_properties(Reader& reader, unsigned packet, Properties& into) {
     if (rule == nullptr) return {Reason::kMalformedPacket, "unknown property"};
     if (((rule->packets >> packet) & 1) == 0) return {Reason::kMalformedPacket, "property not allowed in this packet"};
     const std::uint64_t bit = std::uint64_t{1} << id;
-    const bool may_repeat =
-        rule->may_repeat || (rule->id == kSubscriptionIdentifier && packet == static_cast<unsigned>(PacketType::kPublish));
+    const bool may_repeat = rule->may_repeat || (rule->id == kSubscriptionIdentifier &&
+                                                 packet == static_cast<unsigned>(PacketType::kPublish));
     if ((present & bit) != 0 && !may_repeat) return {Reason::kProtocolError, "duplicate property"};
     present |= bit;
     const Property property = read_property(inner, *rule);
@@ -215,11 +226,19 @@ PropertyWriter& PropertyWriter::add(const Property& property) {
       bytes_ += static_cast<char>(number >> 24);
       bytes_ += static_cast<char>(number >> 16);
       [[fallthrough]];
-    case kTwoBytes: bytes_ += static_cast<char>(number >> 8); [[fallthrough]];
-    case kByte: bytes_ += static_cast<char>(number); break;
-    case kVarint: append_varint(bytes_, std::min<std::uint32_t>(number, rule->most)); break;
+    case kTwoBytes:
+      bytes_ += static_cast<char>(number >> 8);
+      [[fallthrough]];
+    case kByte:
+      bytes_ += static_cast<char>(number);
+      break;
+    case kVarint:
+      append_varint(bytes_, std::min<std::uint32_t>(number, rule->most));
+      break;
     case kText:
-    case kBinary: append_string16(bytes_, property.text); break;
+    case kBinary:
+      append_string16(bytes_, property.text);
+      break;
     case kPair:
       append_string16(bytes_, property.text);
       append_string16(bytes_, property.value);
@@ -231,7 +250,9 @@ PropertyWriter& PropertyWriter::add(const Property& property) {
 PropertyWriter& PropertyWriter::add(PropertyId id, std::uint32_t number) {
   return add(Property{.id = id, .number = number});
 }
-PropertyWriter& PropertyWriter::add(PropertyId id, std::string_view text) { return add(Property{.id = id, .text = text}); }
+PropertyWriter& PropertyWriter::add(PropertyId id, std::string_view text) {
+  return add(Property{.id = id, .text = text});
+}
 PropertyWriter& PropertyWriter::add_user(std::string_view name, std::string_view value) {
   return add(Property{.id = kUserProperty, .text = name, .value = value});
 }

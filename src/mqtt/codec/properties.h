@@ -46,9 +46,9 @@ enum class PropertyType : std::uint8_t { kByte, kTwoBytes, kFourBytes, kVarint, 
 struct PropertyRule {
   PropertyId id;
   PropertyType type;
-  std::uint16_t packets;         // bit n: packet type n may carry it; bit 0: will properties
-  bool may_repeat;               // user properties anywhere
-  std::uint32_t least, most;     // value range of the numeric ones
+  std::uint16_t packets;      // bit n: packet type n may carry it; bit 0: will properties
+  bool may_repeat;            // user properties anywhere
+  std::uint32_t least, most;  // value range of the numeric ones
 };
 // nullptr for an unknown identifier.
 const PropertyRule* find_property_rule(std::uint8_t id);

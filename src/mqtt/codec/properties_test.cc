@@ -15,13 +15,19 @@ using namespace std::string_literals;
 std::string sample(const PropertyRule& rule) {
   std::string out(1, static_cast<char>(rule.id));
   switch (rule.type) {
-    case PropertyType::kByte: return out + "\x01";
-    case PropertyType::kTwoBytes: return out + "\x00\x01"s;
-    case PropertyType::kFourBytes: return out + "\x00\x00\x00\x01"s;
-    case PropertyType::kVarint: return out + "\x01";
+    case PropertyType::kByte:
+      return out + "\x01";
+    case PropertyType::kTwoBytes:
+      return out + "\x00\x01"s;
+    case PropertyType::kFourBytes:
+      return out + "\x00\x00\x00\x01"s;
+    case PropertyType::kVarint:
+      return out + "\x01";
     case PropertyType::kText:
-    case PropertyType::kBinary: return out + "\x00\x01x"s;
-    case PropertyType::kPair: return out + "\x00\x01k\x00\x01v"s;
+    case PropertyType::kBinary:
+      return out + "\x00\x01x"s;
+    case PropertyType::kPair:
+      return out + "\x00\x01k\x00\x01v"s;
   }
   return out;
 }
@@ -44,22 +50,34 @@ std::string packet_with(unsigned type, std::string_view properties) {
   switch (type) {
     case 0:
       return framed(0x10, "\x00\x04MQTT\x05\x06\x00\x00\x00\x00\x01"s + "c" + carried + "\x00\x01t\x00\x00"s);
-    case 1: return framed(0x10, "\x00\x04MQTT\x05\x02\x00\x00"s + carried + "\x00\x01"s + "c");
-    case 2: return framed(0x20, "\x00\x00"s + carried);
-    case 3: return framed(0x30, "\x00\x01t"s + carried + "payload");
-    case 8: return framed(0x82, "\x00\x01"s + carried + "\x00\x01t\x00"s);
-    case 9: return framed(0x90, "\x00\x01"s + carried + "\x00"s);
-    case 10: return framed(0xA2, "\x00\x01"s + carried + "\x00\x01t"s);
-    case 11: return framed(0xB0, "\x00\x01"s + carried + "\x00"s);
-    case 14: return framed(0xE0, "\x00"s + carried);
-    case 15: return framed(0xF0, "\x18"s + carried);
-    default: return framed(type << 4 | (type == 6 ? 2u : 0u), "\x00\x01\x00"s + carried);
+    case 1:
+      return framed(0x10, "\x00\x04MQTT\x05\x02\x00\x00"s + carried + "\x00\x01"s + "c");
+    case 2:
+      return framed(0x20, "\x00\x00"s + carried);
+    case 3:
+      return framed(0x30, "\x00\x01t"s + carried + "payload");
+    case 8:
+      return framed(0x82, "\x00\x01"s + carried + "\x00\x01t\x00"s);
+    case 9:
+      return framed(0x90, "\x00\x01"s + carried + "\x00"s);
+    case 10:
+      return framed(0xA2, "\x00\x01"s + carried + "\x00\x01t"s);
+    case 11:
+      return framed(0xB0, "\x00\x01"s + carried + "\x00"s);
+    case 14:
+      return framed(0xE0, "\x00"s + carried);
+    case 15:
+      return framed(0xF0, "\x18"s + carried);
+    default:
+      return framed(type << 4 | (type == 6 ? 2u : 0u), "\x00\x01\x00"s + carried);
   }
 }
 
 constexpr unsigned kCarriers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 15};
 
-DecodeOutcome decode5(const std::string& bytes) { return decode(bytes, Version::k5); }
+DecodeOutcome decode5(const std::string& bytes) {
+  return decode(bytes, Version::k5);
+}
 
 // MQTT 5, table 2-4, transcribed a second time: identifier, packets.
 struct Row {
@@ -67,12 +85,33 @@ struct Row {
   std::vector<unsigned> packets;
 };
 const Row kTable[] = {
-    {0x01, {3, 0}},      {0x02, {3, 0}},    {0x03, {3, 0}}, {0x08, {3, 0}}, {0x09, {3, 0}}, {0x0B, {3, 8}},
-    {0x11, {1, 2, 14}},  {0x12, {2}},       {0x13, {2}},    {0x15, {1, 2, 15}},             {0x16, {1, 2, 15}},
-    {0x17, {1}},         {0x18, {0}},       {0x19, {1}},    {0x1A, {2}},    {0x1C, {2, 14}},
-    {0x1F, {2, 4, 5, 6, 7, 9, 11, 14, 15}}, {0x21, {1, 2}}, {0x22, {1, 2}}, {0x23, {3}},    {0x24, {2}},
-    {0x25, {2}},         {0x26, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 15}},            {0x27, {1, 2}},
-    {0x28, {2}},         {0x29, {2}},       {0x2A, {2}},
+    {0x01, {3, 0}},
+    {0x02, {3, 0}},
+    {0x03, {3, 0}},
+    {0x08, {3, 0}},
+    {0x09, {3, 0}},
+    {0x0B, {3, 8}},
+    {0x11, {1, 2, 14}},
+    {0x12, {2}},
+    {0x13, {2}},
+    {0x15, {1, 2, 15}},
+    {0x16, {1, 2, 15}},
+    {0x17, {1}},
+    {0x18, {0}},
+    {0x19, {1}},
+    {0x1A, {2}},
+    {0x1C, {2, 14}},
+    {0x1F, {2, 4, 5, 6, 7, 9, 11, 14, 15}},
+    {0x21, {1, 2}},
+    {0x22, {1, 2}},
+    {0x23, {3}},
+    {0x24, {2}},
+    {0x25, {2}},
+    {0x26, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 15}},
+    {0x27, {1, 2}},
+    {0x28, {2}},
+    {0x29, {2}},
+    {0x2A, {2}},
 };
 
 TEST(Properties, EachIsAllowedExactlyWhereTheSpecificationSays) {
@@ -129,23 +168,23 @@ TEST(Properties, ValuesOutOfRangeAreRefused) {
     Reason reason;
   };
   const Case kCases[] = {
-      {3, "\x01\x02", Reason::kProtocolError},                  // payload format 2
-      {8, "\x0B\x00"s, Reason::kProtocolError},                 // subscription identifier 0
+      {3, "\x01\x02", Reason::kProtocolError},                    // payload format 2
+      {8, "\x0B\x00"s, Reason::kProtocolError},                   // subscription identifier 0
       {8, "\x0B\xff\xff\xff\xff\x01", Reason::kMalformedPacket},  // five bytes
-      {8, "\x0B\x81\x00"s, Reason::kMalformedPacket},           // not the shortest form
-      {1, "\x21\x00\x00"s, Reason::kProtocolError},             // receive maximum 0
-      {1, "\x27\x00\x00\x00\x00"s, Reason::kProtocolError},     // maximum packet size 0
-      {1, "\x17\x02", Reason::kProtocolError},                  // request problem information 2
+      {8, "\x0B\x81\x00"s, Reason::kMalformedPacket},             // not the shortest form
+      {1, "\x21\x00\x00"s, Reason::kProtocolError},               // receive maximum 0
+      {1, "\x27\x00\x00\x00\x00"s, Reason::kProtocolError},       // maximum packet size 0
+      {1, "\x17\x02", Reason::kProtocolError},                    // request problem information 2
       {1, "\x19\x02", Reason::kProtocolError},
-      {2, "\x24\x02", Reason::kProtocolError},                  // maximum QoS 2 is said by leaving it out
+      {2, "\x24\x02", Reason::kProtocolError},  // maximum QoS 2 is said by leaving it out
       {2, "\x25\x02", Reason::kProtocolError},
       {3, "\x23\x00\x00"s, Reason::kTopicAliasInvalid},
-      {3, "\x08\x00\x00"s, Reason::kProtocolError},             // empty response topic
-      {3, "\x08\x00\x01#"s, Reason::kProtocolError},            // wildcard in it
-      {3, "\x03\x00\x01\xff"s, Reason::kMalformedPacket},       // content type not UTF-8
-      {3, "\x26\x00\x01\x00\x00\x00"s, Reason::kMalformedPacket},  // U+0000 in a name
+      {3, "\x08\x00\x00"s, Reason::kProtocolError},                        // empty response topic
+      {3, "\x08\x00\x01#"s, Reason::kProtocolError},                       // wildcard in it
+      {3, "\x03\x00\x01\xff"s, Reason::kMalformedPacket},                  // content type not UTF-8
+      {3, "\x26\x00\x01\x00\x00\x00"s, Reason::kMalformedPacket},          // U+0000 in a name
       {3, "\x26\x00\x00\x00\x03\xed\xa0\x80"s, Reason::kMalformedPacket},  // surrogate in a value
-      {1, "\x16\x00\x01x"s, Reason::kProtocolError},            // authentication data without a method
+      {1, "\x16\x00\x01x"s, Reason::kProtocolError},                       // authentication data without a method
   };
   for (const Case& one : kCases) {
     const DecodeOutcome outcome = decode5(packet_with(one.carrier, one.bytes));

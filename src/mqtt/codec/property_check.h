@@ -8,8 +8,8 @@
 
 namespace muster::mqtt {
 
-// The length and the properties behind it. `packet`: packet type, or 0 for will properties. A reason other than kSuccess
-// is an error.
+// The length and the properties behind it. `packet`: packet type, or 0 for will properties. A reason other than
+// kSuccess is an error.
 DecodeError read_properties(Reader& reader, unsigned packet, Properties& into);
 
 }  // namespace muster::mqtt

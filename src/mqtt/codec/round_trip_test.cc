@@ -25,7 +25,8 @@ class Generator {
     return *kept_.back();
   }
   std::string_view word() {
-    static const std::string kWords[] = {"", "a", "x/y", "$aws/things/t1/jobs/notify", "\xc3\xa4\xf0\x9f\x98\x80", "client-1"};
+    static const std::string kWords[] = {
+        "", "a", "x/y", "$aws/things/t1/jobs/notify", "\xc3\xa4\xf0\x9f\x98\x80", "client-1"};
     return kWords[below(std::size(kWords))];
   }
   std::string_view topic() {
@@ -50,7 +51,8 @@ class Generator {
     for (unsigned n = 0; n < 64; ++n) {
       const PropertyRule* rule = find_property_rule(static_cast<std::uint8_t>(n));
       if (rule == nullptr || ((rule->packets >> packet) & 1) == 0 || coin()) continue;
-      if (rule->id == PropertyId::kAuthenticationData && !writer.view().has(PropertyId::kAuthenticationMethod)) continue;
+      if (rule->id == PropertyId::kAuthenticationData && !writer.view().has(PropertyId::kAuthenticationMethod))
+        continue;
       Property property{.id = rule->id};
       const std::uint64_t span = std::uint64_t{rule->most} - rule->least + 1;
       property.number = static_cast<std::uint32_t>(rule->least + below(span));
@@ -125,26 +127,52 @@ class Generator {
     std::string out;
     bool ok = true;
     switch (below(version == Version::k5 ? 15 : 14)) {
-      case 0: ok = encode(out, connect(version)); break;
+      case 0:
+        ok = encode(out, connect(version));
+        break;
       case 1: {
         Connack connack{false, coin() ? refused : Reason::kSuccess, properties(version, 2)};
         connack.session_present = connack.reason == Reason::kSuccess && coin();
         ok = encode(out, version, connack);
         break;
       }
-      case 2: ok = encode(out, version, ack<Puback>(version, PacketType::kPuback)); break;
-      case 3: ok = encode(out, version, ack<Pubrec>(version, PacketType::kPubrec)); break;
-      case 4: ok = encode(out, version, ack<Pubrel>(version, PacketType::kPubrel)); break;
-      case 5: ok = encode(out, version, ack<Pubcomp>(version, PacketType::kPubcomp)); break;
-      case 6: return subscribe(version);
-      case 7: ok = encode(out, version, Suback{id(), codes, properties(version, 9)}); break;
-      case 8: return unsubscribe(version);
-      case 9: ok = encode(out, version, Unsuback{id(), gone, properties(version, 11)}); break;
-      case 10: ok = encode(out, Pingreq{}); break;
-      case 11: ok = encode(out, Pingresp{}); break;
-      case 12: ok = encode(out, version, Disconnect{Reason::kSuccess, properties(version, 14)}); break;
-      case 13: ok = encode(out, version, publish(version)); break;
-      default: ok = encode(out, Auth{Reason::kContinueAuthentication, properties(version, 15)}); break;
+      case 2:
+        ok = encode(out, version, ack<Puback>(version, PacketType::kPuback));
+        break;
+      case 3:
+        ok = encode(out, version, ack<Pubrec>(version, PacketType::kPubrec));
+        break;
+      case 4:
+        ok = encode(out, version, ack<Pubrel>(version, PacketType::kPubrel));
+        break;
+      case 5:
+        ok = encode(out, version, ack<Pubcomp>(version, PacketType::kPubcomp));
+        break;
+      case 6:
+        return subscribe(version);
+      case 7:
+        ok = encode(out, version, Suback{id(), codes, properties(version, 9)});
+        break;
+      case 8:
+        return unsubscribe(version);
+      case 9:
+        ok = encode(out, version, Unsuback{id(), gone, properties(version, 11)});
+        break;
+      case 10:
+        ok = encode(out, Pingreq{});
+        break;
+      case 11:
+        ok = encode(out, Pingresp{});
+        break;
+      case 12:
+        ok = encode(out, version, Disconnect{Reason::kSuccess, properties(version, 14)});
+        break;
+      case 13:
+        ok = encode(out, version, publish(version));
+        break;
+      default:
+        ok = encode(out, Auth{Reason::kContinueAuthentication, properties(version, 15)});
+        break;
     }
     EXPECT_TRUE(ok);
     return out;

@@ -49,7 +49,9 @@ bool is_mqtt_text(std::string_view text) {
   return std::memchr(text.data(), 0, text.size()) == nullptr && is_utf8(text);
 }
 
-bool has_wildcard(std::string_view filter) { return filter.find_first_of("+#") != std::string_view::npos; }
+bool has_wildcard(std::string_view filter) {
+  return filter.find_first_of("+#") != std::string_view::npos;
+}
 
 bool is_topic_name(std::string_view topic) {
   return !topic.empty() && topic.size() <= kMaxText && !has_wildcard(topic) && is_mqtt_text(topic);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Topic names and filters (MQTT 5 section 4.7, shared subscriptions 4.8.2). Pure functions over views; nothing allocates.
+// Topic names and filters (MQTT 5 section 4.7, shared subscriptions 4.8.2). Pure functions over views; nothing
+// allocates.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +22,9 @@ struct SharedFilter {
   std::string_view group;
   std::string_view filter;
 };
-inline bool is_shared(std::string_view filter) { return filter.starts_with("$share/"); }
+inline bool is_shared(std::string_view filter) {
+  return filter.starts_with("$share/");
+}
 // nullopt when it is not of the form $share/group/filter with a non-empty group without wildcards and a valid filter.
 std::optional<SharedFilter> parse_shared(std::string_view filter);
 

@@ -10,33 +10,43 @@ namespace {
 
 constexpr std::uint8_t kFailure = 0x80;  // reason codes from here on are failures
 
-bool failed(Reason reason) { return static_cast<std::uint8_t>(reason) >= kFailure; }
+bool failed(Reason reason) {
+  return static_cast<std::uint8_t>(reason) >= kFailure;
+}
 
 // Some reason codes belong to CONNACK or to acknowledgements only (MQTT 5, 2.4); the nearest that the packet may carry.
 Reason in_disconnect(Reason reason) {
   switch (reason) {
-    case Reason::kServerUnavailable: return Reason::kServerBusy;
+    case Reason::kServerUnavailable:
+      return Reason::kServerBusy;
     case Reason::kBanned:
-    case Reason::kBadUserNameOrPassword: return Reason::kNotAuthorized;
+    case Reason::kBadUserNameOrPassword:
+      return Reason::kNotAuthorized;
     case Reason::kUnsupportedProtocolVersion:
     case Reason::kClientIdentifierNotValid:
     case Reason::kBadAuthenticationMethod:
     case Reason::kPacketIdentifierInUse:
-    case Reason::kPacketIdentifierNotFound: return Reason::kProtocolError;
-    default: return reason;
+    case Reason::kPacketIdentifierNotFound:
+      return Reason::kProtocolError;
+    default:
+      return reason;
   }
 }
 Reason in_connack(Reason reason) {
   switch (reason) {
-    case Reason::kServerShuttingDown: return Reason::kServerUnavailable;
+    case Reason::kServerShuttingDown:
+      return Reason::kServerUnavailable;
     case Reason::kSessionTakenOver:
     case Reason::kAdministrativeAction:
     case Reason::kMessageRateTooHigh:
-    case Reason::kKeepAliveTimeout: return Reason::kServerBusy;
+    case Reason::kKeepAliveTimeout:
+      return Reason::kServerBusy;
     case Reason::kTopicFilterInvalid:
     case Reason::kTopicAliasInvalid:
-    case Reason::kReceiveMaximumExceeded: return Reason::kProtocolError;
-    default: return reason;
+    case Reason::kReceiveMaximumExceeded:
+      return Reason::kProtocolError;
+    default:
+      return reason;
   }
 }
 
@@ -86,7 +96,8 @@ std::size_t Connection::receive(std::string_view bytes, std::int64_t now_ms, Con
 }
 
 std::size_t Connection::wanted(std::string_view rest) const {
-  const Frame frame = read_frame(rest, state_ == State::kFresh ? limits_->max_connect_bytes : limits_->max_packet_bytes);
+  const Frame frame =
+      read_frame(rest, state_ == State::kFresh ? limits_->max_connect_bytes : limits_->max_packet_bytes);
   return frame.status == DecodeStatus::kError || frame.header_size == 0 ? 0 : frame.size();
 }
 
@@ -442,8 +453,8 @@ std::int64_t Connection::deadline_ms() const {
 bool Connection::expire(std::int64_t now_ms, ConnectionEvents& events, std::string& out) {
   const std::int64_t deadline = deadline_ms();
   if (deadline == 0 || now_ms < deadline) return false;
-  fail(Reason::kKeepAliveTimeout,
-       state_ == State::kFresh ? "no CONNECT within the deadline" : "keep-alive ran out", events, out);
+  fail(Reason::kKeepAliveTimeout, state_ == State::kFresh ? "no CONNECT within the deadline" : "keep-alive ran out",
+       events, out);
   return true;
 }
 

@@ -3,19 +3,19 @@
 // broker's client) hands in received bytes and the time, gets calls on a ConnectionEvents, and finds what is to be sent
 // appended to a string that it passes. Single-threaded, one per network connection; at most about 120 bytes when idle.
 //
-// It enforces the order of packets (MQTT 3.1.1 and 5, chapters 3 and 4): CONNECT first and once, nothing after DISCONNECT,
-// receive maximum and quality of service announced, topic aliases, keep-alive. A violation ends the connection: refused
-// CONNECTs get a CONNACK, later ones a DISCONNECT with the reason code in MQTT 5 and nothing in 3.1.1; then
-// on_protocol_error() is called, and the owner sends what is pending and closes.
+// It enforces the order of packets (MQTT 3.1.1 and 5, chapters 3 and 4): CONNECT first and once, nothing after
+// DISCONNECT, receive maximum and quality of service announced, topic aliases, keep-alive. A violation ends the
+// connection: refused CONNECTs get a CONNACK, later ones a DISCONNECT with the reason code in MQTT 5 and nothing
+// in 3.1.1; then on_protocol_error() is called, and the owner sends what is pending and closes.
 //
 // Bounds: a packet above the size limit is refused when its fixed header is seen. Topic aliases hold at most
 // topic_alias_maximum * max_topic_bytes.
 //
 // How the owner uses it:
-//   consumed = connection.receive(bytes, now_ms, events, out);  // keep bytes[consumed..] and present it again with more
-//   after on_connect: accept() or refuse(), at once or later; until then receive() consumes nothing
-//   after accept() while bytes were kept: call receive() again
-//   MQTT 3.1.1 has no receive maximum: an owner that answers PUBLISHes later bounds them with set_paused()
+//   consumed = connection.receive(bytes, now_ms, events, out);  // keep bytes[consumed..] and present it again with
+//   more after on_connect: accept() or refuse(), at once or later; until then receive() consumes nothing after accept()
+//   while bytes were kept: call receive() again MQTT 3.1.1 has no receive maximum: an owner that answers PUBLISHes
+//   later bounds them with set_paused()
 // The events must not destroy the connection.
 // Functions that append may be called from inside the events, with the same `out`.
 #pragma once
@@ -38,17 +38,17 @@ struct ConnectionLimits {
   std::uint32_t max_packet_bytes = 149'504;   // announced in MQTT 5
   std::uint32_t max_connect_bytes = 149'504;  // before CONNECT was read
   std::uint32_t max_topic_bytes = 1024;       // of PUBLISH and of a will
-  std::uint16_t receive_maximum = 100;        // QoS > 0 PUBLISHes without PUBACK or PUBCOMP from us, announced in MQTT 5
-  std::uint16_t topic_alias_maximum = 8;      // client to server, announced in MQTT 5
-  std::uint16_t max_inflight = 100;           // QoS > 0 towards the client, at most what it announced
+  std::uint16_t receive_maximum = 100;    // QoS > 0 PUBLISHes without PUBACK or PUBCOMP from us, announced in MQTT 5
+  std::uint16_t topic_alias_maximum = 8;  // client to server, announced in MQTT 5
+  std::uint16_t max_inflight = 100;       // QoS > 0 towards the client, at most what it announced
   std::uint8_t maximum_qos = 1;
   bool retain_available = true;
   bool wildcard_available = true;
   bool shared_available = false;
   bool subscription_identifiers_available = true;
   std::int64_t connect_deadline_ms = 10'000;
-  std::uint16_t min_keep_alive_s = 0;         // smaller wishes (not 0) are raised; MQTT 5 is told
-  std::uint16_t max_keep_alive_s = 0;         // 0: any; else larger wishes and 0 become this
+  std::uint16_t min_keep_alive_s = 0;  // smaller wishes (not 0) are raised; MQTT 5 is told
+  std::uint16_t max_keep_alive_s = 0;  // 0: any; else larger wishes and 0 become this
 };
 
 struct ProtocolError {
@@ -94,10 +94,11 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // Handles every complete packet of `bytes`; returns how many bytes that were. Stops behind CONNECT until it is answered,
-  // while paused, and at the end of the connection.
+  // Handles every complete packet of `bytes`; returns how many bytes that were. Stops behind CONNECT until it is
+  // answered, while paused, and at the end of the connection.
   std::size_t receive(std::string_view bytes, std::int64_t now_ms, ConnectionEvents& events, std::string& out);
-  // The size of the packet that `rest` (what receive() left) begins, when its header tells; else 0. For sizing a buffer.
+  // The size of the packet that `rest` (what receive() left) begins, when its header tells; else 0. For sizing a
+  // buffer.
   std::size_t wanted(std::string_view rest) const;
   // Stops receive() after the packet in hand: back-pressure. Keep-alive does not run out while paused.
   void set_paused(bool paused, std::int64_t now_ms);
@@ -169,7 +170,7 @@ class Connection {
   std::uint16_t client_receive_maximum_ = 65535;
   std::uint16_t keep_alive_s_ = 0;
   bool keep_alive_changed_ = false;  // MQTT 5 clients are told
-  std::uint16_t outgoing_ = 0;    // sent and not finished on this connection
+  std::uint16_t outgoing_ = 0;       // sent and not finished on this connection
   std::uint32_t unanswered_ = 0;
   std::uint32_t unreleased_ = 0;  // QoS 2 answered with PUBREC on this connection, before PUBCOMP
   Version version_ = Version::k311;

@@ -13,8 +13,12 @@ namespace {
 using namespace std::string_literals;
 using Lines = std::vector<std::string>;
 
-const std::string kConnect4 = "\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01" "c"s;
-const std::string kConnect5 = "\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01" "c"s;
+const std::string kConnect4 =
+    "\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01"
+    "c"s;
+const std::string kConnect5 =
+    "\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01"
+    "c"s;
 
 template <class T>
 T sent(const std::string& bytes, Version version) {
@@ -97,24 +101,43 @@ TEST(Connection, WhatIsNotAConnectIsTurnedAway) {
       {"HTTP", "GET / HTTP/1.1\r\n\r\n", "", Reason::kProtocolError},
       {"TLS", "\x16\x03\x01\x02\x00"s, "", Reason::kProtocolError},
       {"zeros", std::string(100, '\0'), "", Reason::kProtocolError},
-      {"MQTT 3.1", "\x10\x0f\x00\x06MQIsdp\x03\x02\x00\x3c\x00\x01" "c"s, "\x20\x02\x00\x01"s,
-       Reason::kUnsupportedProtocolVersion},
-      {"level 2", "\x10\x0d\x00\x04MQTT\x02\x02\x00\x3c\x00\x01" "c"s, "\x20\x02\x00\x01"s,
-       Reason::kUnsupportedProtocolVersion},
-      {"level 6", "\x10\x0d\x00\x04MQTT\x06\x02\x00\x3c\x00\x01" "c"s, "\x20\x03\x00\x84\x00"s,
-       Reason::kUnsupportedProtocolVersion},
-      {"another protocol", "\x10\x0d\x00\x04XMPP\x04\x02\x00\x3c\x00\x01" "c"s, "",
-       Reason::kUnsupportedProtocolVersion},
-      {"malformed 3.1.1", "\x10\x0d\x00\x04MQTT\x04\x03\x00\x3c\x00\x01" "c"s, "", Reason::kMalformedPacket},
-      {"malformed 5", "\x10\x0e\x00\x04MQTT\x05\x03\x00\x3c\x00\x00\x01" "c"s, "\x20\x03\x00\x81\x00"s,
-       Reason::kMalformedPacket},
+      {"MQTT 3.1",
+       "\x10\x0f\x00\x06MQIsdp\x03\x02\x00\x3c\x00\x01"
+       "c"s,
+       "\x20\x02\x00\x01"s, Reason::kUnsupportedProtocolVersion},
+      {"level 2",
+       "\x10\x0d\x00\x04MQTT\x02\x02\x00\x3c\x00\x01"
+       "c"s,
+       "\x20\x02\x00\x01"s, Reason::kUnsupportedProtocolVersion},
+      {"level 6",
+       "\x10\x0d\x00\x04MQTT\x06\x02\x00\x3c\x00\x01"
+       "c"s,
+       "\x20\x03\x00\x84\x00"s, Reason::kUnsupportedProtocolVersion},
+      {"another protocol",
+       "\x10\x0d\x00\x04XMPP\x04\x02\x00\x3c\x00\x01"
+       "c"s,
+       "", Reason::kUnsupportedProtocolVersion},
+      {"malformed 3.1.1",
+       "\x10\x0d\x00\x04MQTT\x04\x03\x00\x3c\x00\x01"
+       "c"s,
+       "", Reason::kMalformedPacket},
+      {"malformed 5",
+       "\x10\x0e\x00\x04MQTT\x05\x03\x00\x3c\x00\x00\x01"
+       "c"s,
+       "\x20\x03\x00\x81\x00"s, Reason::kMalformedPacket},
       {"no id, not clean", "\x10\x0c\x00\x04MQTT\x04\x00\x00\x3c\x00\x00"s, "\x20\x02\x00\x02"s,
        Reason::kClientIdentifierNotValid},
-      {"enhanced authentication", "\x10\x12\x00\x04MQTT\x05\x02\x00\x3c\x04\x15\x00\x01m\x00\x01" "c"s,
+      {"enhanced authentication",
+       "\x10\x12\x00\x04MQTT\x05\x02\x00\x3c\x04\x15\x00\x01m\x00\x01"
+       "c"s,
        "\x20\x03\x00\x8c\x00"s, Reason::kBadAuthenticationMethod},
-      {"will QoS 2, 3.1.1", "\x10\x13\x00\x04MQTT\x04\x16\x00\x3c\x00\x01" "c\x00\x01t\x00\x01w"s, "",
-       Reason::kQosNotSupported},
-      {"will QoS 2, 5", "\x10\x15\x00\x04MQTT\x05\x16\x00\x3c\x00\x00\x01" "c\x00\x00\x01t\x00\x01w"s,
+      {"will QoS 2, 3.1.1",
+       "\x10\x13\x00\x04MQTT\x04\x16\x00\x3c\x00\x01"
+       "c\x00\x01t\x00\x01w"s,
+       "", Reason::kQosNotSupported},
+      {"will QoS 2, 5",
+       "\x10\x15\x00\x04MQTT\x05\x16\x00\x3c\x00\x00\x01"
+       "c\x00\x00\x01t\x00\x01w"s,
        "\x20\x03\x00\x9b\x00"s, Reason::kQosNotSupported},
       {"too large", "\x10\xff\xff\xff\x7f"s, "", Reason::kPacketTooLarge},
   };
@@ -128,8 +151,10 @@ TEST(Connection, WhatIsNotAConnectIsTurnedAway) {
 }
 
 TEST_P(BothVersions, RefusalsOfTheOwnerAreMapped) {
-  for (const auto& [reason, code] : {std::pair{Reason::kNotAuthorized, 5}, {Reason::kBadUserNameOrPassword, 4},
-                                     {Reason::kServerUnavailable, 3}, {Reason::kServerBusy, 3},
+  for (const auto& [reason, code] : {std::pair{Reason::kNotAuthorized, 5},
+                                     {Reason::kBadUserNameOrPassword, 4},
+                                     {Reason::kServerUnavailable, 3},
+                                     {Reason::kServerBusy, 3},
                                      {Reason::kClientIdentifierNotValid, 2}}) {
     TestPeer peer;
     peer.feed(GetParam() == Version::k5 ? kConnect5 : kConnect4);
@@ -153,7 +178,9 @@ TEST_P(BothVersions, ASecondConnectEndsTheConnection) {
 TEST_P(BothVersions, ASecondConnectIsAProtocolErrorWhateverItHolds) {
   TestPeer peer;
   peer.connect(GetParam());
-  peer.feed("\x10\x0a\x00\x03" "a/b\x03\x23\x00\x01\x31"s);  // another protocol's name
+  peer.feed(
+      "\x10\x0a\x00\x03"
+      "a/b\x03\x23\x00\x01\x31"s);  // another protocol's name
   expect_failed(peer, Reason::kProtocolError);
 }
 
@@ -396,8 +423,8 @@ TEST_P(BothVersions, AnySplitOfTheInputGivesTheSameEvents) {
   bytes += "\xc0\x00"s;
   encode(bytes, GetParam(), Publish{.topic = "b", .payload = std::string_view("22")});
   bytes += "\xe0\x00"s;
-  const Lines expected = {"connect c", "publish a 1 q1 id1", "subscribe x/#", "pingreq", "publish b 22 q0 id0",
-                          "disconnect 0"};
+  const Lines expected = {"connect c", "publish a 1 q1 id1",  "subscribe x/#",
+                          "pingreq",   "publish b 22 q0 id0", "disconnect 0"};
   std::mt19937_64 random(3);
   for (int round = 0; round < 300; ++round) {
     TestPeer peer;

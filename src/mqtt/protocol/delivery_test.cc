@@ -122,9 +122,9 @@ TEST_P(Delivery, AResumedSessionIsSentAgainInOrder) {
     peer.feed_packet(Connect{.version = version(), .clean_start = false, .client_id = "c"});
     peer.connection.accept(session, false, peer.out);
     std::uint16_t id = 0;
-    ASSERT_EQ(peer.connection.send(one, 11, peer.out, &id), SendOutcome::kSent);   // id 1
-    ASSERT_EQ(peer.connection.send(two, 12, peer.out, &id), SendOutcome::kSent);   // id 2
-    ASSERT_EQ(peer.connection.send(one, 13, peer.out, &id), SendOutcome::kSent);   // id 3
+    ASSERT_EQ(peer.connection.send(one, 11, peer.out, &id), SendOutcome::kSent);  // id 1
+    ASSERT_EQ(peer.connection.send(two, 12, peer.out, &id), SendOutcome::kSent);  // id 2
+    ASSERT_EQ(peer.connection.send(one, 13, peer.out, &id), SendOutcome::kSent);  // id 3
     ack<Pubrec>(peer, 2);
     peer.connection.pubrel(2, peer.out);
     peer.connection.detach();

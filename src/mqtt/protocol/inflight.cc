@@ -75,6 +75,8 @@ bool IncomingInflight::remove(std::uint16_t packet_id) {
   return true;
 }
 
-void IncomingInflight::clear() { ids_.clear(); }
+void IncomingInflight::clear() {
+  ids_.clear();
+}
 
 }  // namespace muster::mqtt

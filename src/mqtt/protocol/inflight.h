@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Inflight: the packet identifiers of one session, QoS 1 and 2, both ways (MQTT 5 section 4.3, 4.4, 4.6). It belongs to
-// the session and outlives connections; a Connection works on it while attached. The owner gives each outgoing message a
-// token, by which it finds the message again. Single-threaded. Bounded: outgoing by kMaxOutgoing, incoming QoS 2 by the
-// receive maximum that the Connection enforces. A session that never sent QoS > 0 owns no heap memory here.
+// the session and outlives connections; a Connection works on it while attached. The owner gives each outgoing message
+// a token, by which it finds the message again. Single-threaded. Bounded: outgoing by kMaxOutgoing, incoming QoS 2 by
+// the receive maximum that the Connection enforces. A session that never sent QoS > 0 owns no heap memory here.
 #pragma once
 
 #include <cstddef>

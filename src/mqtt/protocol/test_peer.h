@@ -42,12 +42,16 @@ class TestPeer final : public ConnectionEvents {
 
   void on_connect(const Connect& packet) override { note("connect " + std::string(packet.client_id)); }
   void on_publish(const Publish& packet) override {
-    note("publish " + std::string(packet.topic) + " " + std::string(packet.payload) + " q" + std::to_string(packet.qos) +
-         " id" + std::to_string(packet.packet_id));
+    note("publish " + std::string(packet.topic) + " " + std::string(packet.payload) + " q" +
+         std::to_string(packet.qos) + " id" + std::to_string(packet.packet_id));
     if (answer_publishes && packet.qos == 1) connection.puback(packet.packet_id, Reason::kSuccess, out);
   }
-  void on_puback(std::uint64_t token, std::uint16_t id, Reason reason) override { note_ack("puback", token, id, reason); }
-  void on_pubrec(std::uint64_t token, std::uint16_t id, Reason reason) override { note_ack("pubrec", token, id, reason); }
+  void on_puback(std::uint64_t token, std::uint16_t id, Reason reason) override {
+    note_ack("puback", token, id, reason);
+  }
+  void on_pubrec(std::uint64_t token, std::uint16_t id, Reason reason) override {
+    note_ack("pubrec", token, id, reason);
+  }
   void on_pubcomp(std::uint64_t token, std::uint16_t id) override { note_ack("pubcomp", token, id, Reason::kSuccess); }
   void on_pubrel(std::uint16_t id) override { note("pubrel id" + std::to_string(id)); }
   void on_subscribe(const Subscribe& packet) override {
@@ -55,7 +59,9 @@ class TestPeer final : public ConnectionEvents {
     for (const SubscribeFilter filter : packet.filters) text += " " + std::string(filter.filter);
     note(text);
   }
-  void on_unsubscribe(const Unsubscribe& packet) override { note("unsubscribe " + std::to_string(packet.filters.size())); }
+  void on_unsubscribe(const Unsubscribe& packet) override {
+    note("unsubscribe " + std::to_string(packet.filters.size()));
+  }
   void on_pingreq() override { note("pingreq"); }
   void on_disconnect(const Disconnect& packet) override {
     note("disconnect " + std::to_string(static_cast<int>(packet.reason)));

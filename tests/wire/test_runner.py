@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The runner itself: it must fail where a broker differs by one byte, says too much, too little or hangs up."""
+import contextlib
+import socket
+import threading
+
+import pytest
+import wire
+from wire import Script, WireError, matches, parse
+
+
+def test_bytes():
+    assert parse("10 0a ff") == [0x10, 0x0A, 0xFF]
+    assert parse("003c 'ab' s'ab'") == [0, 0x3C, 97, 98, 0, 2, 97, 98]
+    assert parse("30 <s't' 'x'*200>")[:5] == [0x30, 0xCB, 0x01, 0, 1]
+    assert parse(r"'\x00\r\n'") == [0, 13, 10]
+    assert parse("[01 02 03]") == [0, 3, 1, 2, 3]
+    for bad in ("1", "zz", "<01", "01>", "[01>", "<... 01>", "'x"):
+        with pytest.raises((ValueError, IndexError)):
+            parse(bad)
+
+
+def test_patterns():
+    assert matches(parse("20 <00 ...>"), bytes.fromhex("200300 8400"))
+    assert not matches(parse("20 <01 ...>"), bytes.fromhex("2003008400"))
+    assert matches(parse("32 <s't' ?? ?? 'x'>"), b"\x32\x06\x00\x01t\x12\x34x")
+    assert not matches(parse("32 <s't' ?? ?? 'x'>"), b"\x32\x07\x00\x01t\x12\x34xy")
+    assert not matches(parse("20 <00 00>"), b"\x20\x02\x00")
+    assert not matches([], b"\xd0\x00")
+    assert matches([], b"")
+
+
+@contextlib.contextmanager
+def broker(answer, keep_open=False):
+    """Answers the first bytes that it gets with `answer`; then closes, or stays silent."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    done = threading.Event()
+
+    def serve():
+        client, _ = listener.accept()
+        with client:
+            client.recv(100)
+            client.sendall(answer)
+            if keep_open:
+                done.wait(10)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listener.getsockname()
+    finally:
+        done.set()
+        thread.join()
+        listener.close()
+
+
+@pytest.mark.parametrize("answer, steps, good", [
+    ("20020000", ["a< 20 02 00 00", "a< closed"], True),
+    ("20020000", ["a< 20 02 00 01"], False),
+    ("20020000d000", ["a< 20 02 00 00", "a< closed"], False),
+    ("200200", ["a< 20 02 00 00"], False),
+    ("", ["a< 20 02 00 00"], False),
+    ("20020000", ["a< closed"], False),
+    ("d000", ["a< nothing"], True),
+    ("3003000174", ["a< nothing"], False),
+    ("", ["nonsense"], False),
+])
+def test_a_script_fails_where_the_broker_differs(answer, steps, good):
+    with broker(bytes.fromhex(answer)) as address:
+        script = Script("x", list(enumerate(["a> c0 00", *steps], 1)), 3)
+        with contextlib.nullcontext() if good else pytest.raises(WireError):
+            script.run(address, "unique")
+
+
+def test_silence_fails(monkeypatch):
+    monkeypatch.setattr(wire, "TIMEOUT", 0.2)
+    with broker(b"", keep_open=True) as address:
+        for expected in ("closed", "20 02 00 00"):
+            with pytest.raises(WireError):
+                Script("x", [(1, "a> c0 00"), (2, f"a< {expected}")], 3).run(address, "unique")
+            break
+
+
+def test_every_script_says_what_it_shows():
+    scripts = wire.load_all()
+    assert len({script.name for script in scripts}) == len(scripts) > 80
+    assert {script.version for script in scripts} == {3, 5}

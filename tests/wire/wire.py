@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs wire scripts: exact bytes to a broker's plain MQTT port and exact bytes back, in MQTT 3.1.1 and 5.
+
+A script says in its first line what it shows. `versions: 5` restricts it (else both run). Then one step a line:
+
+  a> 10 <s'MQTT' {L} 02 003c {P} s'{u}a'>   connection a (opened at first use) sends these bytes
+  a>> ...                                   the same, one byte a segment
+  a> close                                  closes the socket without a word
+  a< 20 <00 00 ...>                         a receives exactly this packet next
+  a< closed                                 a is closed by the broker, with nothing before
+  a< nothing                                nothing is on its way: PINGREQ is answered at once
+  wait 1.2                                  seconds
+  3: STEP / 5: STEP                         only in 3.1.1 / 5
+
+Bytes are hex digits; 'text' (repeated: 'x'*100), s'text' with its 16-bit length, [...] a 16-bit length of what is inside,
+<...> a remaining length (or property length), ?? any byte, ... the rest of the packet. {L} is the protocol level, {P} an
+empty property list (nothing in 3.1.1), {u} ten characters of the test's own.
+"""
+import pathlib
+import re
+import socket
+import time
+
+TIMEOUT = 5
+TOKEN = re.compile(r"\s+|(?P<text>s?'(?:[^'\\]|\\.)*')(?:\*(?P<times>\d+))?|(?P<hex>[0-9a-fA-F]{2})|(?P<any>\?\?)"
+                   r"|(?P<rest>\.\.\.)|(?P<open>[<\[])|(?P<close>[>\]])")
+
+
+class WireError(AssertionError):
+    pass
+
+
+def varint(value):
+    out = []
+    while True:
+        value, digit = divmod(value, 128)
+        out.append(digit | (0x80 if value else 0))
+        if not value:
+            return out
+
+
+def parse(text):
+    """A list of byte values; None is any byte, a last Ellipsis the rest of the packet."""
+    stack, openers, position = [[]], [], 0
+    while position < len(text):
+        match = TOKEN.match(text, position)
+        if not match:
+            raise ValueError(f"cannot read {text[position:]!r}")
+        position = match.end()
+        if match["text"]:
+            string = match["text"]
+            prefixed = string.startswith("s")
+            value = string[2 if prefixed else 1:-1].encode().decode("unicode_escape").encode("latin-1")
+            value *= int(match["times"] or 1)
+            stack[-1] += ([len(value) >> 8, len(value) & 255] if prefixed else []) + list(value)
+        elif match["hex"]:
+            stack[-1].append(int(match["hex"], 16))
+        elif match["any"]:
+            stack[-1].append(None)
+        elif match["rest"]:
+            stack[-1].append(Ellipsis)
+        elif match["open"]:
+            stack.append([])
+            openers.append(match["open"])
+        elif match["close"]:
+            inner, opener = stack.pop(), openers.pop()
+            if (opener, match["close"]) not in (("<", ">"), ("[", "]")):
+                raise ValueError(f"{opener} closed by {match['close']}")
+            if Ellipsis in inner and (inner[-1] is not Ellipsis or inner.count(Ellipsis) > 1):
+                raise ValueError("... stands at the end of the packet")
+            size = len(inner)
+            # With an open end the length is any; its own size is checked by the framing.
+            length = ["length"] if Ellipsis in inner else varint(size) if opener == "<" else [size >> 8, size & 255]
+            stack[-1] += length + inner
+    if openers:
+        raise ValueError(f"{openers[-1]} is not closed")
+    return stack[0]
+
+
+def matches(pattern, packet):
+    at = 0
+    for index, want in enumerate(pattern):
+        if want is Ellipsis:
+            return index == len(pattern) - 1
+        if want == "length":
+            while at < len(packet) and packet[at] & 0x80:
+                at += 1
+            at += 1
+            continue
+        if at >= len(packet) or (want is not None and packet[at] != want):
+            return False
+        at += 1
+    return at == len(packet)
+
+
+def shown(packet):
+    text = "".join(chr(b) if 32 <= b < 127 else "." for b in packet)
+    return f"{packet.hex(' ')}  |{text}|" if packet else "nothing"
+
+
+class Connection:
+    def __init__(self, address):
+        self.socket = socket.create_connection(address, TIMEOUT)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.received = b""
+
+    def send(self, data, one_by_one=False):
+        try:
+            if one_by_one:
+                for byte in data:
+                    self.socket.sendall(bytes([byte]))
+            else:
+                self.socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # closed in the middle of what it refuses: what it answered is looked at next
+
+    def _more(self):
+        try:
+            data = self.socket.recv(65536)
+        except TimeoutError:
+            raise WireError(f"nothing within {TIMEOUT} s; before: {shown(self.received)}") from None
+        except ConnectionResetError:
+            return False
+        self.received += data
+        return bool(data)
+
+    def packet(self):
+        """The next packet's bytes; empty at the end of the stream."""
+        while True:
+            for size in range(2, 6):
+                if len(self.received) >= size and not self.received[size - 1] & 0x80:
+                    length = sum((b & 127) << 7 * i for i, b in enumerate(self.received[1:size]))
+                    if len(self.received) < size + length:
+                        break
+                    out, self.received = self.received[:size + length], self.received[size + length:]
+                    return out
+            if not self._more():
+                if self.received:
+                    raise WireError(f"closed within a packet: {shown(self.received)}")
+                return b""
+
+
+class Script:
+    def __init__(self, name, lines, version):
+        self.name, self.lines, self.version = name, lines, version
+
+    def run(self, address, unique):
+        connections = {}
+        try:
+            for number, line in self.lines:
+                try:
+                    self._step(connections, address, line, unique)
+                except (WireError, ValueError) as error:
+                    raise WireError(f"{self.name}:{number}: {line}\n  {error}") from None
+        finally:
+            for connection in connections.values():
+                connection.socket.close()
+
+    def _step(self, connections, address, line, unique):
+        if line.startswith("wait "):
+            time.sleep(float(line[5:]))
+            return
+        match = re.fullmatch(r"([a-z])(>>?|<) (.*)", line)
+        if not match:
+            raise ValueError("not a step")
+        name, direction, what = match.groups()
+        connection = connections.get(name)
+        if connection is None:
+            connection = connections[name] = Connection(address)
+        if direction != "<":
+            if what == "close":
+                connections.pop(name).socket.close()
+                return
+            data = self._bytes(what, unique)
+            if not all(isinstance(b, int) for b in data):
+                raise ValueError("bytes to send cannot be open")
+            connection.send(bytes(data), direction == ">>")
+            return
+        if what == "nothing":
+            connection.send(b"\xc0\x00")
+            expected = [0xD0, 0x00]
+        else:
+            expected = [] if what == "closed" else self._bytes(what, unique)
+        packet = connection.packet()
+        if not matches(expected, packet):
+            raise WireError(f"received {shown(packet)}")
+
+    def _bytes(self, text, unique):
+        level, properties = ("05", "00") if self.version == 5 else ("04", "")
+        return parse(text.replace("{u}", unique).replace("{L}", level).replace("{P}", properties))
+
+
+def load(path, root):
+    """The script of each version that the file is for."""
+    versions, steps = (3, 5), []
+    text = path.read_text()
+    if not text.startswith("# "):
+        raise ValueError(f"{path}: the first line says what it shows")
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.split(" # ")[0].strip()
+        if not line or line.startswith("#"):
+            continue
+        if line.startswith("versions:"):
+            versions = tuple(int(v[0]) for v in line[9:].split())
+            continue
+        only, _, step = line.partition(": ") if re.match(r"[35]: ", line) else ("35", "", line)
+        steps.append((number, only, step))
+    for version in versions:
+        name = f"{path.relative_to(root).with_suffix('')}-{'v5' if version == 5 else 'v311'}"
+        yield Script(name, [(n, step) for n, only, step in steps if str(version) in only], version)
+
+
+def load_all(root=pathlib.Path(__file__).parent):
+    return [script for path in sorted(root.glob("*/*.wire")) for script in load(path, root)]
