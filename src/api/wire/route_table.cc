@@ -120,6 +120,7 @@ UriTemplate parse_template(std::string_view uri) {
   std::size_t mark = uri.find('?');
   std::string_view path = uri.substr(0, mark);
   if (path.starts_with('/')) path.remove_prefix(1);
+  if (path.ends_with('/')) path.remove_suffix(1);  // "/authorizers/"
   if (!path.empty()) {
     for (std::string_view part : split(path, '/')) {
       UriTemplate::Segment segment{part};

@@ -15,14 +15,14 @@ struct Case {
   std::string service;
   Style style;
   PayloadMode mode;
-  std::function<TestRequest()> request;
+  std::function<SignedRequest()> request;
   bool temporary = false;  // with a session token
 };
 
 struct Tamper {
   std::string name;
   // False when there is nothing of the kind in this request.
-  std::function<bool(TestRequest&, const Case&)> change;
+  std::function<bool(SignedRequest&, const Case&)> change;
 };
 
 std::string payload() {
@@ -31,29 +31,29 @@ std::string payload() {
   return out;
 }
 
-TestRequest put_object() {
-  TestRequest in = make_request("PUT", "/bucket/dir/key%20%C3%A9.txt", payload());
+SignedRequest put_object() {
+  SignedRequest in = make_request("PUT", "/bucket/dir/key%20%C3%A9.txt", payload());
   in.request.headers.add("Content-Type", "text/plain");
   in.request.headers.add("x-amz-meta-colour", "green   apple");
   return in;
 }
-TestRequest get_object() {
+SignedRequest get_object() {
   return make_request("GET", "/bucket/key?response-cache-control=x");
 }
-TestRequest create_thing() {
-  TestRequest in = make_request("POST", "/things/t%3A1", R"({"attributePayload":{"attributes":{"a":"b"}}})");
+SignedRequest create_thing() {
+  SignedRequest in = make_request("POST", "/things/t%3A1", R"({"attributePayload":{"attributes":{"a":"b"}}})");
   in.request.headers.add("Content-Type", "application/json");
   return in;
 }
-TestRequest publish() {
+SignedRequest publish() {
   return make_request("POST", "/topics/a%2Fb?qos=1", "hello");
 }
-TestRequest get_user() {
-  TestRequest in = make_request("POST", "/", "Action=GetUser&Version=2010-05-08&UserName=u");
+SignedRequest get_user() {
+  SignedRequest in = make_request("POST", "/", "Action=GetUser&Version=2010-05-08&UserName=u");
   in.request.headers.add("Content-Type", "application/x-www-form-urlencoded; charset=utf-8");
   return in;
 }
-TestRequest caller_identity() {
+SignedRequest caller_identity() {
   return make_request("GET", "/?Action=GetCallerIdentity&Version=2011-06-15");
 }
 
@@ -85,29 +85,29 @@ std::vector<Case> cases() {
   return out;
 }
 
-TestSigner signer(const Case& c) {
-  TestSigner out;
+Signer signer(const Case& c) {
+  Signer out;
   out.service = c.service;
   if (c.temporary) out.credentials = {"ASIAIOSFODNN7EXAMPLE", kTestSecret, "good-token"};
   return out;
 }
 
-TestRequest signed_request(const Case& c) {
-  TestRequest in = c.request();
+SignedRequest signed_request(const Case& c) {
+  SignedRequest in = c.request();
   if (c.style == Style::kHeader) signer(c).sign_header(in, c.mode);
   if (c.style == Style::kQuery) signer(c).sign_query(in);
   if (c.style == Style::kQueryV2) signer(c).sign_query_v2(in);
   return in;
 }
 
-bool swap_in_header(TestRequest& in, std::string_view header, std::string_view from, std::string_view to) {
+bool swap_in_header(SignedRequest& in, std::string_view header, std::string_view from, std::string_view to) {
   std::string value = in.header(header);
   std::size_t at = value.find(from);
   if (at == std::string::npos) return false;
   in.request.headers.set(header, value.replace(at, from.size(), to));
   return true;
 }
-bool swap_in_target(TestRequest& in, std::string_view from, std::string_view to) {
+bool swap_in_target(SignedRequest& in, std::string_view from, std::string_view to) {
   std::string before = in.request.target;
   in.replace_in_target(from, to);
   return in.request.target != before;
@@ -118,12 +118,12 @@ bool is_v4(const Case& c) {
 bool covers_body(const Case& c) {
   return c.mode != PayloadMode::kUnsigned;
 }
-bool set_header(TestRequest& in, std::string_view name, std::string value) {
+bool set_header(SignedRequest& in, std::string_view name, std::string value) {
   if (!in.request.headers.has(name)) return false;
   in.request.headers.set(name, std::move(value));
   return true;
 }
-void add_query(TestRequest& in, std::string_view text) {
+void add_query(SignedRequest& in, std::string_view text) {
   in.request.target += in.request.raw_query().empty() ? '?' : '&';
   in.request.target += text;
 }
@@ -134,90 +134,90 @@ char other_hex(char c) {
 std::vector<Tamper> head_tampers() {
   return {
       {"method",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          in.request.method = in.request.method == "PUT" ? "DELETE" : in.request.method == "GET" ? "DELETE" : "PUT";
          return true;
        }},
       {"path",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          return swap_in_target(in, "key", "kez") || swap_in_target(in, "t%3A1", "t%3A2") ||
                 swap_in_target(in, "a%2F", "b%2F");
        }},
       {"path goes on",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          in.request.target.insert(in.request.raw_path().size(), in.request.raw_path() == "/" ? "x" : "/x");
          return true;
        }},
       {"query value",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          return swap_in_target(in, "response-cache-control=x", "response-cache-control=y") ||
                 swap_in_target(in, "qos=1", "qos=0") || swap_in_target(in, "GetCallerIdentity", "AssumeRole");
        }},
       {"query added",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          add_query(in, "partNumber=1");
          return true;
        }},
       {"subresource added",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          add_query(in, "acl");
          return true;
        }},
       {"unknown query added",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          add_query(in, "x-id=PutObject");
          return true;
        }},
       {"hoisted header added",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          add_query(in, "x-amz-acl=public-read");
          return true;
        }},
       {"query removed",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          return swap_in_target(in, "response-cache-control=x", "") || swap_in_target(in, "qos=1", "");
        }},
-      {"signed header", [](TestRequest& in, const Case&) { return set_header(in, "x-amz-meta-colour", "red"); }},
+      {"signed header", [](SignedRequest& in, const Case&) { return set_header(in, "x-amz-meta-colour", "red"); }},
       {"signed header twice",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          if (!in.request.headers.has("x-amz-meta-colour")) return false;
          in.request.headers.add("x-amz-meta-colour", "red");
          return true;
        }},
       {"signed header dropped",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          bool had = in.request.headers.has("x-amz-meta-colour");
          in.drop("x-amz-meta-colour");
          return had;
        }},
-      {"content type", [](TestRequest& in, const Case&) { return set_header(in, "content-type", "text/html"); }},
+      {"content type", [](SignedRequest& in, const Case&) { return set_header(in, "content-type", "text/html"); }},
       {"x-amz header added",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          in.request.headers.add("X-Amz-Acl", "public-read");
          return true;
        }},
       {"x-amz-copy-source added",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          in.request.headers.add("x-amz-copy-source", "/secret/key");
          return true;
        }},
       {"host",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          in.request.headers.set("Host", "other:4566");
          return is_v4(c);
        }},
       {"virtual bucket",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          in.request.headers.set("Host", "victim.s3.example");
          return true;
        }},
       {"host dropped",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          in.drop("Host");
          return is_v4(c);
        }},
       {"host twice",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          in.request.headers.add("host", "127.0.0.1:4566");
          return is_v4(c);
        }},
@@ -226,7 +226,7 @@ std::vector<Tamper> head_tampers() {
 
 std::vector<Tamper> credential_tampers() {
   auto both = [](std::string_view from, std::string_view to) {
-    return [from = std::string(from), to = std::string(to)](TestRequest& in, const Case& c) {
+    return [from = std::string(from), to = std::string(to)](SignedRequest& in, const Case& c) {
       if (!is_v4(c)) return false;
       return c.style == Style::kHeader ? swap_in_header(in, "Authorization", from, to)
                                        : swap_in_target(in, percent_encode(from), percent_encode(to));
@@ -234,7 +234,7 @@ std::vector<Tamper> credential_tampers() {
   };
   return {
       {"signature",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          if (c.style == Style::kHeader) {
            std::string value = in.header("Authorization");
            value.back() = other_hex(value.back());
@@ -246,7 +246,7 @@ std::vector<Tamper> credential_tampers() {
          return true;
        }},
       {"signature cut",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          if (c.style == Style::kHeader) {
            std::string value = in.header("Authorization");
            value.resize(value.size() - 64);
@@ -260,7 +260,7 @@ std::vector<Tamper> credential_tampers() {
        }},
       {"region", both("/eu-west-1/", "/us-east-1/")},
       {"service",
-       [&](TestRequest& in, const Case& c) {
+       [&](SignedRequest& in, const Case& c) {
          if (!is_v4(c)) return false;
          std::string other = c.service == "s3" ? "/iotdata/" : "/s3/";
          return c.style == Style::kHeader
@@ -271,110 +271,110 @@ std::vector<Tamper> credential_tampers() {
       {"terminator", both("/aws4_request", "/aws4_requesu")},
       {"algorithm", both("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA257")},
       {"signed header list",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          if (c.style == Style::kHeader)
            return swap_in_header(in, "Authorization", "SignedHeaders=", "SignedHeaders=accept;");
          return c.style == Style::kQuery && swap_in_target(in, "X-Amz-SignedHeaders=", "X-Amz-SignedHeaders=accept%3B");
        }},
       {"host not signed",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          if (c.style == Style::kHeader) return swap_in_header(in, "Authorization", "host;", "");
          return c.style == Style::kQuery &&
                 (swap_in_target(in, "SignedHeaders=host", "SignedHeaders=") || swap_in_target(in, "host%3B", ""));
        }},
       {"date",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          if (c.style == Style::kQueryV2) return swap_in_target(in, "Expires=17", "Expires=18");
          return c.style == Style::kQuery ? swap_in_target(in, "T221320Z", "T221321Z")
                                          : set_header(in, "x-amz-date", "20231114T221321Z");
        }},
       {"date dropped",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          in.drop("x-amz-date");
          return c.style == Style::kHeader || (c.style == Style::kQuery && swap_in_target(in, "X-Amz-Date=", "Date="));
        }},
       {"expiry",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          return c.style == Style::kQuery && swap_in_target(in, "Expires=900", "Expires=901");
        }},
       {"access key",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          if (c.style == Style::kHeader)
            return swap_in_header(in, "Authorization", "AKIAIO", "AKIAIX") ||
                   swap_in_header(in, "Authorization", "ASIAIO", "ASIAIX");
          return swap_in_target(in, "AKIAIO", "AKIAIX") || swap_in_target(in, "ASIAIO", "ASIAIX");
        }},
       {"other user's key",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          if (c.temporary) return false;
          if (c.style == Style::kHeader) return swap_in_header(in, "Authorization", kTestKey, "AKIAUSERUSERUSERUSER");
          return swap_in_target(in, kTestKey, "AKIAUSERUSERUSERUSER");
        }},
       {"token",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          if (!c.temporary) return false;
          return c.style == Style::kHeader ? set_header(in, "x-amz-security-token", "bad-token")
                                           : swap_in_target(in, "good-token", "bad-token");
        }},
       {"token dropped",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          if (!c.temporary) return false;
          in.drop("x-amz-security-token");
          return c.style == Style::kHeader || swap_in_target(in, "ecurity-", "ecurity-x");
        }},
       {"token added",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          in.request.headers.add("x-amz-security-token", "good-token");
          return true;
        }},
       {"query token added",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          add_query(in, "X-Amz-Security-Token=good-token");
          return true;
        }},
       {"query credentials as well",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          if (c.style != Style::kHeader) return false;
          add_query(in, "X-Amz-Algorithm=AWS4-HMAC-SHA256");
          return true;
        }},
       {"a signature as well",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          add_query(in, "X-Amz-Signature=00");
          return true;
        }},
       {"v2 credentials as well",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          add_query(in, "AWSAccessKeyId=A&Signature=B&Expires=9999999999");
          return true;
        }},
       {"lower-case credentials as well",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          add_query(in, "x-amz-signature=00");
          return true;
        }},
       {"header credentials as well",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          if (c.style == Style::kHeader) return false;
          in.request.headers.add("Authorization", "Bearer x");
          return true;
        }},
       {"authorization twice",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          in.request.headers.add("authorization", in.header("Authorization"));
          return c.style == Style::kHeader;
        }},
       {"other mechanism",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          return c.style == Style::kHeader && set_header(in, "Authorization", "AWS AKIAIOSFODNN7EXAMPLE:abcdef=");
        }},
       {"empty authorization",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          in.request.headers.set("Authorization", "");
          return true;
        }},
       {"algorithm dropped",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          return c.style == Style::kQuery && swap_in_target(in, "X-Amz-Algorithm=AWS4-HMAC-SHA256&", "");
        }},
   };
@@ -382,123 +382,123 @@ std::vector<Tamper> credential_tampers() {
 
 std::vector<Tamper> payload_tampers() {
   auto chunked = [](const Case& c) { return c.mode >= PayloadMode::kSignedChunks; };
-  auto swap_in_body = [](TestRequest& in, std::string_view from, std::string_view to) {
+  auto swap_in_body = [](SignedRequest& in, std::string_view from, std::string_view to) {
     std::size_t at = in.body.find(from);
     if (at == std::string::npos) return false;
     in.body.replace(at, from.size(), to);
     return true;
   };
-  auto flip = [](TestRequest& in, std::size_t at) { in.body[at] = static_cast<char>(in.body[at] ^ 1); };
+  auto flip = [](SignedRequest& in, std::size_t at) { in.body[at] = static_cast<char>(in.body[at] ^ 1); };
   return {
       {"body byte",
-       [=](TestRequest& in, const Case& c) {
+       [=](SignedRequest& in, const Case& c) {
          if (!covers_body(c) || in.body.empty()) return false;
          flip(in, in.body.find("efgh") != std::string::npos ? in.body.find("efgh") : in.body.size() / 2);
          return true;
        }},
       {"body cut",
-       [=](TestRequest& in, const Case& c) {
+       [=](SignedRequest& in, const Case& c) {
          if (!covers_body(c) || in.body.empty()) return false;
          in.body.resize(in.body.size() - 3);
          return true;
        }},
       {"body goes on",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          in.body += "x";
          return covers_body(c);
        }},
       {"declared hash",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          return c.mode == PayloadMode::kDeclaredHash && set_header(in, "x-amz-content-sha256", sha256_hex("other"));
        }},
       {"declared hash becomes unsigned",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          return c.mode != PayloadMode::kUnsigned && set_header(in, "x-amz-content-sha256", "UNSIGNED-PAYLOAD");
        }},
       {"becomes unsigned chunks",
-       [=](TestRequest& in, const Case& c) {
+       [=](SignedRequest& in, const Case& c) {
          return c.mode != PayloadMode::kUnsignedChunksTrailer &&
                 set_header(in, "x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER");
        }},
       {"hash header dropped",
-       [](TestRequest& in, const Case& c) {
+       [](SignedRequest& in, const Case& c) {
          bool had = in.request.headers.has("x-amz-content-sha256");
          in.drop("x-amz-content-sha256");
          return had && c.style == Style::kHeader;
        }},
       {"trailer announced",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          in.request.headers.add("x-amz-trailer", "x-amz-checksum-crc32");
          return true;
        }},
       {"aws-chunked announced",
-       [=](TestRequest& in, const Case& c) {
+       [=](SignedRequest& in, const Case& c) {
          in.request.headers.add("Content-Encoding", "aws-chunked");
          return !chunked(c) && c.service == "s3";
        }},
       {"decoded length",
-       [](TestRequest& in, const Case&) { return set_header(in, "x-amz-decoded-content-length", "29999"); }},
+       [](SignedRequest& in, const Case&) { return set_header(in, "x-amz-decoded-content-length", "29999"); }},
       {"first chunk signature",
-       [=](TestRequest& in, const Case& c) {
+       [=](SignedRequest& in, const Case& c) {
          std::size_t at = in.body.find("chunk-signature=");
          if (at == std::string::npos || !chunked(c)) return false;
          in.body[at + 20] = other_hex(in.body[at + 20]);
          return true;
        }},
       {"last chunk signature",
-       [=](TestRequest& in, const Case& c) {
+       [=](SignedRequest& in, const Case& c) {
          std::size_t at = in.body.rfind("chunk-signature=");
          if (at == std::string::npos || !chunked(c)) return false;
          in.body[at + 20] = other_hex(in.body[at + 20]);
          return true;
        }},
       {"last chunk signature dropped",
-       [=](TestRequest& in, const Case& c) {
+       [=](SignedRequest& in, const Case& c) {
          std::size_t at = in.body.rfind(";chunk-signature=");
          if (at == std::string::npos || !chunked(c)) return false;
          in.body.erase(at, 17 + 64);
          return true;
        }},
       {"last data byte",
-       [=](TestRequest& in, const Case& c) {
+       [=](SignedRequest& in, const Case& c) {
          if (!chunked(c)) return false;
          flip(in, in.body.rfind("\r\n0") - 1);
          return true;
        }},
       {"chunk dropped",
-       [=](TestRequest& in, const Case& c) {
+       [=](SignedRequest& in, const Case& c) {
          std::size_t first = in.body.find("2328");
          std::size_t second = in.body.find("2328", first + 1);
          if (!chunked(c) || second == std::string::npos) return false;
          in.body.erase(first, second - first);
          return true;
        }},
-      {"trailer value", [=](TestRequest& in, const Case&) { return swap_in_body(in, "crc32c:", "crc32c:A"); }},
+      {"trailer value", [=](SignedRequest& in, const Case&) { return swap_in_body(in, "crc32c:", "crc32c:A"); }},
       {"trailer name",
-       [=](TestRequest& in, const Case&) { return swap_in_body(in, "checksum-crc32c:", "checksum-crc32:"); }},
+       [=](SignedRequest& in, const Case&) { return swap_in_body(in, "checksum-crc32c:", "checksum-crc32:"); }},
       {"trailer dropped",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          std::size_t at = in.body.find("x-amz-checksum-crc32c:");
          if (at == std::string::npos) return false;
          in.body.erase(at, in.body.find("\r\n", at) + 2 - at);
          return true;
        }},
       {"trailer added",
-       [=](TestRequest& in, const Case& c) {
+       [=](SignedRequest& in, const Case& c) {
          std::size_t at = in.body.rfind("\r\n");
          if (!chunked(c)) return false;
          in.body.insert(at, "x-amz-meta-colour:red\r\n");
          return true;
        }},
       {"trailer signature",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          std::size_t at = in.body.find("trailer-signature:");
          if (at == std::string::npos) return false;
          in.body[at + 20] = other_hex(in.body[at + 20]);
          return true;
        }},
       {"trailer signature dropped",
-       [](TestRequest& in, const Case&) {
+       [](SignedRequest& in, const Case&) {
          std::size_t at = in.body.find("x-amz-trailer-signature:");
          if (at == std::string::npos) return false;
          in.body.erase(at, 24 + 64 + 2);
@@ -525,7 +525,7 @@ class SignatureMatrix : public testing::Test {
 
 TEST_F(SignatureMatrix, UntouchedRequestsPass) {
   for (const Case& c : cases()) {
-    TestRequest in = signed_request(c);
+    SignedRequest in = signed_request(c);
     for (std::vector<std::size_t> pieces : {std::vector<std::size_t>{100'000}, {7}, {1, 4096, 3}}) {
       io::HttpResponse response = server_.send(in, pieces);
       ASSERT_LT(response.status, 300) << c.name << ": " << response.body;
@@ -541,9 +541,9 @@ TEST_F(SignatureMatrix, NothingTamperedPasses) {
   std::map<std::string, int> applied;
   int tried = 0;
   for (const Case& c : cases()) {
-    const TestRequest good = signed_request(c);
+    const SignedRequest good = signed_request(c);
     for (const Tamper& tamper : tampers) {
-      TestRequest in = good;
+      SignedRequest in = good;
       if (!tamper.change(in, c)) continue;
       ++applied[tamper.name];
       ++tried;
@@ -559,11 +559,11 @@ TEST_F(SignatureMatrix, NothingTamperedPasses) {
 
 TEST_F(SignatureMatrix, EveryByteOfASignedHeadCounts) {
   Case c{"s3 header chunks", "s3", Style::kHeader, PayloadMode::kSignedChunksTrailer, put_object};
-  const TestRequest good = signed_request(c);
+  const SignedRequest good = signed_request(c);
   const std::string authorization = good.header("Authorization");
   for (std::size_t i = 0; i < authorization.size(); ++i) {
     if (authorization[i] == ' ') continue;
-    TestRequest in = good;
+    SignedRequest in = good;
     std::string value = authorization;
     value[i] = value[i] == 'x' ? 'y' : 'x';
     in.request.headers.set("Authorization", value);
@@ -571,7 +571,7 @@ TEST_F(SignatureMatrix, EveryByteOfASignedHeadCounts) {
     EXPECT_TRUE(server_.seen.empty()) << value;
   }
   for (std::size_t i = 0; i<good.body.size(); i += good.body.size()> 2000 ? 97 : 1) {
-    TestRequest in = good;
+    SignedRequest in = good;
     in.body[i] = static_cast<char>(in.body[i] ^ 1);
     EXPECT_GE(server_.send(in).status, 400) << i;
     EXPECT_TRUE(server_.seen.empty()) << i;

@@ -83,7 +83,7 @@ class TestCredentials final : public iam::CredentialSource {
   std::thread other_;
 };
 
-struct TestRequest {
+struct SignedRequest {
   io::HttpRequest request;
   std::string body;     // as it is sent
   std::string payload;  // what the handler must get
@@ -103,7 +103,7 @@ struct TestRequest {
 };
 
 // Signs as the SDKs do.
-struct TestSigner {
+struct Signer {
   sigv4::Credentials credentials{kTestKey, kTestSecret, ""};
   std::string service = "s3";
   std::string region = "eu-west-1";
@@ -128,7 +128,7 @@ struct TestSigner {
     }
   }
 
-  std::string canonical(const TestRequest& in, const sigv4::Pairs& query, const std::vector<std::string>& names,
+  std::string canonical(const SignedRequest& in, const sigv4::Pairs& query, const std::vector<std::string>& names,
                         const std::string& hash) const {
     sigv4::CanonicalInput input{
         in.request.method, *canonical_path(in.request.raw_path(), service == "s3"), query, {}, hash};
@@ -143,7 +143,7 @@ struct TestSigner {
                        sigv4::string_to_sign(amz_date(), scope(), canonical_text));
   }
 
-  void sign_header(TestRequest& in, PayloadMode mode) const {
+  void sign_header(SignedRequest& in, PayloadMode mode) const {
     auto& headers = in.request.headers;
     bool chunked = mode >= PayloadMode::kSignedChunks;
     headers.set("X-Amz-Date", amz_date());
@@ -198,7 +198,7 @@ struct TestSigner {
     return out + "\r\n";
   }
 
-  void sign_query(TestRequest& in, std::int64_t expires_s = 900) const {
+  void sign_query(SignedRequest& in, std::int64_t expires_s = 900) const {
     sigv4::Pairs query = *parse_form(in.request.raw_query());
     query.emplace_back("X-Amz-Algorithm", "AWS4-HMAC-SHA256");
     query.emplace_back("X-Amz-Credential", credentials.access_key_id + '/' + scope().text());
@@ -218,7 +218,7 @@ struct TestSigner {
     in.body = in.payload;
   }
 
-  void sign_query_v2(TestRequest& in, std::int64_t expires_s = 900) const {
+  void sign_query_v2(SignedRequest& in, std::int64_t expires_s = 900) const {
     std::int64_t expires = now_ms / 1000 + expires_s;
     std::string resource(in.request.raw_path());
     if (!in.request.raw_query().empty()) resource += '?' + std::string(in.request.raw_query());
@@ -274,7 +274,7 @@ class TestServer {
       co_return Reply{};
     });
   }
-  io::HttpResponse send(const TestRequest& in, std::vector<std::size_t> pieces = {100'000}) {
+  io::HttpResponse send(const SignedRequest& in, std::vector<std::size_t> pieces = {100'000}) {
     if (!pipeline_) {
       PipelineParts parts{operations_, *store_, kTestRealm, credentials, clock, metrics, certificates_};
       pipeline_ = std::make_unique<Pipeline>(parts, options_);
@@ -303,8 +303,8 @@ class TestServer {
   std::unique_ptr<Pipeline> pipeline_;
 };
 
-inline TestRequest make_request(std::string method, std::string target, std::string payload = {}) {
-  TestRequest out;
+inline SignedRequest make_request(std::string method, std::string target, std::string payload = {}) {
+  SignedRequest out;
   out.request.method = std::move(method);
   out.request.target = std::move(target);
   out.request.headers.add("Host", "127.0.0.1:4566");

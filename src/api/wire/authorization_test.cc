@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/wire/authorization.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace muster::api {
+namespace {
+
+using testing::ElementsAre;
+
+const Realm kRealm{"123456789012", "eu-west-1"};
+
+std::vector<iam::AuthorizationRequest> ask(std::string_view service, std::string_view operation, std::string_view input,
+                                           const iam::Principal& caller = {}) {
+  const model::Service& model = *model::find_service(service);
+  json::object members = parse_json(input)->get_object();
+  io::HttpRequest request;
+  request.peer.address = "10.0.0.1";
+  return authorization_requests(
+      {model, *model::find_operation(model, operation), kRealm, caller, members, request, 1'700'000'000'000});
+}
+std::vector<std::string> resources(std::string_view service, std::string_view operation, std::string_view input) {
+  return ask(service, operation, input).at(0).resources;
+}
+
+TEST(Resources, AreFilledFromTheInput) {
+  EXPECT_THAT(resources("iot", "DescribeThing", R"({"thingName":"t:1"})"),
+              ElementsAre("arn:aws:iot:eu-west-1:123456789012:thing/t:1"));
+  EXPECT_THAT(resources("s3", "GetObject", R"({"Bucket":"b","Key":"a/k"})"), ElementsAre("arn:aws:s3:::b/a/k"));
+  EXPECT_THAT(resources("s3", "ListObjectsV2", R"({"Bucket":"b"})"), ElementsAre("arn:aws:s3:::b"));
+  EXPECT_THAT(resources("iam", "GetUser", R"({"UserName":"u"})"), ElementsAre("arn:aws:iam::123456789012:user/u"));
+  EXPECT_THAT(resources("iot", "TagResource", R"({"resourceArn":"arn:aws:iot:r:a:job/j"})"),
+              ElementsAre("arn:aws:iot:r:a:job/j"));
+  EXPECT_THAT(resources("iot-data", "Publish", R"({"topic":"a/b"})"),
+              ElementsAre("arn:aws:iot:eu-west-1:123456789012:topic/a/b"));
+  EXPECT_THAT(resources("iot", "ListThings", "{}"), ElementsAre("*"));
+}
+
+TEST(Resources, JobTargetsAreAskedToo) {
+  EXPECT_THAT(resources("iot", "CreateJob", R"({"jobId":"j","targets":["arn:a","arn:b"]})"),
+              testing::IsSupersetOf({"arn:aws:iot:eu-west-1:123456789012:job/j", "arn:a", "arn:b"}));
+}
+
+TEST(Resources, AbsentNamesNeverMeanNothing) {
+  EXPECT_THAT(resources("iot", "AddThingToThingGroup", R"({"thingGroupArn":"arn:group","thingName":"t"})"),
+              ElementsAre("arn:group", "arn:aws:iot:eu-west-1:123456789012:thing/t"));
+  EXPECT_THAT(
+      resources("iot", "AddThingToThingGroup", R"({"thingGroupArn":"arn:g","thingGroupName":"h","thingArn":"arn:t"})"),
+      ElementsAre("arn:g", "arn:aws:iot:eu-west-1:123456789012:thinggroup/h", "arn:t"));
+  EXPECT_THAT(
+      resources("iot", "AddThingToThingGroup", "{}"),
+      ElementsAre("arn:aws:iot:eu-west-1:123456789012:thinggroup/*", "arn:aws:iot:eu-west-1:123456789012:thing/*"));
+}
+
+TEST(Resources, UsersAskAboutThemselvesByDefault) {
+  iam::Principal user;
+  user.kind = iam::PrincipalKind::kUser;
+  user.name = "me";
+  EXPECT_THAT(ask("iam", "GetUser", "{}", user).at(0).resources, ElementsAre("arn:aws:iam::123456789012:user/me"));
+}
+
+TEST(Resources, EachDeletedObjectAndTheCopySourceAreAsked) {
+  EXPECT_THAT(resources("s3", "DeleteObjects", R"({"Bucket":"b","Delete":{"Objects":[{"Key":"x"},{"Key":"y/z"}]}})"),
+              ElementsAre("arn:aws:s3:::b/x", "arn:aws:s3:::b/y/z"));
+  auto copy = ask("s3", "CopyObject", R"({"Bucket":"b","Key":"k","CopySource":"/from/a%20b?versionId=1"})");
+  ASSERT_EQ(copy.size(), 2u);
+  EXPECT_EQ(copy[0].action, "s3:PutObject");
+  EXPECT_THAT(copy[0].resources, ElementsAre("arn:aws:s3:::b/k"));
+  EXPECT_EQ(copy[1].action, "s3:GetObject");
+  EXPECT_THAT(copy[1].resources, ElementsAre("arn:aws:s3:::from/a b"));
+}
+
+TEST(Context, CarriesConditionKeys) {
+  auto context = ask("s3", "ListObjectsV2", R"({"Bucket":"b","Prefix":"p/","MaxKeys":5})").at(0).context;
+  EXPECT_THAT(context["aws:SourceIp"], ElementsAre("10.0.0.1"));
+  EXPECT_THAT(context["aws:CurrentTime"], ElementsAre("2023-11-14T22:13:20Z"));
+  EXPECT_THAT(context["aws:SecureTransport"], ElementsAre("false"));
+  EXPECT_THAT(context["s3:prefix"], ElementsAre("p/"));
+  EXPECT_THAT(context["s3:max-keys"], ElementsAre("5"));
+}
+
+}  // namespace
+}  // namespace muster::api
