@@ -156,7 +156,8 @@ bool take_piece(Rocks::Piece& piece, const Overlay::Slice& slice, std::size_t& a
     iterator.SeekToFirst();
   }
   const auto in_piece = [&] {
-    return at < slice.entries.size() && slice.entries[at].first >= piece.begin && slice.entries[at].first < piece.end;
+    return at < slice.entries.size() && slice.entries[at].first >= piece.bounds->begin &&
+           slice.entries[at].first < piece.bounds->end;
   };
   const auto step = [&] { options.reverse ? iterator.Prev() : iterator.Next(); };
   while (found.size() < options.limit) {

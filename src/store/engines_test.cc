@@ -5,6 +5,7 @@
 #include "base/crypto.h"
 #include "store/embedded_engine.h"
 #include "store/memory_engine.h"
+#include "store/store_model_test.h"
 #include "store/store_stress_test.h"
 #include "store/store_suite_test.h"
 
@@ -46,6 +47,8 @@ class EmbeddedUnderTest final : public EngineUnderTest {
 };
 
 INSTANTIATE_TEST_SUITE_P(memory, StoreSuite, testing::Values([] { return std::make_unique<MemoryUnderTest>(); }));
+INSTANTIATE_TEST_SUITE_P(memory, StoreModel, testing::Values([] { return std::make_unique<MemoryUnderTest>(); }));
+INSTANTIATE_TEST_SUITE_P(embedded, StoreModel, testing::Values([] { return std::make_unique<EmbeddedUnderTest>(); }));
 INSTANTIATE_TEST_SUITE_P(memory, StoreStress, testing::Values([] { return std::make_unique<MemoryUnderTest>(); }));
 INSTANTIATE_TEST_SUITE_P(embedded, StoreSuite, testing::Values([] { return std::make_unique<EmbeddedUnderTest>(); }));
 INSTANTIATE_TEST_SUITE_P(embedded, StoreStress, testing::Values([] { return std::make_unique<EmbeddedUnderTest>(); }));

@@ -29,9 +29,13 @@ class Rocks {
   Result<std::optional<std::string>> get(Kind kind, std::string_view key) const;
   // One iterator per table of [begin, end), in key order; made at one moment if no write runs meanwhile.
   struct Piece {
-    std::string begin, end;
+    // The iterator refers to the bounds, so they have an address that does not change when pieces are moved.
+    struct Bounds {
+      std::string begin, end;
+      rocksdb::Slice lower, upper;
+    };
+    std::unique_ptr<Bounds> bounds;
     std::unique_ptr<rocksdb::Iterator> iterator;
-    std::unique_ptr<rocksdb::Slice> lower, upper;  // the iterator refers to them
   };
   std::vector<Piece> pieces(std::string_view begin, std::string_view end) const;
 

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "store/cluster_engine.h"
+#include "store/store_model_test.h"
 #include "store/store_stress_test.h"
 #include "store/store_suite_test.h"
 #include "store/test_postgres/private_postgres.h"
@@ -37,6 +38,7 @@ class ClusterUnderTest final : public EngineUnderTest {
     open();
   }
   Store& store() override { return *store_; }
+  bool runs_bodies_at_once() const override { return false; }
   void reopen() override {
     store_.reset();
     open();
@@ -75,6 +77,7 @@ class TwoNodes final : public EngineUnderTest, public Store {
 };
 
 INSTANTIATE_TEST_SUITE_P(cluster, StoreSuite, testing::Values([] { return std::make_unique<ClusterUnderTest>(); }));
+INSTANTIATE_TEST_SUITE_P(cluster, StoreModel, testing::Values([] { return std::make_unique<ClusterUnderTest>(); }));
 INSTANTIATE_TEST_SUITE_P(cluster, StoreStress, testing::Values([] { return std::make_unique<ClusterUnderTest>(); }));
 INSTANTIATE_TEST_SUITE_P(two_nodes, StoreSuite, testing::Values([] { return std::make_unique<TwoNodes>(); }));
 INSTANTIATE_TEST_SUITE_P(two_nodes, StoreStress, testing::Values([] { return std::make_unique<TwoNodes>(); }));
