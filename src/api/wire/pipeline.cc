@@ -6,7 +6,6 @@
 
 #include "api/wire/cors.h"
 #include "api/wire/errors.h"
-#include "api/wire/exchange.h"
 #include "api/wire/pipeline_stages.h"
 #include "base/crypto.h"
 #include "base/log.h"

@@ -2,8 +2,8 @@
 // Pipeline: from an HTTP request to a handler's Reply and back. An ordered list of stages (pipeline.cc names each and
 // says why it stands where it does); the first that fails ends the request with an AWS-shaped error. Owned by
 // server/wiring, shared by all connections, immutable after construction but for metrics: handle() may run on any loop.
-// Bounds: parsed bodies Options::max_body_bytes, streamed payloads max_object_bytes. Nothing of ours throws; an exception
-// that escapes a handler ends one request with InternalFailure.
+// Bounds: parsed bodies Options::max_body_bytes, streamed payloads max_object_bytes. Nothing of ours throws; an
+// exception that escapes a handler ends one request with InternalFailure.
 #pragma once
 
 #include <cstdint>
@@ -27,16 +27,17 @@
 namespace muster::api {
 
 struct PipelineOptions {
-  std::int64_t max_body_bytes = 2 << 20;                     // bodies that are parsed; a form is bounded at 1 MiB
-  std::int64_t max_object_bytes = std::int64_t{5} << 30;     // S3's limit of one PUT
-  std::vector<std::string> cors_origins;                     // exact origins, or "*"
-  std::vector<std::string> base_domains;                     // "<bucket>.<domain>" is a virtual-host bucket
+  std::int64_t max_body_bytes = 2 << 20;                  // bodies that are parsed; a form is bounded at 1 MiB
+  std::int64_t max_object_bytes = std::int64_t{5} << 30;  // S3's limit of one PUT
+  std::vector<std::string> cors_origins;                  // exact origins, or "*"
+  std::vector<std::string> base_domains;                  // "<bucket>.<domain>" is a virtual-host bucket
   // JSON text of a bucket's policy, or empty; null: there are none.
   std::function<std::string(store::Tx& tx, std::string_view bucket)> bucket_policy;
   bool log_requests = true;
 };
 
-// What a pipeline uses; everything outlives it. `certificates` may be null: callers without a signature are then anonymous.
+// What a pipeline uses; everything outlives it. `certificates` may be null: callers without a signature are then
+// anonymous.
 struct PipelineParts {
   const Operations& operations;
   store::Store& store;

@@ -5,7 +5,7 @@
 #include <map>
 
 #include "api/wire/route_table.h"
-#include "api/wire/sigv4_verify.h"
+#include "api/wire/signature/sigv4_verify.h"
 #include "base/assert.h"
 #include "base/text.h"
 

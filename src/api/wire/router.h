@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Router: which service and operation a request means, when all services share one port. The service comes from the
 // SigV4 scope, else from pre-sign parameters, the host, or the mutual-TLS paths; the operation from method, raw path
-// (percent-decoded only after matching, so that %2F stays inside its label), the sub-resources of the query and, for the
-// query protocol, the Action. Owned by the pipeline; built once from the model tables; immutable. Bounds: those of the
-// request head. What cannot be told is an error with AWS's code, never a guess that could turn one operation into another
+// (percent-decoded only after matching, so that %2F stays inside its label), the sub-resources of the query and, for
+// the query protocol, the Action. Owned by the pipeline; built once from the model tables; immutable. Bounds: those of
+// the request head. What cannot be told is an error with AWS's code, never a guess that could turn one operation into
+// another
 // ("PUT /b?policy" is never CreateBucket).
 #pragma once
 
@@ -25,10 +26,10 @@ enum class SignatureKind : std::uint8_t { kNone, kHeaderV4, kQueryV4, kQueryV2 }
 struct RouteInput {
   std::string_view method;
   std::string_view raw_path;
-  const Pairs& query;             // decoded
+  const Pairs& query;  // decoded
   const io::HttpHeaders& headers;
   SignatureKind signature = SignatureKind::kNone;
-  std::string_view scope_service; // of the credential scope; empty without SigV4
+  std::string_view scope_service;  // of the credential scope; empty without SigV4
   bool client_certificate = false;
 };
 

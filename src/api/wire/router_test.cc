@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "api/wire/sigv4_verify.h"
+#include "api/wire/signature/sigv4_verify.h"
 #include "base/text.h"
 
 namespace muster::api {

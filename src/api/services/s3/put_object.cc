@@ -5,7 +5,7 @@
 #include "api/services/s3/checksums.h"
 #include "api/services/s3/handlers.h"
 #include "api/services/s3/s3_shapes.h"
-#include "api/wire/verified_body.h"
+#include "api/wire/signature/verified_body.h"
 #include "base/text.h"
 #include "domain/iam/authorize.h"
 #include "domain/objects/buckets.h"

@@ -14,7 +14,7 @@
 #include <string_view>
 
 #include "api/wire/message.h"
-#include "api/wire/sigv4_verify.h"
+#include "api/wire/signature/sigv4_verify.h"
 #include "io/http_server.h"
 
 namespace muster::api {

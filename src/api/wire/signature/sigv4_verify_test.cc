@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Verification against requests that real clients and AWS's documents signed, and AWS's answers to what is wrong.
 // sigv4_matrix_test tampers with every part.
-#include "api/wire/sigv4_verify.h"
+#include "api/wire/signature/sigv4_verify.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "api/wire/aws_chunked.h"
+#include "api/wire/signature/aws_chunked.h"
 #include "api/wire/wire_test_support.h"
 
 namespace muster::api {

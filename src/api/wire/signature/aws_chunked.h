@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include "api/wire/sigv4_verify.h"
+#include "api/wire/signature/sigv4_verify.h"
 #include "base/crypto.h"
 
 namespace muster::api {

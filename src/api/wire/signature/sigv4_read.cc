@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "api/wire/sigv4_verify.h"
+#include "api/wire/signature/sigv4_verify.h"
 #include "base/text.h"
 
 namespace muster::api {

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "api/wire/sigv4_verify.h"
+#include "api/wire/signature/sigv4_verify.h"
 
 namespace muster::api {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "api/wire/aws_chunked.h"
+#include "api/wire/signature/aws_chunked.h"
 
 #include <algorithm>
 #include <charconv>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "api/wire/verified_body.h"
+#include "api/wire/signature/verified_body.h"
 
-#include "api/wire/aws_chunked.h"
+#include "api/wire/signature/aws_chunked.h"
 #include "base/crypto.h"
 #include "base/text.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "api/wire/sigv2.h"
+#include "api/wire/signature/sigv2.h"
 
 #include <algorithm>
 #include <array>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "api/wire/sigv4_verify.h"
+#include "api/wire/signature/sigv4_verify.h"
 
 #include <algorithm>
 
-#include "api/wire/sigv2.h"
+#include "api/wire/signature/sigv2.h"
 #include "base/crypto.h"
 #include "base/text.h"
 
