@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Payloads of the Jobs MQTT API: a device's request read member by member, and the reply written. Pure functions; kInvalid
-// with AWS's wording for a member of the wrong type. Null members count as absent; unknown members are ignored. Numbers
-// may come quoted (the embedded C SDK does that). Source: jobs spec 2.3-2.5.
+// Payloads of the Jobs MQTT API: a device's request read member by member, and the reply written. Pure functions;
+// kInvalid with AWS's wording for a member of the wrong type. Null members count as absent; unknown members are
+// ignored. Numbers may come quoted (the embedded C SDK does that). Source: jobs spec 2.3-2.5.
 #pragma once
 
 #include <cstdint>

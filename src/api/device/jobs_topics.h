@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Jobs over MQTT: what devices publish to $aws/things/THING/jobs/..., answered on .../accepted or .../rejected to the
-// requester alone, after the change is durable. The same domain functions as over HTTPS (api/services/data/jobs_data).
-// On the broker's loop; the store's completion comes back to it by a post. Owned by server/wiring, which outlives the
-// broker's stop. Refuses payloads above 128 KiB and anything that is not a JSON object. Source: AWS IoT developer guide,
-// "Jobs device MQTT API", "Error codes"; jobs spec 2.1-2.5.
+// requester alone, after the change is durable. The same domain functions as over HTTPS
+// (api/services/data/jobs_data). On the broker's loop; the store's completion comes back to it by a post. Owned by
+// server/wiring, which outlives the broker's stop. Refuses payloads above 128 KiB and anything that is not a JSON
+// object. Source: AWS IoT developer guide, "Jobs device MQTT API", "Error codes"; jobs spec 2.1-2.5.
 #pragma once
 
 #include <functional>

@@ -120,7 +120,8 @@ TEST(JobsTopicParsing, names_each_call) {
   EXPECT_EQ(call("j/update"), Call::kUpdate);
   EXPECT_EQ(call("j/namespace-n/get"), Call::kNamespaced);
   EXPECT_EQ(call("$next/namespace-n/get"), Call::kNamespaced);
-  for (const auto* suffix : {"", "notify", "notify-next", "$next/update", "j", "j/", "j/get/accepted", "j/delete", "/get",
+  for (const auto* suffix : {"", "notify", "notify-next", "$next/update", "j", "j/", "j/get/accepted", "j/delete",
+                             "/get",
                              "a b/get", "j/namespace-/get", "j/namespace-n", "get/accepted", "$other/get"}) {
     EXPECT_EQ(call(suffix), Call::kUnknown) << suffix;
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Caches: parsed job records and compiled documents, so that a device's call parses neither. A job is found by the bytes
-// of its record, a document by its digest: an entry cannot be stale. Thread-safe; bounded, least recently used goes first.
+// Caches: parsed job records and compiled documents, so that a device's call parses neither. A job is found by the
+// bytes of its record, a document by its digest: an entry cannot be stale. Thread-safe; bounded, least recently used
+// goes first.
 #pragma once
 
 #include <list>

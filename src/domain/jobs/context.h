@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Context: what the Jobs domain needs from outside, made once by server/wiring and handed to every function: the realm,
-// the ports through which URLs are parsed and signed, the limits, and the caches. Const and thread-safe after it is made.
-// Effects: what a transaction did that somebody must hear of once it is durable.
+// Context: what the Jobs domain needs from outside, made once by server/wiring and handed to every function: the
+// realm, the ports through which URLs are parsed and signed, the limits, and the caches. Const and thread-safe after
+// it is made. Effects: what a transaction did that somebody must hear of once it is durable.
 #pragma once
 
 #include <cstdint>

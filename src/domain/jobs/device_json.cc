@@ -44,7 +44,7 @@ void append_execution(std::string& out, const DeviceExecution& execution) {
   append_number(out, "versionNumber", e.version);
   append_number(out, "executionNumber", e.number);
   append_details(out, e.details);
-  if (execution.seconds_to_timeout) append_number(out, "approximateSecondsBeforeTimedOut", *execution.seconds_to_timeout);
+  if (const auto& left = execution.seconds_to_timeout) append_number(out, "approximateSecondsBeforeTimedOut", *left);
   if (execution.document) out.append(",\"jobDocument\":").append(*execution.document);
   out.push_back('}');
 }

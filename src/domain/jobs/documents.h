@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Job documents: checked at creation, compiled into text and placeholders, expanded for a device with freshly signed URLs
-// at every delivery. Compiled documents are cached by digest. Supported placeholders: ${aws:iot:s3-presigned-url:URL} and
-// ${aws:iot:s3-presigned-url-v2:URL}; other ${aws:iot:...} are refused by name; any other ${...} is the author's own text.
-// Source: developer guide "Create jobs with presigned URLs", jobs spec 5. Bounds: Limits::max_document_bytes, 10
-// placeholders.
+// Job documents: checked at creation, compiled into text and placeholders, expanded for a device with freshly signed
+// URLs at every delivery. Compiled documents are cached by digest. Supported placeholders:
+// ${aws:iot:s3-presigned-url:URL} and ${aws:iot:s3-presigned-url-v2:URL}; other ${aws:iot:...} are refused by name;
+// any other ${...} is the author's own text. Source: developer guide "Create jobs with presigned URLs", jobs spec 5.
+// Bounds: Limits::max_document_bytes, 10 placeholders.
 #pragma once
 
 #include <memory>

@@ -35,8 +35,8 @@ TEST_F(JobDocument, without_placeholders_is_delivered_as_written) {
 }
 
 TEST_F(JobDocument, placeholders_are_signed_inside_their_strings) {
-  const auto text = delivered(R"({"u":"get ${aws:iot:s3-presigned-url:https://s3/b/k1} or ${aws:iot:s3-presigned-url-v2:)"
-                              R"(https%3A%2F%2Fs3%2Fb%2Fk%202}!"})");
+  const auto text = delivered(R"({"u":"get ${aws:iot:s3-presigned-url:https://s3/b/k1} or )"
+                              R"(${aws:iot:s3-presigned-url-v2:https%3A%2F%2Fs3%2Fb%2Fk%202}!"})");
   const auto parsed = parse_json(text);
   ASSERT_TRUE(parsed) << text;
   const std::string value(get_string(parsed->as_object(), "u"));

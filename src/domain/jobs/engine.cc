@@ -20,7 +20,7 @@ namespace table = store::table;
 
 namespace {
 
-constexpr auto kRest = std::chrono::milliseconds(5);         // between rounds: pokes gather meanwhile
+constexpr auto kRest = std::chrono::milliseconds(20);        // between rounds: pokes gather meanwhile
 constexpr auto kRetry = std::chrono::seconds(1);             // after the store refused
 constexpr auto kLater = std::chrono::milliseconds(500);      // until a timer's transaction has committed
 constexpr auto kLookAgain = std::chrono::minutes(1);         // at every active job, should a poke have been lost

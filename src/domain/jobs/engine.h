@@ -24,8 +24,8 @@ enum class Advance : std::uint8_t {
 };
 struct Step {
   Advance advance = Advance::kIdle;
-  // Where the next batch of the same work starts: spares it the range that earlier batches emptied. Only a hint: an empty
-  // one (after a restart) is as right.
+  // Where the next batch of the same work starts: spares it the range that earlier batches emptied. Only a hint: an
+  // empty one (after a restart) is as right.
   std::string position;
 };
 Result<Step> advance_job(const Context& context, store::Tx& tx, std::string_view job_id, std::string_view position,

@@ -176,8 +176,7 @@ TEST(Engine, own_thread_completes_jobs) {
   fleet.engine->start_thread();
   std::set<std::string> left;
   for (int i = 0; i < kThings; ++i) left.insert("d" + std::to_string(i));
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (std::chrono::steady_clock::now() < deadline && fleet.status_of("j") != JobStatus::kCompleted) {
+  for (int tries = 0; tries < 500'000 && fleet.status_of("j") != JobStatus::kCompleted; ++tries) {
     std::erase_if(left, [&](const std::string& thing) { return bool(fleet.update(thing, "j", "SUCCEEDED")); });
     std::this_thread::yield();
   }

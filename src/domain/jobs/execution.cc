@@ -97,8 +97,8 @@ Result<StatusDetails> parse_status_details(const json::value& value) {
   for (const auto& [key, member] : *object) {
     if (!is_detail_key(key)) {
       return invalid("Value at 'statusDetails' failed to satisfy constraint: Map keys must satisfy constraint: "
-                     "[Member must have length less than or equal to 128, Member must have length greater than or equal "
-                     "to 1, Member must satisfy regular expression pattern: [a-zA-Z0-9:_-]+]");
+                     "[Member must have length less than or equal to 128, Member must have length greater than or "
+                     "equal to 1, Member must satisfy regular expression pattern: [a-zA-Z0-9:_-]+]");
     }
     const auto* text = member.if_string();
     if (text == nullptr) return invalid("statusDetails must be a map of strings.");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Execution: one run of one job on one thing, told apart by a number. The record, the one table of legal transitions for
-// both planes, and its keys in the store. Values and pure functions, but for the find_ and erase_ calls. Source: AWS IoT
-// developer guide "Job execution states", service model iot-jobs-data 2017-09-29. Bounds: ten status details.
+// Execution: one run of one job on one thing, told apart by a number. The record, the one table of legal transitions
+// for both planes, and its keys in the store. Values and pure functions, but for the find_ and erase_ calls. Source:
+// AWS IoT developer guide "Job execution states", service model iot-jobs-data 2017-09-29. Bounds: ten status details.
 #pragma once
 
 #include <cstdint>

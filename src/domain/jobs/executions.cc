@@ -44,8 +44,9 @@ void set_step_timer(Execution& execution, const std::optional<std::int64_t>& min
 }
 
 // The device moves an execution on: the one place where both start-next and update change a record.
-Execution moved(const Job& job, const Execution& before, ExecutionStatus to, const std::optional<StatusDetails>& details,
-                const std::optional<std::int64_t>& step_timeout, std::int64_t now_ms) {
+Execution moved(const Job& job, const Execution& before, ExecutionStatus to,
+                const std::optional<StatusDetails>& details, const std::optional<std::int64_t>& step_timeout,
+                std::int64_t now_ms) {
   Execution after = before;
   after.status = to;
   after.version += 1;
@@ -185,7 +186,8 @@ Result<std::optional<DeviceExecution>> describe_for_device(const Context& contex
   TRY(const Execution execution, get_execution(tx, request.thing, job_id, number));
   if (is_terminal(execution.status)) {
     return with_state(ErrorKind::kTerminalState,
-                      "Job execution is in terminal state " + std::string(to_string(execution.status)) + ".", execution);
+                      "Job execution is in terminal state " + std::string(to_string(execution.status)) + ".",
+                      execution);
   }
   DeviceExecution view = device_view(request.thing, job_id, execution, tx.now_ms());
   if (request.include_document) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Executions, both sides: what devices do over MQTT and HTTPS (get pending, start next, describe, update) and what
-// operators do (describe, list, cancel, delete), plus what the service does (time out, remove with the thing). Synchronous
-// functions of a transaction; every change goes through one state machine (execution.h) and announces itself to the
-// device (pending.h). Source: service model iot-jobs-data 2017-09-29, jobs spec 1.5, 1.7, 2.4, 2.5, 3.2.
+// operators do (describe, list, cancel, delete), plus what the service does (time out, remove with the thing).
+// Synchronous functions of a transaction; every change goes through one state machine (execution.h) and announces
+// itself to the device (pending.h). Source: service model iot-jobs-data 2017-09-29, jobs spec 1.5, 1.7, 2.4, 2.5,
+// 3.2.
 #pragma once
 
 #include <cstdint>

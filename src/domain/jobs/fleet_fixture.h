@@ -16,7 +16,6 @@
 #include "domain/jobs/jobs.h"
 #include "domain/registry/groups.h"
 #include "domain/registry/things.h"
-#include "io/env.h"
 #include "store/keys.h"
 #include "store/memory_engine.h"
 #include "store/outbox.h"

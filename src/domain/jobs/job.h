@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Job: the record of one job, its states and the one table of its legal transitions, and how it is kept in the store.
-// Values and pure functions, but for find_job/put_job. Source: AWS IoT developer guide "Jobs key concepts", "Job states";
-// service model iot 2015-05-28. Bounds: at most Limits::max_targets targets, a document of 32768 bytes (kept apart, in
-// kJobDocument). What engine work a job still needs is part of its record (rolled_out, sweep), so a crash loses none.
+// Values and pure functions, but for find_job/put_job. Source: AWS IoT developer guide "Jobs key concepts", "Job
+// states"; service model iot 2015-05-28. Bounds: at most Limits::max_targets targets, a document of 32768 bytes (kept
+// apart, in kJobDocument). What engine work a job still needs is part of its record (rolled_out, sweep), so a crash
+// loses none.
 #pragma once
 
 #include <cstdint>

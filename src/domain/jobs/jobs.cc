@@ -24,8 +24,8 @@ constexpr std::size_t kScanLimit = 2000;  // entries of the list by time that on
 Status check_timeout(std::int64_t minutes) {
   if (minutes >= 1 && minutes <= kMaxTimeoutMinutes) return {};
   return invalid("1 validation error detected: Value '" + std::to_string(minutes) +
-                 "' at 'timeoutConfig.inProgressTimeoutInMinutes' failed to satisfy constraint: Member must have value " +
-                 (minutes < 1 ? "greater than or equal to 1" : "less than or equal to 10080"));
+                 "' at 'timeoutConfig.inProgressTimeoutInMinutes' failed to satisfy constraint: Member must have " +
+                 (minutes < 1 ? "value greater than or equal to 1" : "value less than or equal to 10080"));
 }
 
 Status check_presign(const PresignConfig& presign) {
@@ -181,7 +181,8 @@ Result<Page<std::shared_ptr<const Job>>> list_jobs(const Context& context, store
   store::RangeOptions options;
   options.begin = prefix + position;
   options.end = store::after_prefix(prefix);
-  options.limit = kScanLimit;
+  const bool filtered = filter.status || filter.selection || !filter.thing_group.empty();
+  options.limit = filtered ? kScanLimit : wanted + 1;
   options.snapshot = true;
   const std::string group_arn =
       filter.thing_group.empty() ? "" : iot_arn(context.realm, "thinggroup", filter.thing_group);
@@ -202,7 +203,7 @@ Result<Page<std::shared_ptr<const Job>>> list_jobs(const Context& context, store
     const bool targeted = group_arn.empty() || std::ranges::find(job->targets, group_arn) != job->targets.end();
     if (targeted) page.items.push_back(std::move(job));
   }
-  if (rows.size() == kScanLimit) {
+  if (rows.size() == options.limit) {
     page.next_token = registry::page_token("jobs", store::after_key(rows.back().key).substr(1));
   }
   return page;
@@ -241,9 +242,10 @@ Status delete_job(const Context& context, store::Tx& tx, std::string_view job_id
   TRY(const auto stored, get_job(context, tx, job_id));
   const bool ended = stored->status == JobStatus::kCompleted || stored->status == JobStatus::kCanceled;
   if (!may_become(stored->status, JobStatus::kDeletionInProgress) || (!ended && !force)) {
-    return make_error(ErrorKind::kInvalidStateTransition, "Job " + stored->id + " is in status " +
-                                                              std::string(to_string(stored->status)) +
-                                                              " and cannot be deleted" + (ended || force ? "." : " without force."));
+    const std::string_view end = ended || force ? "." : " without force.";
+    return make_error(ErrorKind::kInvalidStateTransition,
+                      "Job " + stored->id + " is in status " + std::string(to_string(stored->status)) +
+                          " and cannot be deleted" + std::string(end));
   }
   TRY_VOID(check_deletion_limit(context, tx));
   Job job = *stored;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Small fleets driven at random from a seed: operators, devices, timers, an engine that is killed, a store that makes
-// transactions run twice and refuses some. After every step the whole store is compared with a recount from the execution
-// records, every transition with the table, and every notification with the change that must have caused it.
-// One seed alone: test_domain_jobs --gtest_filter='Seed/JobsSimulation.*/SEED'.
+// transactions run twice and refuses some. After every step the whole store is compared with a recount from the
+// execution records, every transition with the table, and every notification with the change that must have caused
+// it. One seed alone: test_domain_jobs --gtest_filter='Seed/JobsSimulation.*/SEED'.
 #include <algorithm>
 #include <random>
 #include <set>
@@ -189,7 +189,8 @@ class Simulation {
     for (const auto& [id, e] : now.executions) {
       const auto& [name, job, number] = id;
       by_job.insert(Key(table::kJobExecution).text(job).text(name).descending(number).str());
-      by_thing.insert(Key(table::kThingExecution).text(name).descending(e.queued_ms).text(job).descending(number).str());
+      by_thing.insert(
+          Key(table::kThingExecution).text(name).descending(e.queued_ms).text(job).descending(number).str());
       by_status.insert(
           Key(table::kJobStatusExecution).text(job).text(to_string(e.status)).text(name).descending(number).str());
       ++counts[job].by_status[static_cast<std::size_t>(e.status)];

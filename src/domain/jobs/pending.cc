@@ -231,7 +231,8 @@ Status PendingChange::finish(Effects& effects) {
 
 void PendingChange::notify(Effects& effects) {
   const std::size_t count = std::min(entries_.size(), context_.limits.notify_entries);
-  store::enqueue(tx_, {jobs_topic(thing_, "notify"), notify_payload(tx_.now_ms(), std::span(entries_).first(count)), 1});
+  const auto listed = std::span(entries_).first(count);
+  store::enqueue(tx_, {jobs_topic(thing_, "notify"), notify_payload(tx_.now_ms(), listed), 1});
   effects.messages = true;
 }
 

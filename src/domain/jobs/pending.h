@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pending list of a thing: its executions in IN_PROGRESS and QUEUED, the started ones first, then by queuedAt, job id and
-// number. The first is the head: what $next and start-next mean. PendingChange is the only writer of the list, and emits
-// notify and notify-next from the difference it makes: notify when something entered or left, notify-next when another
-// execution became the head (jobs spec 2.6; a head that merely starts is silent).
+// Pending list of a thing: its executions in IN_PROGRESS and QUEUED, the started ones first, then by queuedAt, job id
+// and number. The first is the head: what $next and start-next mean. PendingChange is the only writer of the list,
+// and emits notify and notify-next from the difference it makes: notify when something entered or left, notify-next
+// when another execution became the head (jobs spec 2.6; a head that merely starts is silent).
 //
-// The first Limits::pending_head entries are one record (kPendingHead), so that most changes cost one read and one write
-// of a key; the rest is an index (kPending), every entry of which comes after those of the record. (An index alone, whose
-// front entries come and go all the time, makes an LSM engine step over the dead ones at every read.)
+// The first Limits::pending_head entries are one record (kPendingHead), so that most changes cost one read and one
+// write of a key; the rest is an index (kPending), every entry of which comes after those of the record. (An index
+// alone, whose front entries come and go all the time, makes an LSM engine step over the dead ones at every read.)
 #pragma once
 
 #include <cstdint>

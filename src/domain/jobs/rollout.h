@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rollout and sweeps: the bounded pieces of work on a job's executions that create_job and cancel_job do at once for few
-// things, and the engine for many. Each call is part of the caller's transaction, touches at most `budget` executions
-// and says whether the work is finished. Progress is kept in kJobTarget (rollout) or follows from what is left (sweeps).
+// Rollout and sweeps: the bounded pieces of work on a job's executions that create_job and cancel_job do at once for
+// few things, and the engine for many. Each call is part of the caller's transaction, touches at most `budget`
+// executions and says whether the work is finished. Progress is kept in kJobTarget (rollout) or follows from what is
+// left (sweeps).
 #pragma once
 
 #include <cstdint>

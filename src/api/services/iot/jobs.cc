@@ -52,8 +52,8 @@ Result<jobs::NewJob> new_job(const json::object& input) {
   return job;
 }
 
-// The document of documentSource, as the caller may read it. An own transaction: the file is read only once however often
-// the creation is re-run.
+// The document of documentSource, as the caller may read it. An own transaction: the file is read only once however
+// often the creation is re-run.
 Result<std::string> read_document(const JobsServices& services, Tx& tx, const iam::Principal& caller,
                                   const std::string& url) {
   if (!services.read_document) return make_error(ErrorKind::kNotSupported, "documentSource is not available.");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Jobs operations of service "iot" (control plane): jobs and executions as operators see them. Handlers translate
-// shapes and call domain/jobs in one transaction each. server/wiring calls register_jobs() once; handlers share a copy of
-// JobsServices, whose store outlives the Operations.
+// shapes and call domain/jobs in one transaction each. server/wiring calls register_jobs() once; handlers share a
+// copy of JobsServices, whose store outlives the Operations.
 #pragma once
 
 #include <functional>

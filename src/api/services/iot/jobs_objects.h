@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Job documents and the object store: how the Jobs domain's ports for URLs are filled in: parsing and pre-signing S3 URLs
-// as the job's role, and reading documentSource as the caller. Values to be handed to jobs::make_context() and
+// Job documents and the object store: how the Jobs domain's ports for URLs are filled in: parsing and pre-signing S3
+// URLs as the job's role, and reading documentSource as the caller. Values to be handed to jobs::make_context() and
 // JobsServices by server/wiring; thread-safe. Secrets stay inside the signed URL and are never logged.
 #pragma once
 
