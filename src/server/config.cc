@@ -39,7 +39,7 @@ constexpr std::array kSettings{
     Setting{"tls.names", Type::kList, "localhost,127.0.0.1", 0, 0, "DNS names and addresses in the server certificate"},
     Setting{"store.engine", Type::kText, "embedded", 0, 0, "embedded or postgresql"},
     Setting{"store.postgresql", Type::kText, "", 0, 0, "libpq connection string for the postgresql engine"},
-    Setting{"mqtt.max_packet_bytes", Type::kInteger, "147456", 1024, 268'435'455, "largest MQTT packet (AWS: 128 KiB payload)"},
+    Setting{"mqtt.max_packet_bytes", Type::kInteger, "149504", 1024, 268'435'455, "largest MQTT packet (AWS: 128 KiB payload)"},
     Setting{"mqtt.max_queued_messages", Type::kInteger, "1000", 1, 1'000'000, "QoS 1 messages kept for one absent client"},
     Setting{"mqtt.session_expiry_s", Type::kInteger, "3600", 1, 4'294'967'294,
             "how long a persistent session outlives its connection (MQTT 3.1.1, and the bound for MQTT 5)"},

@@ -11,6 +11,7 @@
 #include "api/services/iot/registry_services.h"
 #include "api/services/s3/s3.h"
 #include "api/wire/pipeline.h"
+#include "api/wire/validate.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "domain/iam/identities.h"
@@ -84,7 +85,7 @@ struct Server::Parts {
   Status make_broker();
   void make_jobs();
   void make_operations();
-  void make_http();
+  Status make_http();
   void sweep_blobs();
 };
 
@@ -222,7 +223,8 @@ void Server::Parts::make_operations() {
                                 .max_object_bytes = config.objects_max_bytes});
 }
 
-void Server::Parts::make_http() {
+Status Server::Parts::make_http() {
+  TRY_VOID(api::compile_patterns());  // now, not in the first request
   api::PipelineOptions options;
   options.max_object_bytes = config.objects_max_bytes;
   options.cors_origins = config.http_allowed_origins;
@@ -240,6 +242,7 @@ void Server::Parts::make_http() {
   mqtt::register_metrics(metrics, *broker);
   admin = std::make_unique<Admin>(Admin::Sources{.not_ready = [this] { return readiness->not_ready(); },
                                                  .metrics = [this] { return metrics.exposition(); }});
+  return {};
 }
 
 void Server::Parts::sweep_blobs() {
@@ -262,7 +265,7 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, const DataD
   TRY_VOID(parts->make_broker());
   parts->make_jobs();
   parts->make_operations();
-  parts->make_http();
+  TRY_VOID(parts->make_http());
   return std::make_unique<Server>(std::move(parts));
 }
 
