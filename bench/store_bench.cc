@@ -2,6 +2,7 @@
 // What the embedded engine can do on this disk and CPU: durable commits a second, CPU and syncs per commit, latency.
 //   store_bench [DIRECTORY [RECORDS [SECONDS]]]
 // J: read-modify-write of one 300 B record with two index entries and a counter (the workload of design/storage).
+// O: the same as T while an outbox hands the messages over and deletes them.
 // T: a job execution's transition: two reads, record, three index moves, two counters, two queue entries, a timer.
 #include <sys/resource.h>
 #include <unistd.h>
@@ -155,6 +156,23 @@ int main(int argc, char** argv) {
     load(**store, std::max(records, 1));
     for (const std::size_t bound : {1, 8, 64, 512}) measure(**store, "J", bound, records, seconds, workload_j);
     for (const std::size_t bound : {1, 8, 64, 512}) measure(**store, "T", bound, records, seconds, workload_t);
+    std::size_t messages = 0;
+    Outbox outbox(**store, [&](std::vector<OutboxMessage> batch, const std::function<void()>& handled) {
+      messages += batch.size();
+      handled();
+    });
+    outbox.drain();
+    for (const std::size_t bound : {8, 64, 512}) {
+      const auto before = messages;
+      measure(**store, "O", bound, records, seconds, [&](Tx& tx, int n, std::mt19937& random) {
+        outbox.wake();
+        return workload_t(tx, n, random);
+      });
+      const auto begin = Clock::now();
+      outbox.drain();
+      std::printf("  %zu messages, the rest drained in %.0f ms\n", messages - before,
+                  std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
+    }
   }
   std::error_code error;
   std::filesystem::remove_all(directory, error);
