@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // links: muster_domain_iam
 // Policy documents and the evaluator. Input: one character that chooses the use (i, r, t, d), then the document, a zero
-// byte, the resource, a zero byte, the client id. What compiles must evaluate, a deny-all beside it must win, and a client
-// id put into a resource must match itself alone, whatever wildcards it holds.
+// byte, the resource, a zero byte, the client id. What compiles must evaluate, a deny-all beside it must win, and a
+// client id put into a resource must match itself alone, whatever wildcards it holds.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -28,10 +28,14 @@ std::string_view next_part(std::string_view& rest) {
 
 PolicyUse use_of(char c) {
   switch (c) {
-    case 'r': return PolicyUse::kResource;
-    case 't': return PolicyUse::kTrust;
-    case 'd': return PolicyUse::kIot;
-    default: return PolicyUse::kIdentity;
+    case 'r':
+      return PolicyUse::kResource;
+    case 't':
+      return PolicyUse::kTrust;
+    case 'd':
+      return PolicyUse::kIot;
+    default:
+      return PolicyUse::kIdentity;
   }
 }
 

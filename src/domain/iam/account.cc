@@ -10,7 +10,9 @@ namespace muster::iam {
 
 namespace {
 
-std::string meta_key(std::string_view name) { return store::Key(store::table::kMeta).text(name).str(); }
+std::string meta_key(std::string_view name) {
+  return store::Key(store::table::kMeta).text(name).str();
+}
 
 Result<Account> existing_account(store::Tx& tx, std::string_view text, std::string_view region) {
   TRY(json::object record, parse_record(text));

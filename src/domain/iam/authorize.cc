@@ -18,8 +18,7 @@ struct Policies {
 
 Error denied(const Principal& principal, const AuthorizationRequest& request, std::string_view resource,
              std::string_view because) {
-  if (principal.kind == PrincipalKind::kAnonymous)
-    return make_error(ErrorKind::kAccessDenied, "Access Denied");
+  if (principal.kind == PrincipalKind::kAnonymous) return make_error(ErrorKind::kAccessDenied, "Access Denied");
   std::string message = "User: " + principal.arn + " is not authorized to perform: " + request.action +
                         " on resource: " + std::string(resource) + " ";
   message += because;

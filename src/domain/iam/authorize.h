@@ -21,7 +21,7 @@ struct AuthorizationRequest {
   std::string action;                  // "iot:CreateJob"
   std::vector<std::string> resources;  // ARNs that must all be allowed; {"*"} where the action has no resource
   std::map<std::string, std::vector<std::string>> context;  // condition keys, e.g. "aws:SourceIp"
-  std::string resource_policy;         // JSON text of a bucket policy, or empty
+  std::string resource_policy;                              // JSON text of a bucket policy, or empty
 };
 
 // kAccessDenied with AWS's wording ("User: ARN is not authorized to perform: A on resource: R because no identity-based

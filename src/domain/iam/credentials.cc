@@ -22,7 +22,9 @@ Error invalid_token() {
   return make_error(ErrorKind::kUnauthenticated, "The security token included in the request is invalid.",
                     "InvalidToken");
 }
-bool is_temporary(std::string_view id) { return id.starts_with("ASIA"); }
+bool is_temporary(std::string_view id) {
+  return id.starts_with("ASIA");
+}
 
 Result<KnownCredentials> long_term(store::Tx& tx, const Realm& realm, std::string_view id) {
   auto key = find_access_key(tx, id);

@@ -3,7 +3,8 @@
 // StoreCredentials answers from the store with a bounded cache: long-term keys live in table kAccessKey, temporary ones
 // (ASIA...) are verified from their session token alone (domain/iam/sessions.h). Thread-safe.
 // Errors, all kUnauthenticated; `reason` tells which: "InvalidAccessKeyId" (unknown or inactive key), "InvalidToken"
-// (session token absent, forged, or sent with a long-term key), "ExpiredToken". api/wire maps them to each protocol's code.
+// (session token absent, forged, or sent with a long-term key), "ExpiredToken". api/wire maps them to each protocol's
+// code.
 #pragma once
 
 #include <cstdint>

@@ -54,8 +54,8 @@ struct Account {
   bool created = false;  // by this call: the first start
 };
 
-// Reads the account from table kMeta, or makes it: random id, root access key, session secret. `region` decides at first
-// start; later it must be empty or the same (kInvalid: ARNs in the store name the region).
+// Reads the account from table kMeta, or makes it: random id, root access key, session secret. `region` decides at
+// first start; later it must be empty or the same (kInvalid: ARNs in the store name the region).
 Result<Account> ensure_account(store::Tx& tx, std::string_view region);
 
 std::string user_arn(const Realm& realm, const User& user);  // with path

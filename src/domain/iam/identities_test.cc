@@ -15,7 +15,8 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr std::string_view kAllowAll = R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]})";
+constexpr std::string_view kAllowAll =
+    R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]})";
 constexpr std::string_view kTrustIot = R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow",
     "Principal":{"Service":"iot.amazonaws.com"},"Action":"sts:AssumeRole"}]})";
 
@@ -27,7 +28,9 @@ std::string allow(std::string_view action, std::string_view resource, std::strin
 class Identities : public testing::Test {
  protected:
   template <class F>
-  auto result(F&& body) { return store::run_blocking_for(*store_, body); }
+  auto result(F&& body) {
+    return store::run_blocking_for(*store_, body);
+  }
   template <class F>
   auto run(F&& body) {
     auto outcome = result(body);
@@ -35,7 +38,9 @@ class Identities : public testing::Test {
     return outcome ? *outcome : std::remove_reference_t<decltype(*outcome)>{};
   }
   template <class F>
-  Status status(F&& body) { return store::run_blocking(*store_, body); }
+  Status status(F&& body) {
+    return store::run_blocking(*store_, body);
+  }
 
   void SetUp() override {
     account_ = run([](store::Tx& tx) { return ensure_account(tx, "eu-central-1"); });
@@ -137,7 +142,8 @@ TEST_F(Identities, KeysHaveAQuotaAndAnOwner) {
   auto third = result([](store::Tx& tx) { return create_access_key(tx, "ann"); });
   EXPECT_EQ(third.error().reason, "LimitExceeded");
   EXPECT_EQ(status([&](store::Tx& tx) { return delete_access_key(tx, "bob", first.id); }).error().reason,
-            "NoSuchEntity") << "another user's key is not found";
+            "NoSuchEntity")
+      << "another user's key is not found";
   EXPECT_FALSE(status([&](store::Tx& tx) { return update_access_key(tx, "", first.id, false); }));
   auto keys = run([](store::Tx& tx) { return list_access_keys(tx, "ann"); });
   ASSERT_EQ(keys.size(), 2u);
@@ -236,9 +242,8 @@ TEST_F(Identities, TrustMayNameTheSourceArn) {
 
 TEST_F(Identities, SessionTokensAreVerified) {
   Role signer = role("signer", kTrustIot);
-  auto credentials = run([&](store::Tx& tx) {
-    return session_for_role(tx, realm_, role_arn(realm_, signer), "job-1", 900);
-  });
+  auto credentials =
+      run([&](store::Tx& tx) { return session_for_role(tx, realm_, role_arn(realm_, signer), "job-1", 900); });
   auto found = known(credentials.access_key_id, credentials.session_token);
   ASSERT_TRUE(found);
   EXPECT_EQ(found->secret_access_key, credentials.secret_access_key);
@@ -285,7 +290,8 @@ TEST_F(Identities, AssumeRoleNeedsTrustAndMayNeedPermission) {
 TEST_F(Identities, AssumeRoleChecksItsInput) {
   user("ann");
   Principal ann = principal(key("ann").id);
-  Role open = role("open", R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]})");
+  Role open = role(
+      "open", R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]})");
   AssumeRole wanted{.role_arn = role_arn(realm_, open), .session_name = "s1"};
   auto with = [&](auto&& change) {
     AssumeRole changed = wanted;
@@ -363,7 +369,8 @@ TEST_F(Identities, ANewUserOfTheSameNameInheritsNothing) {
 TEST_F(Identities, SessionsHaveTheRolesPoliciesWithinTheSessionPolicy) {
   user("ann");
   Principal ann = principal(key("ann").id);
-  Role open = role("open", R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]})");
+  Role open = role(
+      "open", R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]})");
   EXPECT_TRUE(status([&](store::Tx& tx) { return put_role_policy(tx, "open", "p", allow("s3:*", "*")); }));
   AssumeRole wanted{.role_arn = role_arn(realm_, open), .session_name = "s1"};
   auto full = assume(ann, wanted);

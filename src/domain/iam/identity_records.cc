@@ -7,7 +7,9 @@
 
 namespace muster::iam {
 
-std::string identity_key(char table, std::string_view name) { return store::Key(table).text(lower(name)).str(); }
+std::string identity_key(char table, std::string_view name) {
+  return store::Key(table).text(lower(name)).str();
+}
 
 std::string unique_id(std::string_view prefix) {
   return std::string(prefix) + random_text(17, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567");
@@ -28,14 +30,18 @@ json::object to_object(const TextMap& map) {
   return object;
 }
 
-Error no_such_entity(std::string message) { return make_error(ErrorKind::kNotFound, std::move(message), "NoSuchEntity"); }
+Error no_such_entity(std::string message) {
+  return make_error(ErrorKind::kNotFound, std::move(message), "NoSuchEntity");
+}
 Error entity_exists(std::string message) {
   return make_error(ErrorKind::kAlreadyExists, std::move(message), "EntityAlreadyExists");
 }
 Error delete_conflict(std::string message) {
   return make_error(ErrorKind::kConflict, std::move(message), "DeleteConflict");
 }
-Error limit_exceeded(std::string message) { return make_error(ErrorKind::kLimit, std::move(message), "LimitExceeded"); }
+Error limit_exceeded(std::string message) {
+  return make_error(ErrorKind::kLimit, std::move(message), "LimitExceeded");
+}
 
 Status check_tags(const TextMap& tags) {
   if (tags.size() > 50) return limit_exceeded("The number of tags has reached the maximum limit.");
@@ -57,7 +63,9 @@ Status check_inline_policy(const TextMap& existing, std::string_view name, std::
   return {};
 }
 
-std::string identity_marker(std::string_view name) { return to_base64(lower(name)); }
+std::string identity_marker(std::string_view name) {
+  return to_base64(lower(name));
+}
 
 Result<IdentityRange> identity_range(char table, std::string_view marker) {
   IdentityRange range;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // PolicyCache: compiled policies by their text, so that a request does not parse JSON again. Owned by whoever evaluates
-// often (the HTTP pipeline, the device authorizer); thread-safe; holds at most `limit` documents, the oldest half leaves
-// when it is full. Content-addressed, so it never needs invalidation.
+// often (the HTTP pipeline, the device authorizer); thread-safe; holds at most `limit` documents, the oldest half
+// leaves when it is full. Content-addressed, so it never needs invalidation.
 #pragma once
 
 #include <cstddef>

@@ -13,8 +13,8 @@ namespace muster::iam {
 
 struct PrincipalSet {
   bool present = false;
-  bool negated = false;  // NotPrincipal
-  bool any = false;      // "*"
+  bool negated = false;               // NotPrincipal
+  bool any = false;                   // "*"
   std::vector<std::string> accounts;  // 12 digits; arn:aws:iam::A:root means the same
   std::vector<std::string> arns;
   std::vector<std::string> services;

@@ -43,11 +43,16 @@ std::optional<bool> parse_bool(std::string_view text) {
 template <class T>
 bool compare(T a, T b, Comparison comparison) {
   switch (comparison) {
-    case Comparison::kEquals: return a == b;
-    case Comparison::kLess: return a < b;
-    case Comparison::kLessEquals: return a <= b;
-    case Comparison::kGreater: return a > b;
-    case Comparison::kGreaterEquals: return a >= b;
+    case Comparison::kEquals:
+      return a == b;
+    case Comparison::kLess:
+      return a < b;
+    case Comparison::kLessEquals:
+      return a <= b;
+    case Comparison::kGreater:
+      return a > b;
+    case Comparison::kGreaterEquals:
+      return a >= b;
   }
   return false;
 }
@@ -66,12 +71,18 @@ bool take_suffix(std::string_view& text, std::string_view suffix) {
 // What follows Numeric and Date.
 bool parse_comparison(std::string_view text, ConditionOperator& op) {
   if (text == "Equals") return true;
-  if (text == "NotEquals") op.negated = true;
-  else if (text == "LessThan") op.comparison = Comparison::kLess;
-  else if (text == "LessThanEquals") op.comparison = Comparison::kLessEquals;
-  else if (text == "GreaterThan") op.comparison = Comparison::kGreater;
-  else if (text == "GreaterThanEquals") op.comparison = Comparison::kGreaterEquals;
-  else return false;
+  if (text == "NotEquals")
+    op.negated = true;
+  else if (text == "LessThan")
+    op.comparison = Comparison::kLess;
+  else if (text == "LessThanEquals")
+    op.comparison = Comparison::kLessEquals;
+  else if (text == "GreaterThan")
+    op.comparison = Comparison::kGreater;
+  else if (text == "GreaterThanEquals")
+    op.comparison = Comparison::kGreaterEquals;
+  else
+    return false;
   return true;
 }
 
@@ -125,8 +136,10 @@ bool IpNetwork::contains(const IpNetwork& other) const {
 
 std::optional<ConditionOperator> ConditionOperator::parse(std::string_view text) {
   ConditionOperator op;
-  if (take_prefix(text, "ForAllValues:")) op.qualifier = Qualifier::kForAllValues;
-  else if (take_prefix(text, "ForAnyValue:")) op.qualifier = Qualifier::kForAnyValue;
+  if (take_prefix(text, "ForAllValues:"))
+    op.qualifier = Qualifier::kForAllValues;
+  else if (take_prefix(text, "ForAnyValue:"))
+    op.qualifier = Qualifier::kForAnyValue;
   op.if_exists = take_suffix(text, "IfExists");
   bool good = true;
   if (text == "Null") {
@@ -264,13 +277,13 @@ Condition::Outcome Condition::matches_any(const std::string& value, const Policy
   switch (operator_.family) {
     case ConditionFamily::kString:
     case ConditionFamily::kBinary:
-      return any_pattern(patterns_,
-                         [&](const Pattern& p) { return p.match(value, context, operator_.ignore_case); });
-    case ConditionFamily::kArn: return any_pattern(arns_, [&](const ArnPattern& p) { return p.match(value, context); });
+      return any_pattern(patterns_, [&](const Pattern& p) { return p.match(value, context, operator_.ignore_case); });
+    case ConditionFamily::kArn:
+      return any_pattern(arns_, [&](const ArnPattern& p) { return p.match(value, context); });
     case ConditionFamily::kNumeric: {
       auto number = parse_number(value);
-      return outcome(number && std::ranges::any_of(
-                                   numbers_, [&](double n) { return compare(*number, n, operator_.comparison); }));
+      return outcome(
+          number && std::ranges::any_of(numbers_, [&](double n) { return compare(*number, n, operator_.comparison); }));
     }
     case ConditionFamily::kDate: {
       auto time = parse_time(value);
@@ -285,7 +298,8 @@ Condition::Outcome Condition::matches_any(const std::string& value, const Policy
       auto flag = parse_bool(value);
       return outcome(flag && flags_[*flag ? 1 : 0]);
     }
-    case ConditionFamily::kNull: break;
+    case ConditionFamily::kNull:
+      break;
   }
   return Outcome::kNo;
 }

@@ -151,9 +151,7 @@ TEST(PolicyConditions, AbsentKeys) {
 TEST(PolicyConditions, SeveralValues) {
   PolicyContext context;
   context.set("aws:username", Values{"a", "b"});
-  auto check = [&](std::string_view op, std::string_view values) {
-    return holds(op, "aws:username", values, context);
-  };
+  auto check = [&](std::string_view op, std::string_view values) { return holds(op, "aws:username", values, context); };
   EXPECT_TRUE(check("ForAllValues:StringEquals", R"(["a","b","c"])"));
   EXPECT_FALSE(check("ForAllValues:StringEquals", R"(["a","c"])"));
   EXPECT_TRUE(check("ForAnyValue:StringEquals", R"(["b","c"])"));

@@ -21,7 +21,9 @@ constexpr std::size_t kDepthLimit = 16;
 constexpr std::size_t kStatementLimit = 500;
 constexpr std::size_t kListLimit = 1000;
 
-Error syntax_error() { return invalid("Syntax errors in policy."); }
+Error syntax_error() {
+  return invalid("Syntax errors in policy.");
+}
 
 // A string or a list of strings, at least one.
 Result<std::vector<std::string_view>> string_list(const json::value& value) {
@@ -73,7 +75,8 @@ class Compiler {
 };
 
 Result<PolicyPtr> Compiler::compile(std::string_view text) {
-  if (text.size() > kDocumentLimit) return invalid("Policy document exceeds " + std::to_string(kDocumentLimit) + " bytes.");
+  if (text.size() > kDocumentLimit)
+    return invalid("Policy document exceeds " + std::to_string(kDocumentLimit) + " bytes.");
   auto parsed = parse_json(text, JsonLimits{.max_bytes = kDocumentLimit, .max_depth = kDepthLimit});
   if (!parsed || !parsed->is_object()) return syntax_error();
   const json::object& document = parsed->as_object();
@@ -258,7 +261,8 @@ Status Compiler::read_principals(const json::object& object, Statement& statemen
       } else if (kind.key() == "Service" && name.ends_with(".amazonaws.com") && is_word(name, ".-")) {
         set.services.emplace_back(name);
       } else {
-        return invalid("Invalid principal in policy: \"" + std::string(kind.key()) + "\":\"" + std::string(name) + "\"");
+        return invalid("Invalid principal in policy: \"" + std::string(kind.key()) + "\":\"" + std::string(name) +
+                       "\"");
       }
     }
   }

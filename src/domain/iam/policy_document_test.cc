@@ -13,8 +13,7 @@ std::string complaint(std::string_view text, PolicyUse use = PolicyUse::kIdentit
   auto policy = compile_policy(text, use);
   if (policy) return "accepted";
   EXPECT_EQ(policy.error().kind, ErrorKind::kInvalid);
-  EXPECT_EQ(policy.error().reason,
-            use == PolicyUse::kIot ? "MalformedPolicyException" : "MalformedPolicyDocument");
+  EXPECT_EQ(policy.error().reason, use == PolicyUse::kIot ? "MalformedPolicyException" : "MalformedPolicyDocument");
   return policy.error().message;
 }
 std::string with(std::string_view statement) {
@@ -22,16 +21,21 @@ std::string with(std::string_view statement) {
 }
 
 TEST(PolicyDocument, OrdinaryPoliciesAreAccepted) {
-  EXPECT_EQ(complaint(with(R"({"Sid":"A","Effect":"Allow","Action":["iot:*","s3:Get*"],"Resource":["*"]})")), "accepted");
+  EXPECT_EQ(complaint(with(R"({"Sid":"A","Effect":"Allow","Action":["iot:*","s3:Get*"],"Resource":["*"]})")),
+            "accepted");
   EXPECT_EQ(complaint(R"({"Version":"2012-10-17","Id":"x","Statement":{"Effect":"Deny","NotAction":"iam:*",
       "NotResource":"arn:aws:s3:::b/*","Condition":{"StringEquals":{"aws:username":["a","b"]},
-      "Bool":{"aws:SecureTransport":false}}}})"), "accepted");
+      "Bool":{"aws:SecureTransport":false}}}})"),
+            "accepted");
   EXPECT_EQ(complaint(R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Connect",
       "Resource":"arn:aws:iot:us-east-1:123456789012:client/${iot:Connection.Thing.ThingName}",
-      "Condition":{"Bool":{"iot:Connection.Thing.IsAttached":["true"]}}}]})", PolicyUse::kIot), "accepted");
+      "Condition":{"Bool":{"iot:Connection.Thing.IsAttached":["true"]}}}]})",
+                      PolicyUse::kIot),
+            "accepted");
   EXPECT_EQ(complaint(R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":
-      {"Service":["iot.amazonaws.com"],"AWS":"123456789012"},"Action":"sts:AssumeRole"}]})", PolicyUse::kTrust),
-      "accepted");
+      {"Service":["iot.amazonaws.com"],"AWS":"123456789012"},"Action":"sts:AssumeRole"}]})",
+                      PolicyUse::kTrust),
+            "accepted");
 }
 
 TEST(PolicyDocument, SyntaxErrors) {
@@ -56,11 +60,13 @@ TEST(PolicyDocument, WordingOfSemanticErrors) {
   EXPECT_EQ(complaint(R"({"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]})"),
             "Policy document must be version 2012-10-17 or greater.");
   EXPECT_EQ(complaint(with(R"({"Effect":"Allow","Resource":"*"})")), "Policy statement must contain actions.");
-  EXPECT_EQ(complaint(with(R"({"Effect":"Allow","Action":[],"Resource":"*"})")), "Policy statement must contain actions.");
+  EXPECT_EQ(complaint(with(R"({"Effect":"Allow","Action":[],"Resource":"*"})")),
+            "Policy statement must contain actions.");
   EXPECT_EQ(complaint(with(R"({"Effect":"Allow","Action":"*"})")), "Policy statement must contain resources.");
   EXPECT_EQ(complaint(with(R"({"Effect":"Allow","Action":"publish","Resource":"*"})")),
             "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.");
-  EXPECT_EQ(complaint(with(R"({"Effect":"Allow","Action":"io t:publish","Resource":"*"})")), "Vendor io t is not valid");
+  EXPECT_EQ(complaint(with(R"({"Effect":"Allow","Action":"io t:publish","Resource":"*"})")),
+            "Vendor io t is not valid");
   EXPECT_EQ(complaint(with(R"({"Effect":"Allow","Action":"a:b:c","Resource":"*"})")),
             "Actions/Condition can contain only one colon.");
   EXPECT_EQ(complaint(with(R"({"Effect":"Allow","Action":"*","Resource":"thing/a"})")),
@@ -78,13 +84,17 @@ TEST(PolicyDocument, WordingOfSemanticErrors) {
 
 TEST(PolicyDocument, WhatMusterDoesNotSupplyIsRefusedByName) {
   EXPECT_THAT(complaint(with(R"({"Effect":"Deny","Action":"*","Resource":"*",
-      "Condition":{"StringEquals":{"aws:ResourceTag/x":"y"}}})")), HasSubstr("aws:ResourceTag/x"));
+      "Condition":{"StringEquals":{"aws:ResourceTag/x":"y"}}})")),
+              HasSubstr("aws:ResourceTag/x"));
   EXPECT_THAT(complaint(with(R"({"Effect":"Deny","Action":"*","Resource":"*",
-      "Condition":{"StringEqualz":{"aws:username":"y"}}})")), HasSubstr("StringEqualz"));
+      "Condition":{"StringEqualz":{"aws:username":"y"}}})")),
+              HasSubstr("StringEqualz"));
   EXPECT_THAT(complaint(with(R"({"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::b/${aws:usrname}"})")),
               HasSubstr("aws:usrname"));
   EXPECT_THAT(complaint(with(R"({"Effect":"Allow","Action":"iot:Publish",
-      "Resource":"arn:aws:iot:r:1:topic/${aws:username}"})"), PolicyUse::kIot), HasSubstr("aws:username"));
+      "Resource":"arn:aws:iot:r:1:topic/${aws:username}"})"),
+                        PolicyUse::kIot),
+              HasSubstr("aws:username"));
   EXPECT_THAT(complaint(with(R"({"Effect":"Allow","Action":"s3:GetObject","Resource":"*"})"), PolicyUse::kIot),
               HasSubstr("s3:GetObject"));
 }
@@ -111,7 +121,8 @@ TEST(PolicyDocument, BoundsHold) {
   std::string deep = R"({"Version":"2012-10-17","Statement":)" + std::string(100, '[') + std::string(100, ']') + "}";
   EXPECT_EQ(complaint(deep), "Syntax errors in policy.");
   std::string many;
-  for (int i = 0; i < 501; ++i) many += std::string(i == 0 ? "" : ",") + R"({"Effect":"Deny","Action":"*","Resource":"*"})";
+  for (int i = 0; i < 501; ++i)
+    many += std::string(i == 0 ? "" : ",") + R"({"Effect":"Deny","Action":"*","Resource":"*"})";
   EXPECT_EQ(complaint(with(many)), "Syntax errors in policy.");
   EXPECT_EQ(policy_size_without_white_space(" { \"a b\" :\n1 }\t"), 8u);
 }

@@ -17,8 +17,8 @@
 
 namespace muster::iam {
 
-// Condition keys and policy variables of one request (they share a name space). Keys are case-insensitive. A key with no
-// value is absent. Keep it small (tens of keys): lookup is linear.
+// Condition keys and policy variables of one request (they share a name space). Keys are case-insensitive. A key with
+// no value is absent. Keep it small (tens of keys): lookup is linear.
 class PolicyContext {
  public:
   void set(std::string_view key, std::string value);
@@ -53,7 +53,7 @@ struct Decision {
   Verdict verdict = Verdict::kImplicitDeny;
   // An Allow named the caller's whole account: it counts only together with an Allow in the caller's own policies.
   bool delegated = false;
-  int policy = -1;     // index of the policy and statement that decided; -1: none
+  int policy = -1;  // index of the policy and statement that decided; -1: none
   int statement = -1;
   std::string_view sid;  // of that statement; lives as long as the policy
 };

@@ -49,7 +49,8 @@ bool allows(const std::string& pattern, const std::string& resource, const Polic
 
 TEST(PolicyEval, DenyWinsOverAllowAndNothingIsAllowedByDefault) {
   Case c;
-  c.document = document(statement("Allow", "*", "*") + "," + statement("Deny", "iot:Pub*", "*", R"(,"Sid":"NoPublish")"));
+  c.document =
+      document(statement("Allow", "*", "*") + "," + statement("Deny", "iot:Pub*", "*", R"(,"Sid":"NoPublish")"));
   Decision decision = c.decide();
   EXPECT_EQ(decision.verdict, Verdict::kExplicitDeny);
   EXPECT_EQ(decision.statement, 1);
@@ -100,7 +101,8 @@ TEST(PolicyEval, ResourceWildcards) {
   EXPECT_TRUE(allows(topic + "a/*/c", topic + "a/b/b/c"));
   EXPECT_FALSE(allows(topic + "a/*/c", topic + "a/b/b/d"));
   EXPECT_TRUE(allows(topic + "a?c", topic + "abc"));
-  EXPECT_TRUE(allows(topic + "a?c", topic + "a\xC3\xA9" "c"));  // one character of two bytes
+  EXPECT_TRUE(allows(topic + "a?c", topic + "a\xC3\xA9"
+                                            "c"));  // one character of two bytes
   EXPECT_FALSE(allows(topic + "a?c", topic + "ac"));
   EXPECT_TRUE(allows(topic + "*ab*ab*", topic + "xabxabx"));
   EXPECT_FALSE(allows(topic + "*ab*ab", topic + "xab"));

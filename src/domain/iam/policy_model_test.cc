@@ -77,8 +77,10 @@ std::vector<std::string> six_parts(const std::string& text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text.compare(i, 2, "${") == 0) variable = true;
     if (text[i] == '}') variable = false;
-    if (text[i] == ':' && !variable && parts.size() < 6) parts.emplace_back();
-    else parts.back() += text[i];
+    if (text[i] == ':' && !variable && parts.size() < 6)
+      parts.emplace_back();
+    else
+      parts.back() += text[i];
   }
   return parts;
 }
@@ -98,7 +100,8 @@ Answer arn_match(const std::string& pattern, const std::string& arn, const Conte
 
 std::vector<std::string> strings(const json::value& value) {
   std::vector<std::string> list;
-  if (value.is_string()) list.emplace_back(value.as_string());
+  if (value.is_string())
+    list.emplace_back(value.as_string());
   else
     for (const json::value& item : value.as_array()) list.emplace_back(item.as_string());
   return list;
@@ -141,8 +144,10 @@ bool condition_holds(std::string op, const std::string& key, const json::value& 
       yes = yes || one == Answer::kYes;
       unknown = unknown || one == Answer::kUnknown;
     }
-    if (!yes && unknown) satisfied += negated && !allow;
-    else satisfied += yes != negated;
+    if (!yes && unknown)
+      satisfied += negated && !allow;
+    else
+      satisfied += yes != negated;
   }
   return any_value ? satisfied > 0 : satisfied == found->second.size();
 }
@@ -220,12 +225,14 @@ class Generator {
   }
   // Text with wildcards, variables and escapes among its characters.
   std::string pattern(std::string_view alphabet) {
-    static constexpr std::string_view kSpecial[] = {"*",  "?",    "${aws:username}", "${aws:UserId}",
-                                                    "**", "${*}", "${?}",            "${$}"};
+    static constexpr std::string_view kSpecial[] = {"*",    "?",   "${aws:username}", "${aws:UserId}", "**", "${*}",
+                                                    "${?}", "${$}"};
     std::string text_of_pattern;
     for (int count = between(0, 4); count > 0; --count) {
-      if (chance(3)) text_of_pattern += kSpecial[static_cast<std::size_t>(between(0, 7))];
-      else text_of_pattern += text(alphabet, 1, 1);
+      if (chance(3))
+        text_of_pattern += kSpecial[static_cast<std::size_t>(between(0, 7))];
+      else
+        text_of_pattern += text(alphabet, 1, 1);
     }
     return text_of_pattern;
   }
@@ -257,9 +264,9 @@ class Generator {
         conditions["Null"] = json::object{{"aws:username", chance(2) ? "true" : "false"}};
         continue;
       }
-      static constexpr std::string_view kText[] = {"StringEquals",    "StringNotEquals",          "StringLike",
-                                                   "StringNotLike",   "StringEqualsIgnoreCase",
-                                                   "StringNotEqualsIgnoreCase"};
+      static constexpr std::string_view kText[] = {
+          "StringEquals",  "StringNotEquals",        "StringLike",
+          "StringNotLike", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"};
       static constexpr std::string_view kNumber[] = {"NumericEquals", "NumericNotEquals", "NumericLessThan"};
       static constexpr std::string_view kArn[] = {"ArnLike", "ArnNotLike"};
       std::string op = chance(4) ? (chance(2) ? "ForAllValues:" : "ForAnyValue:") : "";

@@ -13,7 +13,9 @@ namespace {
 constexpr std::size_t kVariableNameLimit = 256;
 constexpr std::size_t kArnParts = 6;
 
-char fold(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+char fold(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
 
 bool same(std::string_view a, std::string_view b, bool ignore_case) {
   if (a.size() != b.size()) return false;
@@ -31,7 +33,8 @@ std::size_t character_length(std::string_view text) {
   auto lead = static_cast<unsigned char>(text.front());
   std::size_t expected = lead < 0xC0 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
   std::size_t length = 1;  // never swallows what is not a continuation: resources need not be valid UTF-8
-  while (length < expected && length < text.size() && (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80) ++length;
+  while (length < expected && length < text.size() && (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80)
+    ++length;
   return length;
 }
 
@@ -117,10 +120,14 @@ Result<Pattern> Pattern::parse(std::string_view text, PatternSyntax syntax) {
 void Pattern::classify() {
   auto is = [&](std::size_t i, Token::Kind kind) { return tokens_[i].kind == kind; };
   std::size_t count = tokens_.size();
-  if (count == 0 || (count == 1 && is(0, Token::Kind::kLiteral))) shape_ = Shape::kExact;
-  else if (count == 1 && is(0, Token::Kind::kAny)) shape_ = Shape::kAnything;
-  else if (count == 2 && is(0, Token::Kind::kLiteral) && is(1, Token::Kind::kAny)) shape_ = Shape::kPrefix;
-  else shape_ = Shape::kGeneral;
+  if (count == 0 || (count == 1 && is(0, Token::Kind::kLiteral)))
+    shape_ = Shape::kExact;
+  else if (count == 1 && is(0, Token::Kind::kAny))
+    shape_ = Shape::kAnything;
+  else if (count == 2 && is(0, Token::Kind::kLiteral) && is(1, Token::Kind::kAny))
+    shape_ = Shape::kPrefix;
+  else
+    shape_ = Shape::kGeneral;
   has_variables_ = false;
   for (const Token& token : tokens_) has_variables_ = has_variables_ || token.kind == Token::Kind::kVariable;
 }
@@ -134,12 +141,15 @@ std::vector<std::string> Pattern::variables() const {
 
 Match Pattern::match(std::string_view text, const PolicyContext* context, bool ignore_case) const {
   switch (shape_) {
-    case Shape::kAnything: return Match::kYes;
+    case Shape::kAnything:
+      return Match::kYes;
     case Shape::kExact:
       if (tokens_.empty()) return text.empty() ? Match::kYes : Match::kNo;
       return same(text, tokens_[0].text, ignore_case) ? Match::kYes : Match::kNo;
-    case Shape::kPrefix: return begins(text, tokens_[0].text, ignore_case) ? Match::kYes : Match::kNo;
-    case Shape::kGeneral: break;
+    case Shape::kPrefix:
+      return begins(text, tokens_[0].text, ignore_case) ? Match::kYes : Match::kNo;
+    case Shape::kGeneral:
+      break;
   }
   return match_general(text, context, ignore_case);
 }

@@ -52,7 +52,8 @@ class Pattern {
 };
 
 // An ARN with wildcards, or "*". The six parts are matched one by one, so a wildcard never crosses a colon, but in the
-// last part (the resource), and but for a pattern that ends early in '*' ("arn:aws:s3*"), which matches all that follows.
+// last part (the resource), and but for a pattern that ends early in '*' ("arn:aws:s3*"), which matches all that
+// follows.
 class ArnPattern {
  public:
   static Result<ArnPattern> parse(std::string_view text, PatternSyntax syntax);

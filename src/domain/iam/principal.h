@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Principal: who is calling, as authentication found it. A value; made by api/wire (SigV4), api/device (certificates) and
-// nowhere else.
+// Principal: who is calling, as authentication found it. A value; made by api/wire (SigV4), api/device (certificates)
+// and nowhere else.
 #pragma once
 
 #include <cstdint>
@@ -20,10 +20,10 @@ enum class PrincipalKind : std::uint8_t {
 struct Principal {
   PrincipalKind kind = PrincipalKind::kAnonymous;
   std::string account_id;
-  std::string arn;            // arn:aws:iam::A:root, :user/N, arn:aws:sts::A:assumed-role/R/S, arn:aws:iot:R:A:cert/ID
-  std::string name;           // user, role or certificate id
-  std::string user_id;        // AIDA..., AROA...:session, account id for root
-  std::string access_key_id;  // empty for certificates
+  std::string arn;             // arn:aws:iam::A:root, :user/N, arn:aws:sts::A:assumed-role/R/S, arn:aws:iot:R:A:cert/ID
+  std::string name;            // user, role or certificate id
+  std::string user_id;         // AIDA..., AROA...:session, account id for root
+  std::string access_key_id;   // empty for certificates
   std::string session_policy;  // role sessions: JSON text given to AssumeRole, or empty
 };
 

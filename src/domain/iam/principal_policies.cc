@@ -27,10 +27,14 @@ std::optional<User> current_user(store::Tx& tx, const Principal& principal) {
 
 std::string_view principal_type(PrincipalKind kind) {
   switch (kind) {
-    case PrincipalKind::kRoot: return "Account";
-    case PrincipalKind::kUser: return "User";
-    case PrincipalKind::kRoleSession: return "AssumedRole";
-    default: return "Anonymous";
+    case PrincipalKind::kRoot:
+      return "Account";
+    case PrincipalKind::kUser:
+      return "User";
+    case PrincipalKind::kRoleSession:
+      return "AssumedRole";
+    default:
+      return "Anonymous";
   }
 }
 

@@ -44,9 +44,12 @@ RoleSession issue(std::string_view secret, const Realm& realm, const Role& role,
   RoleSession session;
   session.credentials.access_key_id = "ASIA" + random_text(16, kKeyAlphabet);
   session.expires_ms = now_ms + duration_s * 1000;
-  json::object claims{{"k", session.credentials.access_key_id}, {"a", realm.account_id},
-                      {"r", role.name},                         {"i", role.id},
-                      {"s", session_name},                      {"t", now_ms},
+  json::object claims{{"k", session.credentials.access_key_id},
+                      {"a", realm.account_id},
+                      {"r", role.name},
+                      {"i", role.id},
+                      {"s", session_name},
+                      {"t", now_ms},
                       {"e", session.expires_ms}};
   if (!session_policy.empty()) claims["p"] = session_policy;
   std::string text = to_text(claims);
@@ -139,7 +142,8 @@ Result<RoleSession> assume_role(store::Tx& tx, const Realm& realm, const Princip
   Decision identity = evaluate(own, asked);
   Decision trust = trust_decision(*role, who, context, wanted.role_arn);
   bool allowed = trust.verdict == Verdict::kAllow || (trust.delegated && identity.verdict == Verdict::kAllow);
-  if (identity.verdict == Verdict::kExplicitDeny || trust.verdict == Verdict::kExplicitDeny || !allowed) return denied();
+  if (identity.verdict == Verdict::kExplicitDeny || trust.verdict == Verdict::kExplicitDeny || !allowed)
+    return denied();
   if (!caller.session_policy.empty()) {
     std::vector<PolicyPtr> session{compile_stored(caller.session_policy, PolicyUse::kIdentity, nullptr)};
     if (evaluate(session, asked).verdict != Verdict::kAllow) return denied();

@@ -36,10 +36,10 @@ struct AssumeRole {
 // STS AssumeRole: the trust policy must allow the caller; kAccessDenied with AWS's wording otherwise.
 Result<RoleSession> assume_role(store::Tx& tx, const Realm& realm, const Principal& caller, const AssumeRole& wanted);
 
-// Credentials for the server to act for a feature of the account (pre-signed URLs of a job): the role must exist and its
-// trust policy must allow `service_principal` to assume it. duration_s may exceed the role's maximum: a pre-signed URL
-// has its own bound. `source_arn` is the resource that asks (a job), for aws:SourceArn in the trust policy. kInvalid says
-// why the role cannot be assumed.
+// Credentials for the server to act for a feature of the account (pre-signed URLs of a job): the role must exist and
+// its trust policy must allow `service_principal` to assume it. duration_s may exceed the role's maximum: a pre-signed
+// URL has its own bound. `source_arn` is the resource that asks (a job), for aws:SourceArn in the trust policy.
+// kInvalid says why the role cannot be assumed.
 Result<sigv4::Credentials> session_for_role(store::Tx& tx, const Realm& realm, std::string_view role_arn,
                                             std::string_view session_name, std::int64_t duration_s,
                                             std::string_view service_principal = "iot.amazonaws.com",
@@ -47,8 +47,7 @@ Result<sigv4::Credentials> session_for_role(store::Tx& tx, const Realm& realm, s
 
 // Whether session_for_role would succeed: for checks when a job is created.
 Status check_service_role(store::Tx& tx, const Realm& realm, std::string_view role_arn,
-                          std::string_view service_principal = "iot.amazonaws.com",
-                          std::string_view source_arn = {});
+                          std::string_view service_principal = "iot.amazonaws.com", std::string_view source_arn = {});
 
 // The random server secret of this account; ensure_account made it.
 Result<std::string> session_secret(store::Tx& tx);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// kUser: lower-case name -> {name, path, id, created_ms, policies, tags, keys}. kAccessKey: id -> {user, secret, active,
-// created_ms}; an absent user is root.
+// kUser: lower-case name -> {name, path, id, created_ms, policies, tags, keys}. kAccessKey: id -> {user, secret,
+// active, created_ms}; an absent user is root.
 #include <algorithm>
 
 #include "base/crypto.h"
@@ -19,7 +19,9 @@ constexpr std::size_t kKeysPerUser = 2;
 constexpr std::string_view kKeyAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 constexpr std::string_view kSecretAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-std::string key_of_access_key(std::string_view id) { return store::Key(store::table::kAccessKey).text(id).str(); }
+std::string key_of_access_key(std::string_view id) {
+  return store::Key(store::table::kAccessKey).text(id).str();
+}
 
 std::optional<User> read_user(std::string_view text) {
   auto record = parse_record(text);
@@ -61,12 +63,15 @@ std::optional<AccessKey> read_access_key(std::string_view id, std::string_view t
 }
 
 void put_access_key(store::Tx& tx, const AccessKey& key) {
-  json::object record{{"user", key.user}, {"secret", key.secret}, {"active", key.active}, {"created_ms", key.created_ms}};
+  json::object record{
+      {"user", key.user}, {"secret", key.secret}, {"active", key.active}, {"created_ms", key.created_ms}};
   tx.put(key_of_access_key(key.id), to_text(record));
 }
 
 // kMeta "root_keys" -> the ids of root's access keys.
-std::string root_keys_key() { return store::Key(store::table::kMeta).text("root_keys").str(); }
+std::string root_keys_key() {
+  return store::Key(store::table::kMeta).text("root_keys").str();
+}
 
 std::vector<std::string> root_keys(store::Tx& tx) {
   std::vector<std::string> ids;

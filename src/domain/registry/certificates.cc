@@ -22,7 +22,9 @@ namespace {
 constexpr std::string_view kStatusNames[] = {"ACTIVE",           "INACTIVE",          "REVOKED",
                                              "PENDING_TRANSFER", "REGISTER_INACTIVE", "PENDING_ACTIVATION"};
 
-std::string certificate_key(std::string_view id) { return store::Key(store::table::kCertificate).text(id).str(); }
+std::string certificate_key(std::string_view id) {
+  return store::Key(store::table::kCertificate).text(id).str();
+}
 std::string time_key(const Certificate& certificate) {
   return store::Key(store::table::kCertificateByTime).integer(certificate.created_ms).text(certificate.id).str();
 }
@@ -68,7 +70,9 @@ void put_certificate(store::Tx& tx, const Certificate& certificate) {
 
 }  // namespace
 
-std::string_view to_string(CertificateStatus status) { return kStatusNames[static_cast<std::size_t>(status)]; }
+std::string_view to_string(CertificateStatus status) {
+  return kStatusNames[static_cast<std::size_t>(status)];
+}
 
 std::optional<CertificateStatus> certificate_status(std::string_view text) {
   auto found = std::ranges::find(kStatusNames, text);
@@ -76,13 +80,14 @@ std::optional<CertificateStatus> certificate_status(std::string_view text) {
   return static_cast<CertificateStatus>(found - std::begin(kStatusNames));
 }
 
-std::string certificate_arn(const Realm& realm, std::string_view id) { return iot_arn(realm, "cert", id); }
+std::string certificate_arn(const Realm& realm, std::string_view id) {
+  return iot_arn(realm, "cert", id);
+}
 
 std::optional<std::string> certificate_in_arn(const Realm& realm, std::string_view arn) {
   auto id = name_in_iot_arn(realm, "cert", arn);
-  bool good = id && id->size() == 64 && std::ranges::all_of(*id, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-  });
+  bool good = id && id->size() == 64 &&
+              std::ranges::all_of(*id, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
   if (!good) return std::nullopt;
   return id;
 }
@@ -110,8 +115,8 @@ std::optional<Certificate> find_certificate(store::Tx& tx, std::string_view id) 
 
 Result<Certificate> get_certificate(store::Tx& tx, std::string_view id) {
   auto certificate = find_certificate(tx, id);
-  if (!certificate) return not_found("The certificate given in the request does not exist (certificateId=" +
-                                     std::string(id) + ")");
+  if (!certificate)
+    return not_found("The certificate given in the request does not exist (certificateId=" + std::string(id) + ")");
   return *std::move(certificate);
 }
 
@@ -158,8 +163,10 @@ Result<Page<Certificate>> list_certificates(store::Tx& tx, const PageRequest& re
   options.end = store::after_prefix(options.begin);
   if (!position.empty()) {
     std::string at = std::string(1, store::table::kCertificateByTime) + position;
-    if (ascending) options.begin = store::after_key(at);
-    else options.end = std::min(options.end, at);
+    if (ascending)
+      options.begin = store::after_key(at);
+    else
+      options.end = std::min(options.end, at);
   }
   options.limit = request.limit + 1;
   options.reverse = !ascending;
@@ -186,11 +193,20 @@ namespace {
 
 std::string_view attribute_name(std::string_view type) {
   static constexpr std::pair<std::string_view, std::string_view> kNames[] = {
-      {"CN", "CommonName"},   {"O", "Organization"},  {"OU", "OrganizationalUnit"},
-      {"C", "Country"},       {"ST", "State"},        {"L", "LocalityName"},
-      {"SN", "Surname"},      {"GN", "GivenName"},    {"DC", "DomainComponent"},
-      {"title", "Title"},     {"initials", "Initials"}, {"pseudonym", "Pseudonym"},
-      {"generationQualifier", "GenerationQualifier"},   {"dnQualifier", "DistinguishedNameQualifier"},
+      {"CN", "CommonName"},
+      {"O", "Organization"},
+      {"OU", "OrganizationalUnit"},
+      {"C", "Country"},
+      {"ST", "State"},
+      {"L", "LocalityName"},
+      {"SN", "Surname"},
+      {"GN", "GivenName"},
+      {"DC", "DomainComponent"},
+      {"title", "Title"},
+      {"initials", "Initials"},
+      {"pseudonym", "Pseudonym"},
+      {"generationQualifier", "GenerationQualifier"},
+      {"dnQualifier", "DistinguishedNameQualifier"},
       {"serialNumber", "SerialNumber"}};
   for (const auto& [short_name, name] : kNames)
     if (short_name == type) return name;

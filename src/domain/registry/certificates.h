@@ -19,7 +19,12 @@
 namespace muster::registry {
 
 enum class CertificateStatus : std::uint8_t {
-  kActive, kInactive, kRevoked, kPendingTransfer, kRegisterInactive, kPendingActivation
+  kActive,
+  kInactive,
+  kRevoked,
+  kPendingTransfer,
+  kRegisterInactive,
+  kPendingActivation
 };
 std::string_view to_string(CertificateStatus status);  // ACTIVE ...
 std::optional<CertificateStatus> certificate_status(std::string_view text);
@@ -47,15 +52,15 @@ Result<Certificate> register_certificate(store::Tx& tx, const Realm& realm, cons
 std::optional<Certificate> find_certificate(store::Tx& tx, std::string_view id);
 Result<Certificate> get_certificate(store::Tx& tx, std::string_view id);
 Result<Certificate> update_certificate(store::Tx& tx, std::string_view id, CertificateStatus status);
-// Must be inactive (reason "CertificateStateException") and detached from things and policies ("DeleteConflictException");
-// `force` drops policies and things, still not ACTIVE.
+// Must be inactive (reason "CertificateStateException") and detached from things and policies
+// ("DeleteConflictException"); `force` drops policies and things, still not ACTIVE.
 Status delete_certificate(store::Tx& tx, const Realm& realm, std::string_view id, bool force);
 // By time of creation.
 Result<Page<Certificate>> list_certificates(store::Tx& tx, const PageRequest& page, bool ascending = true);
 
 // The policy variables that a certificate supplies: iot:CertificateId, iot:Certificate.SerialNumber,
-// iot:Certificate.Subject.CommonName, iot:Certificate.Issuer.Organization ... An attribute that comes twice is left out:
-// a variable has one value. Source: AWS IoT developer guide, "X.509 certificate AWS IoT Core policy variables".
+// iot:Certificate.Subject.CommonName, iot:Certificate.Issuer.Organization ... An attribute that comes twice is left
+// out: a variable has one value. Source: AWS IoT developer guide, "X.509 certificate AWS IoT Core policy variables".
 std::vector<std::pair<std::string, std::string>> certificate_variables(const Certificate& certificate);
 
 }  // namespace muster::registry

@@ -146,7 +146,10 @@ TEST_F(Certificates, PoliciesHaveVersionsAndOneDefault) {
   EXPECT_TRUE(add("v5", false));
   EXPECT_TRUE(add("v6", false));
   EXPECT_EQ(add("v7", false).error().reason, "VersionsLimitExceededException");
-  EXPECT_THAT(said([](store::Tx& tx) -> Result<int> { TRY_VOID(delete_policy(tx, "p")); return 1; }),
+  EXPECT_THAT(said([](store::Tx& tx) -> Result<int> {
+                TRY_VOID(delete_policy(tx, "p"));
+                return 1;
+              }),
               HasSubstr("one or more policy versions"));
 }
 
@@ -171,7 +174,10 @@ TEST_F(Certificates, AttachmentsAreIdempotentBoundedAndGuardDeletion) {
   EXPECT_EQ(attach("nosuch", arn(id)).error().kind, ErrorKind::kNotFound);
   EXPECT_EQ(attach("p0", arn(sha256_hex("other"))).error().kind, ErrorKind::kNotFound);
   EXPECT_EQ(attach("p0", "arn:aws:iam::123456789012:user/x").error().kind, ErrorKind::kInvalid);
-  EXPECT_THAT(said([](store::Tx& tx) -> Result<int> { TRY_VOID(delete_policy(tx, "p0")); return 1; }),
+  EXPECT_THAT(said([](store::Tx& tx) -> Result<int> {
+                TRY_VOID(delete_policy(tx, "p0"));
+                return 1;
+              }),
               HasSubstr("attached to one or more principals"));
   EXPECT_TRUE(detach("p0", arn(id)));
   EXPECT_TRUE(detach("p0", arn(id)));
@@ -239,9 +245,8 @@ TEST_F(Certificates, AnUnreadablePolicyDeniesInsteadOfVanishing) {
     tx.put(std::string("Np") + '\0', "{broken");
     return {};
   }));
-  auto policies = run([&](store::Tx& tx) -> Result<std::vector<EffectivePolicy>> {
-    return effective_policies(tx, realm_, id);
-  });
+  auto policies =
+      run([&](store::Tx& tx) -> Result<std::vector<EffectivePolicy>> { return effective_policies(tx, realm_, id); });
   ASSERT_EQ(policies.size(), 1u);
   EXPECT_EQ(policies[0].document, "");
 }

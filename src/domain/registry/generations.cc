@@ -3,8 +3,7 @@
 
 namespace muster::registry {
 
-PolicyGenerations::PolicyGenerations()
-    : slots_(std::make_unique<std::array<std::atomic<std::uint64_t>, kSlots>>()) {}
+PolicyGenerations::PolicyGenerations() : slots_(std::make_unique<std::array<std::atomic<std::uint64_t>, kSlots>>()) {}
 
 std::size_t PolicyGenerations::slot(std::string_view certificate_id) {
   return std::hash<std::string_view>{}(certificate_id) % kSlots;

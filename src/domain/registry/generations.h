@@ -23,8 +23,8 @@ class PolicyGenerations {
   std::uint64_t generation(std::string_view certificate_id) const;
   void bump(std::string_view certificate_id);  // this certificate's status, policies or things changed
   void bump_all();                             // a policy's version, a group's policies or members changed
-  // Called after each bump, on the bumping thread, with the certificate id, or "" for all. Add before threads start; must
-  // not block.
+  // Called after each bump, on the bumping thread, with the certificate id, or "" for all. Add before threads start;
+  // must not block.
   void on_change(std::function<void(std::string_view certificate_id)> listener);
 
  private:

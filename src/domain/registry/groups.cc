@@ -19,7 +19,9 @@ constexpr std::size_t kDepthLimit = 7;
 constexpr std::size_t kChildrenLimit = 100;
 constexpr std::size_t kDescriptionLimit = 2028;
 
-std::string group_key(std::string_view name) { return store::Key(store::table::kThingGroup).text(name).str(); }
+std::string group_key(std::string_view name) {
+  return store::Key(store::table::kThingGroup).text(name).str();
+}
 std::string child_key(std::string_view parent, std::string_view child) {
   return store::Key(store::table::kGroupChild).text(parent).text(child).str();
 }
@@ -80,9 +82,13 @@ std::optional<ThingGroup> find_group_record(store::Tx& tx, std::string_view name
   return text ? read_group(name, *text) : std::nullopt;
 }
 
-std::string group_arn(const Realm& realm, std::string_view name) { return iot_arn(realm, "thinggroup", name); }
+std::string group_arn(const Realm& realm, std::string_view name) {
+  return iot_arn(realm, "thinggroup", name);
+}
 
-Error group_not_found(std::string_view name) { return not_found("Thing Group " + std::string(name) + " not found."); }
+Error group_not_found(std::string_view name) {
+  return not_found("Thing Group " + std::string(name) + " not found.");
+}
 
 std::optional<ThingGroup> find_group(store::Tx& tx, std::string_view name) {
   auto group = find_group_record(tx, name, false);
@@ -155,7 +161,8 @@ Result<bool> delete_group(store::Tx& tx, const Realm& realm, std::string_view na
     TRY_VOID(check_version(*group, expected_version));
     std::string children = store::Key(store::table::kGroupChild).text(name).str();
     if (!tx.range({.begin = children, .end = store::after_prefix(children), .limit = 1}).empty())
-      return invalid("Cannot delete thing group : " + group->name + " when there are still child groups attached to it");
+      return invalid("Cannot delete thing group : " + group->name +
+                     " when there are still child groups attached to it");
     TRY_VOID(detach_all_policies(tx, group_arn(realm, name)));
     erase_tags(tx, group_arn(realm, name));
     tx.erase(child_key(group->parent, name));

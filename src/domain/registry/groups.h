@@ -52,8 +52,9 @@ struct UpdateGroup {
 };
 Result<ThingGroup> update_group(store::Tx& tx, const UpdateGroup& change);
 
-// Refused while it has children. Detaches its policies, drops its tags, removes at most `batch` members: false means call again (in a new transaction) until
-// true. From the first call on the group is absent for others. Success (true) when there is no such group.
+// Refused while it has children. Detaches its policies, drops its tags, removes at most `batch` members: false means
+// call again (in a new transaction) until true. From the first call on the group is absent for others. Success (true)
+// when there is no such group.
 Result<bool> delete_group(store::Tx& tx, const Realm& realm, std::string_view name,
                           std::optional<std::int64_t> expected_version, std::size_t batch = 1000);
 
@@ -75,10 +76,10 @@ std::vector<std::string> groups_of_thing(store::Tx& tx, std::string_view thing);
 // With all their ancestors, without duplicates: the groups whose policies and jobs reach the thing.
 std::vector<std::string> groups_of_thing_with_ancestors(store::Tx& tx, std::string_view thing);
 
-// Members of a group (and of all groups below it), in pages. Reads at most a bounded number of keys a call, so a page may
-// be empty although `next` is not. Each member comes once: a thing is in one group of a hierarchy. The order is fixed:
-// group before its children, children by name, things by name. `next` is empty at the end, else the cursor of the next
-// call; it survives changes in between (what joins behind the cursor is missed, what leaves is not seen).
+// Members of a group (and of all groups below it), in pages. Reads at most a bounded number of keys a call, so a page
+// may be empty although `next` is not. Each member comes once: a thing is in one group of a hierarchy. The order is
+// fixed: group before its children, children by name, things by name. `next` is empty at the end, else the cursor of
+// the next call; it survives changes in between (what joins behind the cursor is missed, what leaves is not seen).
 struct MemberPage {
   std::vector<std::string> things;
   std::string next;

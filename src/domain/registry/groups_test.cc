@@ -53,7 +53,9 @@ TEST_F(Groups, HierarchyIsFixedAtCreationAndBounded) {
   ThingGroup deep = run([](store::Tx& tx) { return get_group(tx, "a1"); });
   EXPECT_EQ(deep.parent, "a");
   EXPECT_THAT(deep.ancestors, ElementsAre("root", "a"));
-  EXPECT_EQ(said([&](store::Tx& tx) { return create_group(tx, realm_, {"x", "nosuch", "", {}}); }),
+  EXPECT_EQ(said([&](store::Tx& tx) {
+              return create_group(tx, realm_, {"x", "nosuch", "", {}});
+            }),
             "Parent thing group nosuch does not exist");
   auto moved = result([&](store::Tx& tx) { return create_group(tx, realm_, {"a1", "b", "", {}}); });
   EXPECT_EQ(moved.error().kind, ErrorKind::kAlreadyExists);
@@ -68,7 +70,9 @@ TEST_F(Groups, HierarchyIsFixedAtCreationAndBounded) {
 TEST_F(Groups, ChildrenAreBounded) {
   group("root");
   for (int i = 0; i < 100; ++i) group("c" + std::to_string(i), "root");
-  EXPECT_THAT(said([&](store::Tx& tx) { return create_group(tx, realm_, {"more", "root", "", {}}); }),
+  EXPECT_THAT(said([&](store::Tx& tx) {
+                return create_group(tx, realm_, {"more", "root", "", {}});
+              }),
               HasSubstr("maximum number of child groups"));
 }
 
@@ -99,9 +103,8 @@ TEST_F(Groups, AThingIsInOneGroupOfAHierarchyAndInTenAtMost) {
   EXPECT_THAT(join("eleventh", "t"), HasSubstr("maximum number of thing groups"));
   EXPECT_EQ(join("nosuch", "t"), "Thing Group nosuch not found.");
   EXPECT_EQ(join("other", "nosuch"), "Thing nosuch not found.");
-  auto reach = run([](store::Tx& tx) -> Result<std::vector<std::string>> {
-    return groups_of_thing_with_ancestors(tx, "t");
-  });
+  auto reach =
+      run([](store::Tx& tx) -> Result<std::vector<std::string>> { return groups_of_thing_with_ancestors(tx, "t"); });
   EXPECT_EQ(reach.size(), 12u);
   EXPECT_THAT(reach, testing::IsSupersetOf({"root", "a", "a1", "other"}));
 }
@@ -113,7 +116,8 @@ TEST_F(Groups, LeavingIsIdempotent) {
   auto leave = [&] { return run([](store::Tx& tx) { return remove_thing_from_group(tx, "g", "t"); }); };
   EXPECT_TRUE(leave());
   EXPECT_FALSE(leave());
-  EXPECT_EQ(said([](store::Tx& tx) { return remove_thing_from_group(tx, "nosuch", "t"); }), "Thing Group nosuch not found.");
+  EXPECT_EQ(said([](store::Tx& tx) { return remove_thing_from_group(tx, "nosuch", "t"); }),
+            "Thing Group nosuch not found.");
 }
 
 TEST_F(Groups, MembersComeOnceInPagesOfAnySize) {
@@ -132,7 +136,8 @@ TEST_F(Groups, MembersComeOnceInPagesOfAnySize) {
   for (std::size_t limit : {1u, 2u, 7u, 8u, 35u, 100u}) EXPECT_EQ(members("root", true, limit), expected) << limit;
   EXPECT_EQ(members("root", false, 3).size(), 7u);
   EXPECT_EQ(members("a", true, 4).size(), 21u);
-  EXPECT_EQ(said([](store::Tx& tx) { return for_each_member(tx, "nosuch", true, "", 5); }), "Thing Group nosuch not found.");
+  EXPECT_EQ(said([](store::Tx& tx) { return for_each_member(tx, "nosuch", true, "", 5); }),
+            "Thing Group nosuch not found.");
 }
 
 TEST_F(Groups, CursorSurvivesDeletionsAndRefusesForgery) {
@@ -148,8 +153,10 @@ TEST_F(Groups, CursorSurvivesDeletionsAndRefusesForgery) {
   EXPECT_THAT(rest.things, ElementsAre("in-a2", "in-b"));
   for (std::string_view cursor : {"other|x", "x", "|", "root/a|x|", "a|in-a2"}) {
     auto forged = result([&](store::Tx& tx) { return for_each_member(tx, "other", true, cursor, 10); });
-    if (cursor == "other|x") EXPECT_TRUE(forged);
-    else EXPECT_EQ(forged.error().message, "Invalid next token") << cursor;
+    if (cursor == "other|x")
+      EXPECT_TRUE(forged);
+    else
+      EXPECT_EQ(forged.error().message, "Invalid next token") << cursor;
   }
 }
 
@@ -170,7 +177,9 @@ TEST_F(Groups, DeletionGoesInBatchesAndHidesTheGroupAtOnce) {
   EXPECT_EQ(list({}, 10), (std::vector<std::string>{"parent"}));
   thing("late");
   EXPECT_EQ(join("g", "late"), "Thing Group g not found.");
-  EXPECT_THAT(said([&](store::Tx& tx) { return create_group(tx, realm_, {"g", "", "", {}}); }),
+  EXPECT_THAT(said([&](store::Tx& tx) {
+                return create_group(tx, realm_, {"g", "", "", {}});
+              }),
               HasSubstr("being deleted"));
   EXPECT_FALSE(step());
   EXPECT_TRUE(step());

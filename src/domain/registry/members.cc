@@ -101,8 +101,7 @@ Result<MemberPage> for_each_member(store::Tx& tx, std::string_view group, bool r
     std::string prefix = store::Key(store::table::kGroupMember).text(path.back()).str();
     std::string begin = after.empty() ? prefix : store::after_key(member_key(path.back(), after));
     std::size_t want = limit - page.things.size() + 1;
-    auto found =
-        tx.range({.begin = begin, .end = store::after_prefix(prefix), .limit = want, .snapshot = snapshot});
+    auto found = tx.range({.begin = begin, .end = store::after_prefix(prefix), .limit = want, .snapshot = snapshot});
     for (const store::KeyValue& item : found) {
       if (page.things.size() == limit) {
         page.next = join_path(path) + "|" + after;

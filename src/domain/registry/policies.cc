@@ -17,7 +17,9 @@ namespace {
 constexpr std::size_t kDocumentLimit = 2048;
 constexpr std::size_t kVersionLimit = 5;
 
-std::string policy_key(std::string_view name) { return store::Key(store::table::kPolicy).text(name).str(); }
+std::string policy_key(std::string_view name) {
+  return store::Key(store::table::kPolicy).text(name).str();
+}
 
 std::optional<Policy> read_policy(std::string_view name, std::string_view text) {
   auto record = parse_record(text);
@@ -79,7 +81,9 @@ Result<std::int64_t> version_number(const Policy& policy, std::string_view versi
 
 }  // namespace
 
-std::string policy_arn(const Realm& realm, std::string_view name) { return iot_arn(realm, "policy", name); }
+std::string policy_arn(const Realm& realm, std::string_view name) {
+  return iot_arn(realm, "policy", name);
+}
 
 Result<Policy> create_policy(store::Tx& tx, const Realm& realm, std::string_view name, std::string_view document) {
   TRY_VOID(check_document(document));
@@ -116,8 +120,8 @@ Status delete_policy(store::Tx& tx, std::string_view name) {
     return delete_conflict("Cannot delete the policy because it has one or more policy versions attached to it (name=" +
                            policy.name + ")");
   if (has_targets(tx, name))
-    return delete_conflict("The policy cannot be deleted as the policy is attached to one or more principals (name=" +
-                           policy.name + ")");
+    return delete_conflict(
+        "The policy cannot be deleted as the policy is attached to one or more principals (name=" + policy.name + ")");
   tx.erase(policy_key(name));
   return {};
 }
@@ -129,8 +133,10 @@ Result<Page<std::string>> list_policies(store::Tx& tx, const PageRequest& reques
   options.begin = std::string(1, store::table::kPolicy);
   options.end = store::after_prefix(options.begin);
   if (!position.empty()) {
-    if (ascending) options.begin = store::after_key(policy_key(position));
-    else options.end = policy_key(position);
+    if (ascending)
+      options.begin = store::after_key(policy_key(position));
+    else
+      options.end = policy_key(position);
   }
   options.limit = request.limit + 1;
   options.reverse = !ascending;
@@ -152,8 +158,9 @@ Result<PolicyVersion> create_policy_version(store::Tx& tx, std::string_view name
   TRY(Policy policy, get_policy(tx, name));
   TRY_VOID(check_document(document));
   if (policy.versions.size() >= kVersionLimit)
-    return make_error(ErrorKind::kLimit, "The policy " + policy.name + " already has the maximum number of versions (" +
-                                             std::to_string(kVersionLimit) + ")",
+    return make_error(ErrorKind::kLimit,
+                      "The policy " + policy.name + " already has the maximum number of versions (" +
+                          std::to_string(kVersionLimit) + ")",
                       "VersionsLimitExceededException");
   PolicyVersion version{++policy.last_version, std::string(document), tx.now_ms()};
   policy.versions.emplace(version.number, version);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // IoT policies: up to 5 versions of a document, one of them the default, attached to certificates and thing groups.
-// Synchronous over Tx&. Documents are checked by domain/iam/policy_document; at most 2048 characters without white space,
-// 10 policies a certificate, 2 a thing group (AWS IoT quotas).
+// Synchronous over Tx&. Documents are checked by domain/iam/policy_document; at most 2048 characters without white
+// space, 10 policies a certificate, 2 a thing group (AWS IoT quotas).
 #pragma once
 
 #include <cstdint>
@@ -64,8 +64,8 @@ struct EffectivePolicy {
   std::int64_t version = 0;
   std::string document;
 };
-// Documents that decide for a certificate: attached to it, and to the groups (and their ancestors) of the things that it
-// is attached to; of `thing` alone when one is given (it counts only if it is attached). Compile them with
+// Documents that decide for a certificate: attached to it, and to the groups (and their ancestors) of the things that
+// it is attached to; of `thing` alone when one is given (it counts only if it is attached). Compile them with
 // iam::compile_stored(): an unreadable policy comes with an empty document, which denies everything.
 std::vector<EffectivePolicy> effective_policies(store::Tx& tx, const Realm& realm, std::string_view certificate_id,
                                                 std::string_view thing = {});

@@ -63,8 +63,8 @@ Status attach_policy(store::Tx& tx, const Realm& realm, std::string_view name, s
   TRY(std::size_t limit, checked_target(tx, realm, target));
   if (tx.get(policy_target_key(name, target))) return {};
   if (policies_of_target(tx, target).size() >= limit)
-    return make_error(ErrorKind::kLimit, "The target already has the maximum number of policies attached (" +
-                                             std::to_string(limit) + ")");
+    return make_error(ErrorKind::kLimit,
+                      "The target already has the maximum number of policies attached (" + std::to_string(limit) + ")");
   tx.put(policy_target_key(name, target), "");
   tx.put(target_policy_key(target, name), "");
   return {};
@@ -125,8 +125,10 @@ std::vector<EffectivePolicy> effective_policies(store::Tx& tx, const Realm& real
   for (std::string& name : policies_of_target(tx, certificate_arn(realm, certificate_id)))
     names.insert(std::move(name));
   std::vector<std::string> things;
-  if (thing.empty()) things = things_of_certificate(tx, realm, certificate_id);
-  else if (is_attached(tx, realm, thing, certificate_id)) things.emplace_back(thing);
+  if (thing.empty())
+    things = things_of_certificate(tx, realm, certificate_id);
+  else if (is_attached(tx, realm, thing, certificate_id))
+    things.emplace_back(thing);
   std::set<std::string> groups;
   for (const std::string& one : things)
     for (std::string& group : groups_of_thing_with_ancestors(tx, one)) groups.insert(std::move(group));
@@ -136,8 +138,10 @@ std::vector<EffectivePolicy> effective_policies(store::Tx& tx, const Realm& real
   for (const std::string& name : names) {
     auto policy = find_policy(tx, name);
     // An unreadable policy might have been a deny: its empty document compiles to none, which evaluates as deny all.
-    if (policy) policies.push_back({name, policy->default_version, policy->current().document});
-    else policies.push_back({name, 0, {}});
+    if (policy)
+      policies.push_back({name, policy->default_version, policy->current().document});
+    else
+      policies.push_back({name, 0, {}});
   }
   return policies;
 }

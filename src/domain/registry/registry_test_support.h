@@ -22,7 +22,9 @@ namespace muster::registry {
 class RegistryTest : public testing::Test {
  protected:
   template <class F>
-  auto result(F&& body) { return store::run_blocking_for(*store_, body); }
+  auto result(F&& body) {
+    return store::run_blocking_for(*store_, body);
+  }
   template <class F>
   auto run(F&& body) {
     auto outcome = result(body);
@@ -30,7 +32,9 @@ class RegistryTest : public testing::Test {
     return outcome ? *outcome : std::remove_reference_t<decltype(*outcome)>{};
   }
   template <class F>
-  Status status(F&& body) { return store::run_blocking(*store_, body); }
+  Status status(F&& body) {
+    return store::run_blocking(*store_, body);
+  }
   // The text of the error, or "ok".
   template <class F>
   std::string said(F&& body) {
@@ -65,7 +69,8 @@ class RegistryTest : public testing::Test {
     run([&](store::Tx& tx) { return create_policy(tx, realm_, name, document(name)); });
   }
   static std::string document(const std::string& topic) {
-    return R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Publish","Resource":"arn:aws:iot:eu-central-1:123456789012:topic/)" +
+    return R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Publish",)"
+           R"("Resource":"arn:aws:iot:eu-central-1:123456789012:topic/)" +
            topic + R"("}]})";
   }
 

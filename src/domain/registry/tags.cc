@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::size_t kTagLimit = 50;
 
-std::string tag_key(std::string_view arn) { return store::Key(store::table::kTag).text(arn).str(); }
+std::string tag_key(std::string_view arn) {
+  return store::Key(store::table::kTag).text(arn).str();
+}
 
 // Characters, not bytes.
 std::size_t length(std::string_view text) {
@@ -76,6 +78,8 @@ Status untag_resource(store::Tx& tx, std::string_view arn, const std::vector<std
   return {};
 }
 
-void erase_tags(store::Tx& tx, std::string_view arn) { tx.erase(tag_key(arn)); }
+void erase_tags(store::Tx& tx, std::string_view arn) {
+  tx.erase(tag_key(arn));
+}
 
 }  // namespace muster::registry

@@ -15,7 +15,9 @@ namespace {
 // A listing with a filter stops after this many keys and answers a short page.
 constexpr std::size_t kScanLimit = 2000;
 
-std::string thing_key(std::string_view name) { return store::Key(store::table::kThing).text(name).str(); }
+std::string thing_key(std::string_view name) {
+  return store::Key(store::table::kThing).text(name).str();
+}
 std::string attribute_key(std::string_view name, std::string_view value, std::string_view thing) {
   return store::Key(store::table::kThingAttribute).text(name).text(value).text(thing).str();
 }
@@ -64,9 +66,13 @@ Status check_version(const Thing& thing, std::optional<std::int64_t> expected) {
 
 }  // namespace
 
-std::string thing_arn(const Realm& realm, std::string_view name) { return iot_arn(realm, "thing", name); }
+std::string thing_arn(const Realm& realm, std::string_view name) {
+  return iot_arn(realm, "thing", name);
+}
 
-Error thing_not_found(std::string_view name) { return not_found("Thing " + std::string(name) + " not found."); }
+Error thing_not_found(std::string_view name) {
+  return not_found("Thing " + std::string(name) + " not found.");
+}
 
 Result<Thing> create_thing(store::Tx& tx, const Realm& realm, const CreateThing& wanted) {
   if (!is_thing_name(wanted.name)) return invalid("Invalid thing name: it must match [a-zA-Z0-9:_-]{1,128}");
@@ -96,7 +102,9 @@ std::optional<Thing> find_thing(store::Tx& tx, std::string_view name) {
   return text ? read_thing(name, *text) : std::nullopt;
 }
 
-bool thing_exists(store::Tx& tx, std::string_view name) { return tx.get(thing_key(name)).has_value(); }
+bool thing_exists(store::Tx& tx, std::string_view name) {
+  return tx.get(thing_key(name)).has_value();
+}
 
 Result<Thing> get_thing(store::Tx& tx, std::string_view name) {
   auto thing = find_thing(tx, name);
@@ -105,8 +113,7 @@ Result<Thing> get_thing(store::Tx& tx, std::string_view name) {
 }
 
 Result<Thing> update_thing(store::Tx& tx, const UpdateThing& change) {
-  if (change.type && change.remove_type)
-    return invalid("Thing type cannot be set and removed in the same request");
+  if (change.type && change.remove_type) return invalid("Thing type cannot be set and removed in the same request");
   TRY(Thing thing, get_thing(tx, change.name));
   TRY_VOID(check_version(thing, change.expected_version));
   if (change.type) {

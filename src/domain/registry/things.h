@@ -52,7 +52,8 @@ struct UpdateThing {
 };
 Result<Thing> update_thing(store::Tx& tx, const UpdateThing& change);
 
-// Also leaves its groups. False when there was no such thing (AWS answers success). Refused while principals are attached.
+// Also leaves its groups. False when there was no such thing (AWS answers success). Refused while principals are
+// attached.
 Result<bool> delete_thing(store::Tx& tx, std::string_view name, std::optional<std::int64_t> expected_version);
 
 struct ListThings {

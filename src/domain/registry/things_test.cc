@@ -63,7 +63,9 @@ TEST_F(Things, NamesAndAttributesAreChecked) {
   EXPECT_THAT(create("t", many), HasSubstr("limit of 50"));
   many.erase("a0");
   EXPECT_EQ(create("t", many), "ok");
-  EXPECT_THAT(said([&](store::Tx& tx) { return create_thing(tx, realm_, {"u", "nosuchtype", {}}); }),
+  EXPECT_THAT(said([&](store::Tx& tx) {
+                return create_thing(tx, realm_, {"u", "nosuchtype", {}});
+              }),
               HasSubstr("Thing type nosuchtype not found"));
 }
 
@@ -125,7 +127,8 @@ TEST_F(Things, ListsByNameAndAttributeInPages) {
 TEST_F(Things, TokensOfOtherListingsAndJunkAreRefused) {
   thing("t1");
   ListThings wanted;
-  for (std::string token : {std::string("junk"), std::string("!!!"), page_token("groups", "t1"), page_token("things", "")}) {
+  for (std::string token :
+       {std::string("junk"), std::string("!!!"), page_token("groups", "t1"), page_token("things", "")}) {
     wanted.page.token = token;
     EXPECT_EQ(said([&](store::Tx& tx) { return list_things(tx, wanted); }), "Invalid next token") << token;
   }

@@ -19,7 +19,9 @@ Result<std::string> owner_of_keys(const Call& call) {
                     "ValidationError");
 }
 
-std::string shown_owner(const std::string& owner) { return owner.empty() ? "root" : owner; }
+std::string shown_owner(const std::string& owner) {
+  return owner.empty() ? "root" : owner;
+}
 
 Result<json::object> create_key(const IamServices&, Tx& tx, const Call& call) {
   TRY(std::string owner, owner_of_keys(call));

@@ -55,8 +55,7 @@ Result<json::object> delete_role(const IamServices&, Tx& tx, const Call& call) {
 }
 
 Result<json::object> update_trust(const IamServices&, Tx& tx, const Call& call) {
-  TRY_VOID(
-      iam::update_trust_policy(tx, get_string(call.input, "RoleName"), get_string(call.input, "PolicyDocument")));
+  TRY_VOID(iam::update_trust_policy(tx, get_string(call.input, "RoleName"), get_string(call.input, "PolicyDocument")));
   return json::object();
 }
 

@@ -12,8 +12,7 @@ Result<json::object> get_caller_identity(const IamServices&, Tx&, const Call& ca
   if (call.caller.kind == iam::PrincipalKind::kAnonymous)
     return make_error(ErrorKind::kUnauthenticated, "Request is missing Authentication Token",
                       "MissingAuthenticationToken");
-  return json::object{
-      {"UserId", call.caller.user_id}, {"Account", call.caller.account_id}, {"Arn", call.caller.arn}};
+  return json::object{{"UserId", call.caller.user_id}, {"Account", call.caller.account_id}, {"Arn", call.caller.arn}};
 }
 
 Result<json::object> assume_role(const IamServices& services, Tx& tx, const Call& call) {

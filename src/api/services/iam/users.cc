@@ -30,12 +30,11 @@ Result<json::object> create_user(const IamServices& services, Tx& tx, const Call
 Result<json::object> get_user(const IamServices& services, Tx& tx, const Call& call) {
   std::string name(get_string(call.input, "UserName"));
   if (name.empty() && call.caller.kind == iam::PrincipalKind::kRoot)
-    return json::object{
-        {"User", json::object{{"Path", "/"},
-                              {"UserName", "root"},
-                              {"UserId", services.realm.account_id},
-                              {"Arn", call.caller.arn},
-                              {"CreateDate", 0}}}};
+    return json::object{{"User", json::object{{"Path", "/"},
+                                              {"UserName", "root"},
+                                              {"UserId", services.realm.account_id},
+                                              {"Arn", call.caller.arn},
+                                              {"CreateDate", 0}}}};
   if (name.empty() && call.caller.kind != iam::PrincipalKind::kUser)
     return make_error(ErrorKind::kInvalid, "Must specify userName when calling with non-User credentials",
                       "ValidationError");

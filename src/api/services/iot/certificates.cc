@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "domain/registry/certificates.h"
 #include "api/services/iot/things_handler.h"
 #include "base/text.h"
 #include "base/x509.h"
-#include "domain/registry/certificates.h"
 #include "store/transact.h"
 
 namespace muster::api::iot {
@@ -12,8 +12,8 @@ namespace {
 using registry::CertificateStatus;
 using store::Tx;
 
-constexpr std::int64_t kBackdatedMs = 120'000;              // for clocks of devices that are a little behind
-constexpr std::int64_t kNotAfterMs = 2'524'607'999'000;     // 2049-12-31T23:59:59Z, as AWS
+constexpr std::int64_t kBackdatedMs = 120'000;           // for clocks of devices that are a little behind
+constexpr std::int64_t kNotAfterMs = 2'524'607'999'000;  // 2049-12-31T23:59:59Z, as AWS
 
 registry::Certificate record_of(const x509::Certificate& parsed, CertificateStatus status) {
   registry::Certificate certificate;
@@ -49,8 +49,10 @@ Handler issuing_handler(const SharedRegistry& services, Issue make) {
     x509::Validity validity{call.now_ms - kBackdatedMs, kNotAfterMs};
     auto work = [&] { return make(*services->authority, validity, call.input); };
     Result<x509::Issued> issued;
-    if (services->pool != nullptr) issued = co_await services->pool->run(work);
-    else issued = work();
+    if (services->pool != nullptr)
+      issued = co_await services->pool->run(work);
+    else
+      issued = work();
     if (!issued) co_return std::move(issued).error();
     CertificateStatus status =
         get_bool(call.input, "setAsActive") ? CertificateStatus::kActive : CertificateStatus::kInactive;
@@ -91,8 +93,8 @@ Result<CertificateStatus> status_of_input(const json::object& input) {
   return *status;
 }
 
-Result<json::object> register_one(const RegistryServices& services, Tx& tx, const json::object& input,
-                                  Changes& changes, bool sni_only) {
+Result<json::object> register_one(const RegistryServices& services, Tx& tx, const json::object& input, Changes& changes,
+                                  bool sni_only) {
   TRY(CertificateStatus status, status_of_input(input));
   auto parsed = x509::parse_pem(get_string(input, "certificatePem"));
   if (!parsed) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "api/services/iot/things_handler.h"
 #include "domain/registry/groups.h"
+#include "api/services/iot/things_handler.h"
 #include "store/transact.h"
 
 namespace muster::api::iot {
@@ -156,8 +156,7 @@ Result<json::object> list_things_in_group(const RegistryServices&, Tx& tx, const
   std::string_view group = get_string(input, "thingGroupName");
   registry::PageRequest request = page_of_input(input);
   TRY(std::string cursor, registry::page_position("group-members", request.token));
-  TRY(auto page,
-      registry::for_each_member(tx, group, get_bool(input, "recursive"), cursor, request.limit, true));
+  TRY(auto page, registry::for_each_member(tx, group, get_bool(input, "recursive"), cursor, request.limit, true));
   json::object output{{"things", string_list(std::move(page.things))}};
   if (!page.next.empty()) output["nextToken"] = registry::page_token("group-members", page.next);
   return output;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "domain/registry/policies.h"
 #include "api/services/iot/things_handler.h"
 #include "domain/registry/certificates.h"
-#include "domain/registry/policies.h"
 
 namespace muster::api::iot {
 
@@ -47,8 +47,7 @@ Result<json::object> delete_policy(const RegistryServices& services, Tx& tx, con
 }
 
 Result<json::object> list_policies(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
-  TRY(auto page,
-      registry::list_policies(tx, marker_page_of_input(input), get_bool(input, "ascendingOrder", true)));
+  TRY(auto page, registry::list_policies(tx, marker_page_of_input(input), get_bool(input, "ascendingOrder", true)));
   json::object output{{"policies", policy_list(services.realm, page.items)}};
   if (!page.next_token.empty()) output["nextMarker"] = page.next_token;
   return output;
@@ -94,8 +93,7 @@ Result<json::object> delete_version(const RegistryServices&, Tx& tx, const json:
   return json::object();
 }
 
-Result<json::object> set_default_version(const RegistryServices&, Tx& tx, const json::object& input,
-                                         Changes& changes) {
+Result<json::object> set_default_version(const RegistryServices&, Tx& tx, const json::object& input, Changes& changes) {
   TRY_VOID(
       registry::set_default_policy_version(tx, get_string(input, "policyName"), get_string(input, "policyVersionId")));
   changes.all_certificates = true;
@@ -124,14 +122,14 @@ RegistryBody detach(std::string_view member) {
 }
 
 RegistryBody list_attached(std::string_view member) {
-  return [member](const RegistryServices& services, Tx& tx, const json::object& input,
-                  Changes&) -> Result<json::object> {
-    TRY(auto page, registry::list_attached_policies(tx, services.realm, get_string(input, member),
-                                                    get_bool(input, "recursive"), marker_page_of_input(input)));
-    json::object output{{"policies", policy_list(services.realm, page.items)}};
-    if (!page.next_token.empty()) output["nextMarker"] = page.next_token;
-    return output;
-  };
+  return
+      [member](const RegistryServices& services, Tx& tx, const json::object& input, Changes&) -> Result<json::object> {
+        TRY(auto page, registry::list_attached_policies(tx, services.realm, get_string(input, member),
+                                                        get_bool(input, "recursive"), marker_page_of_input(input)));
+        json::object output{{"policies", policy_list(services.realm, page.items)}};
+        if (!page.next_token.empty()) output["nextMarker"] = page.next_token;
+        return output;
+      };
 }
 
 RegistryBody list_targets(std::string_view answer) {

@@ -17,9 +17,10 @@
 
 namespace muster::api::iot {
 
-// What DescribeEndpoint answers. AWS answers a host name alone and clients add the port they know: 8883 for MQTT, 443 for
-// HTTPS. So iot:Data and iot:Data-ATS are always the host alone (device SDKs take host and port apart), and the HTTPS
-// types (iot:Jobs, iot:CredentialProvider), which clients put behind "https://", carry the port when it is not 443.
+// What DescribeEndpoint answers. AWS answers a host name alone and clients add the port they know: 8883 for MQTT, 443
+// for HTTPS. So iot:Data and iot:Data-ATS are always the host alone (device SDKs take host and port apart), and the
+// HTTPS types (iot:Jobs, iot:CredentialProvider), which clients put behind "https://", carry the port when it is not
+// 443.
 struct Endpoints {
   std::string host = "localhost";
   int https_port = 4566;

@@ -15,9 +15,8 @@ Result<json::object> create_thing(const RegistryServices& services, Tx& tx, cons
   wanted.type = get_string(input, "thingTypeName");
   wanted.attributes = attributes_of_payload(find_object(input, "attributePayload"));
   TRY(auto thing, registry::create_thing(tx, services.realm, wanted));
-  return json::object{{"thingName", thing.name},
-                      {"thingArn", registry::thing_arn(services.realm, thing.name)},
-                      {"thingId", thing.id}};
+  return json::object{
+      {"thingName", thing.name}, {"thingArn", registry::thing_arn(services.realm, thing.name)}, {"thingId", thing.id}};
 }
 
 Result<json::object> describe_thing(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {

@@ -26,8 +26,10 @@ std::size_t page_limit(std::int64_t wanted) {
 }  // namespace
 
 void Changes::touch_target(const Realm& realm, std::string_view arn) {
-  if (auto id = registry::certificate_in_arn(realm, arn)) certificates.push_back(*std::move(id));
-  else all_certificates = true;
+  if (auto id = registry::certificate_in_arn(realm, arn))
+    certificates.push_back(*std::move(id));
+  else
+    all_certificates = true;
 }
 
 void Changes::touch_thing(const Realm& realm, store::Tx& tx, std::string_view thing) {
@@ -41,7 +43,8 @@ void Changes::touch_thing(const Realm& realm, store::Tx& tx, std::string_view th
 
 void announce(const RegistryServices& services, const Changes& changes) {
   if (services.generations != nullptr) {
-    if (changes.all_certificates) services.generations->bump_all();
+    if (changes.all_certificates)
+      services.generations->bump_all();
     else
       for (const std::string& id : changes.certificates) services.generations->bump(id);
   }
