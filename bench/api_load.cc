@@ -29,9 +29,10 @@ using Clock = std::chrono::steady_clock;
 using muster::sigv4::Scope;
 
 struct Options {
-  std::map<std::string, std::string> values{{"host", "127.0.0.1"}, {"port", "4566"}, {"connections", "16"}, {"seconds", "5"},
-                                            {"operation", "CreateThing"}, {"job", ""}, {"region", "us-east-1"},
-                                            {"access-key", ""}, {"secret-key", ""}, {"server-pid", ""}, {"prefix", "bench"}};
+  std::map<std::string, std::string> values{
+      {"host", "127.0.0.1"},        {"port", "4566"},   {"connections", "16"},   {"seconds", "5"},
+      {"operation", "CreateThing"}, {"job", ""},        {"region", "us-east-1"}, {"access-key", ""},
+      {"secret-key", ""},           {"server-pid", ""}, {"prefix", "bench"}};
   const std::string& operator[](const char* name) const { return values.at(name); }
   int number(const char* name) const { return std::atoi(values.at(name).c_str()); }
 };
@@ -42,14 +43,17 @@ double cpu_seconds(const std::string& pid) {
   auto after = text.rfind(')');
   if (after == std::string::npos) return 0;
   auto fields = muster::split(std::string_view(text).substr(after + 2), ' ');
-  return static_cast<double>(std::atoll(std::string(fields[11]).c_str()) + std::atoll(std::string(fields[12]).c_str())) /
+  return static_cast<double>(std::atoll(std::string(fields[11]).c_str()) +
+                             std::atoll(std::string(fields[12]).c_str())) /
          static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
 class Requests {
  public:
   explicit Requests(const Options& options) : options_(options) {
-    date_ms_ = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    date_ms_ =
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+            .count();
     scope_ = Scope{muster::to_amz_date(date_ms_).substr(0, 8), options["region"], "execute-api"};
     key_ = muster::sigv4::signing_key(options["secret-key"], scope_);
     host_ = options["host"] + ":" + options["port"];
@@ -73,8 +77,8 @@ class Requests {
     auto canonical = muster::sigv4::canonical_request(input);
     auto signature = muster::sigv4::sign(key_, muster::sigv4::string_to_sign(amz_date, scope_, canonical));
     std::string request = method + " " + path + " HTTP/1.1\r\nHost: " + host_ + "\r\nX-Amz-Date: " + amz_date +
-                          "\r\nAuthorization: AWS4-HMAC-SHA256 Credential=" + options_["access-key"] + "/" + scope_.text() +
-                          ", SignedHeaders=host;x-amz-date, Signature=" + signature + "\r\n";
+                          "\r\nAuthorization: AWS4-HMAC-SHA256 Credential=" + options_["access-key"] + "/" +
+                          scope_.text() + ", SignedHeaders=host;x-amz-date, Signature=" + signature + "\r\n";
     if (method == "POST") {
       request += "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
     }
@@ -112,7 +116,8 @@ int take_response(std::string& input) {
   if (head == std::string::npos) return 0;
   std::size_t length = 0;
   std::string lower = muster::lower(std::string_view(input).substr(0, head));
-  if (auto at = lower.find("content-length:"); at != std::string::npos) length = std::strtoul(lower.c_str() + at + 15, nullptr, 10);
+  if (auto at = lower.find("content-length:"); at != std::string::npos)
+    length = std::strtoul(lower.c_str() + at + 15, nullptr, 10);
   if (input.size() < head + 4 + length) return 0;
   int status = std::atoi(input.c_str() + 9);
   input.erase(0, head + 4 + length);
@@ -188,15 +193,21 @@ int main(int argc, char** argv) {
   double cpu = cpu_seconds(options["server-pid"].empty() ? "self" : options["server-pid"]) - cpu_before;
   std::sort(latencies_ms.begin(), latencies_ms.end());
   auto percentile = [&](double p) {
-    return latencies_ms.empty() ? 0 : latencies_ms[static_cast<std::size_t>(p * static_cast<double>(latencies_ms.size() - 1))];
+    return latencies_ms.empty()
+               ? 0
+               : latencies_ms[static_cast<std::size_t>(p * static_cast<double>(latencies_ms.size() - 1))];
   };
-  std::printf("{\"operation\":\"%s\",\"connections\":%zu,\"requests_per_s\":%.0f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f",
-              options["operation"].c_str(), connections.size(), static_cast<double>(latencies_ms.size()) / seconds, percentile(0.5),
-              percentile(0.99), percentile(1.0));
-  if (!options["server-pid"].empty()) std::printf(",\"server_cpu_us_per_request\":%.1f", cpu * 1e6 / static_cast<double>(latencies_ms.size()));
+  std::printf(
+      "{\"operation\":\"%s\",\"connections\":%zu,\"requests_per_s\":%.0f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%."
+      "3f",
+      options["operation"].c_str(), connections.size(), static_cast<double>(latencies_ms.size()) / seconds,
+      percentile(0.5), percentile(0.99), percentile(1.0));
+  if (!options["server-pid"].empty())
+    std::printf(",\"server_cpu_us_per_request\":%.1f", cpu * 1e6 / static_cast<double>(latencies_ms.size()));
   std::printf(",\"statuses\":{");
   const char* comma = "";
-  for (auto [status, count] : statuses) std::printf("%s\"%d\":%llu", comma, status, static_cast<unsigned long long>(count)), comma = ",";
+  for (auto [status, count] : statuses)
+    std::printf("%s\"%d\":%llu", comma, status, static_cast<unsigned long long>(count)), comma = ",";
   std::printf("}}\n");
   return statuses.size() == 1 && statuses.begin()->first == 200 ? 0 : 1;
 }

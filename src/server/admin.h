@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Admin: what operators and supervisors read without credentials on the API port: /health/live, /health/ready, /metrics.
-// Answers only unsigned GET and HEAD of exactly these paths, so that a bucket named "health" stays reachable by signed
-// requests. Shows no names and no secrets.
+// Admin: what operators and supervisors read without credentials on the API port: /health/live, /health/ready,
+// /metrics. Answers only unsigned GET and HEAD of exactly these paths, so that a bucket named "health" stays reachable
+// by signed requests. Shows no names and no secrets.
 #pragma once
 
 #include <atomic>

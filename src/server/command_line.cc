@@ -56,10 +56,14 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
       if (i == arguments.size()) return invalid("--" + flag + " wants a value");
       value = arguments[i++];
     }
-    if (flag == "config") line.config_file = *value;
-    else if (flag == "format") line.format = *value;
-    else if (flag == "raw") line.raw = *value;
-    else line.flags.emplace_back(flag, *value);
+    if (flag == "config")
+      line.config_file = *value;
+    else if (flag == "format")
+      line.format = *value;
+    else if (flag == "raw")
+      line.raw = *value;
+    else
+      line.flags.emplace_back(flag, *value);
   }
   return line;
 }

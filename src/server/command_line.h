@@ -14,7 +14,7 @@
 namespace muster::server {
 
 struct CommandLine {
-  std::string word;  // serve, env, support, settings, version, help
+  std::string word;                                        // serve, env, support, settings, version, help
   std::vector<std::pair<std::string, std::string>> flags;  // settings
   std::optional<std::string> config_file;
   bool check_config = false;

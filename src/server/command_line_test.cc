@@ -7,7 +7,8 @@ namespace muster::server {
 namespace {
 
 TEST(CommandLine, FlagsInBothForms) {
-  auto line = parse_command_line({"serve", "--http.port", "1", "--data-dir=/d=x", "--check-config", "--config", "f.toml"});
+  auto line =
+      parse_command_line({"serve", "--http.port", "1", "--data-dir=/d=x", "--check-config", "--config", "f.toml"});
   ASSERT_TRUE(line) << line.error().message;
   EXPECT_EQ(line->word, "serve");
   ASSERT_EQ(line->flags.size(), 2u);
@@ -17,7 +18,9 @@ TEST(CommandLine, FlagsInBothForms) {
   EXPECT_EQ(line->config_file, "f.toml");
 }
 
-TEST(CommandLine, NothingAsksForHelp) { EXPECT_EQ(parse_command_line({})->word, "help"); }
+TEST(CommandLine, NothingAsksForHelp) {
+  EXPECT_EQ(parse_command_line({})->word, "help");
+}
 
 TEST(CommandLine, RefusesWhatItDoesNotKnow) {
   EXPECT_FALSE(parse_command_line({"serv"}));

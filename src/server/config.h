@@ -56,7 +56,7 @@ struct Config {
 
 struct Setting {
   enum class Type : std::uint8_t { kText, kInteger, kBoolean, kList };
-  std::string_view key;            // "http.port"
+  std::string_view key;  // "http.port"
   Type type;
   std::string_view default_value;  // as it would stand in a flag; lists are comma-separated
   std::int64_t least, most;        // integers

@@ -43,7 +43,10 @@ TEST(Config, EveryKeyCanBeSetBySourceAndComesBackInToml) {
     if (s.type == Setting::Type::kBoolean) value = "true";
     if (s.type == Setting::Type::kList) value = "seven.example";
     if (s.type == Setting::Type::kText) {
-      value = s.key == "store.engine" ? "postgresql" : s.key == "log.level" ? "error" : s.key == "log.format" ? "json" : "seven";
+      value = s.key == "store.engine" ? "postgresql"
+              : s.key == "log.level"  ? "error"
+              : s.key == "log.format" ? "json"
+                                      : "seven";
     }
     sources.flags = {{std::string(s.key), value}, {"plain_mqtt.policy", "p"}, {"store.postgresql", "host=x"}};
     if (s.key == "plain_mqtt.policy") sources.flags[1].second = "seven";
@@ -69,13 +72,12 @@ struct Bad {
 };
 
 TEST(Config, ProblemsNameTheirSource) {
-  for (const Bad& bad : {Bad{"[http]\nport = 70000\n", "f.toml: http.port: 70000 is not between"},
-                         Bad{"[http]\nprot = 1\n", "f.toml: http.prot: is not a setting"},
-                         Bad{"[http]\nport = \"1\"\n", "wrong type"}, Bad{"[http\n", "f.toml:1"},
-                         Bad{"[plain_mqtt]\nport = 1883\n", "plain_mqtt.policy"},
-                         Bad{"[store]\nengine = \"postgresql\"\n", "store.postgresql"},
-                         Bad{"[log]\nlevel = \"loud\"\n", "'loud' is not a choice"},
-                         Bad{"region = \"Mars!\"\n", "region"}}) {
+  for (const Bad& bad :
+       {Bad{"[http]\nport = 70000\n", "f.toml: http.port: 70000 is not between"},
+        Bad{"[http]\nprot = 1\n", "f.toml: http.prot: is not a setting"}, Bad{"[http]\nport = \"1\"\n", "wrong type"},
+        Bad{"[http\n", "f.toml:1"}, Bad{"[plain_mqtt]\nport = 1883\n", "plain_mqtt.policy"},
+        Bad{"[store]\nengine = \"postgresql\"\n", "store.postgresql"},
+        Bad{"[log]\nlevel = \"loud\"\n", "'loud' is not a choice"}, Bad{"region = \"Mars!\"\n", "region"}}) {
     ConfigSources sources;
     sources.file_text = bad.toml;
     sources.file_name = "f.toml";
@@ -85,7 +87,8 @@ TEST(Config, ProblemsNameTheirSource) {
   }
   ConfigSources sources;
   sources.environment = {{"MUSTER_HTTP_PORT", "many"}};
-  EXPECT_THAT(load_config(sources).error().message, HasSubstr("MUSTER_HTTP_PORT: http.port: 'many' is not a whole number"));
+  EXPECT_THAT(load_config(sources).error().message,
+              HasSubstr("MUSTER_HTTP_PORT: http.port: 'many' is not a whole number"));
 }
 
 TEST(Config, TheReferencePageIsCurrent) {

@@ -28,8 +28,12 @@ class Running {
   metrics::Gauge& gauge_;
 };
 
-bool is_http_alpn(std::string_view alpn) { return alpn == "http/1.1" || alpn == "x-amzn-http-ca"; }
-bool is_mqtt_alpn(std::string_view alpn) { return alpn == "mqtt" || alpn == "x-amzn-mqtt-ca"; }
+bool is_http_alpn(std::string_view alpn) {
+  return alpn == "http/1.1" || alpn == "x-amzn-http-ca";
+}
+bool is_mqtt_alpn(std::string_view alpn) {
+  return alpn == "mqtt" || alpn == "x-amzn-mqtt-ca";
+}
 
 }  // namespace
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// FrontDoor: decides what a fresh connection speaks. The API port serves HTTP, with TLS when the first byte asks for it;
-// the device ports (mutual TLS) serve MQTT or HTTPS, told apart by ALPN or else by the first byte; the plain MQTT port
-// serves MQTT alone. Counts running requests, so that a stop can wait for them. Each listener lives on one loop.
+// FrontDoor: decides what a fresh connection speaks. The API port serves HTTP, with TLS when the first byte asks for
+// it; the device ports (mutual TLS) serve MQTT or HTTPS, told apart by ALPN or else by the first byte; the plain MQTT
+// port serves MQTT alone. Counts running requests, so that a stop can wait for them. Each listener lives on one loop.
 #pragma once
 
 #include <atomic>

@@ -53,8 +53,8 @@ Result<Config> settings_of(const CommandLine& line) {
 }
 
 void configure_log(const Config& config) {
-  auto level = config.log_level == "debug"  ? log::Level::kDebug
-               : config.log_level == "warn" ? log::Level::kWarn
+  auto level = config.log_level == "debug"   ? log::Level::kDebug
+               : config.log_level == "warn"  ? log::Level::kWarn
                : config.log_level == "error" ? log::Level::kError
                                              : log::Level::kInfo;
   log::configure(level, config.log_format == "json" ? log::Format::kJson : log::Format::kText);
@@ -62,13 +62,17 @@ void configure_log(const Config& config) {
 
 void print_welcome(const Server& server, const Config& config, const DataDir& data) {
   const Endpoints& e = server.endpoints();
-  std::printf("muster %s is serving account %s in %s from %s\n", kVersion, e.account_id.c_str(), e.region.c_str(), data.path().c_str());
+  std::printf("muster %s is serving account %s in %s from %s\n", kVersion, e.account_id.c_str(), e.region.c_str(),
+              data.path().c_str());
   std::printf("  AWS APIs      %s\n", e.api_origin.c_str());
-  std::printf("  MQTT (TLS)    %s:%u, client certificates; server CA %s\n", config.device_address.c_str(), e.device_port, e.ca_file.c_str());
-  if (e.device_https_port != 0) std::printf("  device HTTPS  %s:%u\n", config.device_address.c_str(), e.device_https_port);
+  std::printf("  MQTT (TLS)    %s:%u, client certificates; server CA %s\n", config.device_address.c_str(),
+              e.device_port, e.ca_file.c_str());
+  if (e.device_https_port != 0)
+    std::printf("  device HTTPS  %s:%u\n", config.device_address.c_str(), e.device_https_port);
   if (e.plain_mqtt_port != 0) std::printf("  plain MQTT    127.0.0.1:%u\n", e.plain_mqtt_port);
   if (server.first_start()) {
-    std::printf("\nA new account was made; its root key is in %s. To use it from another shell:\n\n", data.file("root-key.json").c_str());
+    std::printf("\nA new account was made; its root key is in %s. To use it from another shell:\n\n",
+                data.file("root-key.json").c_str());
     std::printf("  eval \"$(muster env --data-dir %s)\"\n", data.path().c_str());
     std::printf("  aws iot create-thing --thing-name my-device\n");
     std::printf("  aws iot list-things\n\n");
@@ -101,7 +105,8 @@ int serve(const CommandLine& line) {
     return fail(written.error().message);
   }
   print_welcome(**server, *config, *data);
-  log::info("serving", {{"api", (*server)->endpoints().api_origin}, {"device_port", (*server)->endpoints().device_port}});
+  log::info("serving",
+            {{"api", (*server)->endpoints().api_origin}, {"device_port", (*server)->endpoints().device_port}});
   const char* notify = std::getenv("NOTIFY_SOCKET");
   std::string manager = notify == nullptr ? "" : notify;
   notify_service_manager(manager, "READY=1");
@@ -161,10 +166,14 @@ int print_env(const CommandLine& line) {
 }
 
 int print_support(const CommandLine& line) {
-  if (line.format.empty() || line.format == "text") std::cout << api::support_text();
-  else if (line.format == "json") std::cout << api::support_json();
-  else if (line.format == "markdown") std::cout << api::support_markdown();
-  else return fail("--format is text, json or markdown", 2);
+  if (line.format.empty() || line.format == "text")
+    std::cout << api::support_text();
+  else if (line.format == "json")
+    std::cout << api::support_json();
+  else if (line.format == "markdown")
+    std::cout << api::support_markdown();
+  else
+    return fail("--format is text, json or markdown", 2);
   return 0;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Readiness: whether the server can do its work, found by writing: a small durable commit, at most one a second and only
-// when somebody asks, so that health checks cannot load the disk. Thread-safe; the store and clock outlive it.
+// Readiness: whether the server can do its work, found by writing: a small durable commit, at most one a second and
+// only when somebody asks, so that health checks cannot load the disk. Thread-safe; the store and clock outlive it.
 #pragma once
 
 #include <memory>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Server: the whole program, constructed in order in wiring.cc: store, account, broker, services, ports. Owned by main().
-// create() opens and checks everything and binds the ports; start() accepts; stop() drains and ends every thread.
+// Server: the whole program, constructed in order in wiring.cc: store, account, broker, services, ports. Owned by
+// main(). create() opens and checks everything and binds the ports; start() accepts; stop() drains and ends every
+// thread.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// sd_notify(3): tells the service manager that started us (NOTIFY_SOCKET) about readiness and stopping. Silent when there
-// is none.
+// sd_notify(3): tells the service manager that started us (NOTIFY_SOCKET) about readiness and stopping. Silent when
+// there is none.
 #pragma once
 
 #include <string_view>

@@ -30,17 +30,19 @@ std::string joined(const std::vector<std::string>& names) {
   return out;
 }
 
-bool still_good(const std::string& chain, const std::string& key, const x509::CertificateAuthority& authority, std::int64_t now_ms) {
+bool still_good(const std::string& chain, const std::string& key, const x509::CertificateAuthority& authority,
+                std::int64_t now_ms) {
   auto end = chain.find("-----END CERTIFICATE-----");
   if (end == std::string::npos) return false;
   auto leaf = x509::parse_pem(chain.substr(0, end + 25));
-  return leaf && x509::verify_issued_by(*leaf, authority.certificate_pem(), now_ms) && x509::key_matches(leaf->pem, key) &&
-         leaf->not_after_ms - now_ms > kRenewBeforeMs;
+  return leaf && x509::verify_issued_by(*leaf, authority.certificate_pem(), now_ms) &&
+         x509::key_matches(leaf->pem, key) && leaf->not_after_ms - now_ms > kRenewBeforeMs;
 }
 
 }  // namespace
 
-Result<TlsIdentity> ensure_tls_identity(const DataDir& data, const std::vector<std::string>& names, std::int64_t now_ms) {
+Result<TlsIdentity> ensure_tls_identity(const DataDir& data, const std::vector<std::string>& names,
+                                        std::int64_t now_ms) {
   TRY(auto authority, ensure_authority(data, now_ms));
   TlsIdentity identity{.authority = authority, .chain_pem = {}, .key_pem = {}, .ca_file = data.file("ca.pem")};
   auto chain = data.read("server.pem"), key = data.read("server.key"), old_names = data.read("server.names");

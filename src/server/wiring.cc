@@ -161,7 +161,8 @@ Status Server::Parts::make_broker() {
   credentials = std::make_unique<iam::StoreCredentials>(*store, account.realm);
   api::device::AuthorizerOptions authorizer_options;
   authorizer_options.plain_policy = config.plain_mqtt_policy;
-  authorizer = std::make_unique<api::device::DeviceAuthorizer>(device_loop, *store, account.realm, generations, authorizer_options);
+  authorizer = std::make_unique<api::device::DeviceAuthorizer>(device_loop, *store, account.realm, generations,
+                                                               authorizer_options);
   mqtt::BrokerOptions options;
   options.max_connections = static_cast<std::size_t>(config.device_max_connections);
   options.max_packet_bytes = static_cast<std::size_t>(config.mqtt_max_packet_bytes);
@@ -177,9 +178,8 @@ void Server::Parts::make_jobs() {
   std::string origin = config.http_public_origin.empty() ? endpoints.api_origin : config.http_public_origin;
   jobs_context = jobs::make_context(account.realm, api::iot::job_url_parser(config.http_base_domains),
                                     api::iot::job_url_signer(account.realm, origin));
-  outbox = std::make_unique<store::Outbox>(*store, [this](auto batch, auto handled) {
-    broker->publish_from_server(std::move(batch), std::move(handled));
-  });
+  outbox = std::make_unique<store::Outbox>(
+      *store, [this](auto batch, auto handled) { broker->publish_from_server(std::move(batch), std::move(handled)); });
   timers = std::make_unique<store::Timers>(*store, [this] { return clock.now_ms(); });
   signals.outbox = [this] { outbox->wake(); };
   signals.timers = [this] { timers->wake(); };
@@ -196,14 +196,16 @@ void Server::Parts::make_operations() {
   registry.realm = account.realm;
   registry.generations = &generations;
   registry.endpoints.host = endpoints.device_host;
-  registry.endpoints.https_port = endpoints.device_https_port != 0 ? endpoints.device_https_port : endpoints.device_port;
+  registry.endpoints.https_port =
+      endpoints.device_https_port != 0 ? endpoints.device_https_port : endpoints.device_port;
   registry.authority = &identity->authority;
   registry.pool = pool.get();
   registry.jobs = *jobs_context;
   registry.signals = signals;
   api::iot::register_registry(operations, registry);
 
-  api::iam_service::IamServices iam_services{.store = store.get(), .realm = account.realm, .credentials = credentials.get()};
+  api::iam_service::IamServices iam_services{
+      .store = store.get(), .realm = account.realm, .credentials = credentials.get()};
   api::iam_service::register_iam(operations, iam_services);
   api::iam_service::register_sts(operations, iam_services);
 
@@ -255,7 +257,9 @@ void Server::Parts::sweep_blobs() {
 
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
-Server::~Server() { stop(); }
+Server::~Server() {
+  stop();
+}
 
 Result<std::unique_ptr<Server>> Server::create(const Config& config, const DataDir& data) {
   auto parts = std::make_unique<Parts>(config, data);
@@ -274,10 +278,11 @@ void Server::start() {
   p.broker->start();
   p.timers->start_thread();
   p.engine->start_thread();
-  p.door->start(*p.broker, [&p](io::HttpRequest& request, io::HttpBody& body) -> boost::asio::awaitable<io::HttpResponse> {
-    if (auto answer = p.admin->answer(request)) co_return std::move(*answer);
-    co_return co_await p.pipeline->handle(request, body);
-  });
+  p.door->start(*p.broker,
+                [&p](io::HttpRequest& request, io::HttpBody& body) -> boost::asio::awaitable<io::HttpResponse> {
+                  if (auto answer = p.admin->answer(request)) co_return std::move(*answer);
+                  co_return co_await p.pipeline->handle(request, body);
+                });
   p.device_loop.start();
   p.api_loop.start();
   p.api_loop.post([&p] { p.sweep_blobs(); });
@@ -300,8 +305,14 @@ void Server::stop() {
   p.store->flush();
 }
 
-const Endpoints& Server::endpoints() const { return parts_->endpoints; }
-const RootKey& Server::root_key() const { return parts_->root_key; }
-bool Server::first_start() const { return parts_->account.created; }
+const Endpoints& Server::endpoints() const {
+  return parts_->endpoints;
+}
+const RootKey& Server::root_key() const {
+  return parts_->root_key;
+}
+bool Server::first_start() const {
+  return parts_->account.created;
+}
 
 }  // namespace muster::server

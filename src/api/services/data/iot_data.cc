@@ -24,7 +24,8 @@ asio::awaitable<bool> publish(const PublishPort& port, std::string topic, std::s
     };
     port(std::move(topic), std::move(payload), qos, false, std::move(done));
   };
-  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(bool)>(std::move(start), asio::use_awaitable);
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(bool)>(std::move(start),
+                                                                                      asio::use_awaitable);
 }
 
 io::Task<Reply> handle_publish(const PublishPort& port, Call& call) {
@@ -42,7 +43,8 @@ io::Task<Reply> handle_publish(const PublishPort& port, Call& call) {
 }  // namespace
 
 void register_iot_data(Operations& operations, PublishPort publish_port) {
-  operations.add("iot-data", "Publish", [port = std::move(publish_port)](Call& call) { return handle_publish(port, call); });
+  operations.add("iot-data", "Publish",
+                 [port = std::move(publish_port)](Call& call) { return handle_publish(port, call); });
 }
 
 }  // namespace muster::api::data

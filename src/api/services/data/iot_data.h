@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operations of service "iot-data": Publish. The message goes through the port to the broker and is acknowledged with 200
-// when it is durable for every session that it is owed to. Reserved topics ($...) are refused, as AWS refuses them here.
+// Operations of service "iot-data": Publish. The message goes through the port to the broker and is acknowledged with
+// 200 when it is durable for every session that it is owed to. Reserved topics ($...) are refused, as AWS refuses them
+// here.
 #pragma once
 
 #include <cstdint>
