@@ -153,13 +153,17 @@ Result<Object> get_object(store::Tx& tx, std::string_view bucket, std::string_vi
   return object_of(key, *record);
 }
 
-Status delete_object(store::Tx& tx, std::string_view bucket, std::string_view key) {
+Status delete_object(store::Tx& tx, std::string_view bucket, std::string_view key, std::string_view if_match) {
   TRY_VOID(check_key(key));
   TRY_VOID(get_bucket(tx, bucket));
   const store::Key row = object_key(bucket, key);
   const auto record = tx.get(row);
-  if (!record) return {};
+  if (!record) {
+    if (!if_match.empty()) return precondition_failed("If-Match");
+    return {};
+  }
   TRY(const Object object, object_of(key, *record));
+  if (!if_match.empty() && !matches_etag(if_match, object.etag)) return precondition_failed("If-Match");
   tx.erase(row);
   discard_blob(tx, object.blob);
   return {};

@@ -53,8 +53,8 @@ Status check_metadata(const std::map<std::string, std::string>& metadata);
 // names another ETag; NoSuchKey for if_match on an absent key. NoSuchBucket. Returns the record as stored.
 Result<Object> put_object(store::Tx& tx, std::string_view bucket, Object object, const Conditions& conditions = {});
 Result<Object> get_object(store::Tx& tx, std::string_view bucket, std::string_view key);  // NoSuchBucket, NoSuchKey
-// Absent keys are fine; NoSuchBucket.
-Status delete_object(store::Tx& tx, std::string_view bucket, std::string_view key);
+// Absent keys are fine; NoSuchBucket. With `if_match`, PreconditionFailed unless the key is there with that ETag.
+Status delete_object(store::Tx& tx, std::string_view bucket, std::string_view key, std::string_view if_match = {});
 
 // A small object whole, for documents: reads the file on the calling thread, so keep `limit` small (a job document is
 // 32 KiB). NoSuchBucket, NoSuchKey, kTooLarge.

@@ -8,6 +8,7 @@
 namespace muster::api::s3 {
 
 io::Task<Reply> create_bucket(const S3Parts& parts, Call& call) {
+  CO_TRY_VOID(check_defaults(call));
   const std::string name(get_string(call.input, "Bucket"));
   std::string location;
   if (const json::object* configuration = find_object(call.input, "CreateBucketConfiguration")) {
@@ -38,16 +39,29 @@ io::Task<Reply> delete_bucket(const S3Parts& parts, Call& call) {
   co_return Reply{};
 }
 
-io::Task<Reply> list_buckets(const S3Parts& parts, Call&) {
+io::Task<Reply> list_buckets(const S3Parts& parts, Call& call) {
   const auto list = [](store::Tx& tx) -> Result<std::vector<objects::Bucket>> { return objects::list_buckets(tx); };
   CO_TRY(const auto buckets, co_await store::transact(parts.store, list));
-  json::array items;
-  for (const objects::Bucket& bucket : buckets) {
-    items.push_back(json::object{{"Name", bucket.name}, {"CreationDate", bucket.created_ms}});
+  const std::string_view prefix = get_string(call.input, "Prefix"), region = get_string(call.input, "BucketRegion");
+  const auto most = static_cast<std::size_t>(get_int(call.input, "MaxBuckets", objects::kMaxBuckets));
+  std::string after;
+  if (has(call.input, "ContinuationToken")) {
+    CO_TRY(after, read_token(get_string(call.input, "ContinuationToken")));
   }
   Reply reply;
+  json::array items;
+  for (const objects::Bucket& bucket : buckets) {
+    if (bucket.name <= after || !bucket.name.starts_with(prefix)) continue;
+    if (!region.empty() && bucket.region != region) continue;
+    if (items.size() == most) {
+      reply.output["ContinuationToken"] = make_token(get_string(items.back().get_object(), "Name"));
+      break;
+    }
+    items.push_back(json::object{{"Name", bucket.name}, {"CreationDate", bucket.created_ms}});
+  }
   reply.output["Owner"] = owner_shape(parts.realm);
   reply.output["Buckets"] = std::move(items);
+  if (!prefix.empty()) reply.output["Prefix"] = prefix;
   co_return reply;
 }
 

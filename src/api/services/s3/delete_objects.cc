@@ -14,7 +14,8 @@ constexpr std::size_t kMaxDeletes = 1000;
 io::Task<Reply> delete_object(const S3Parts& parts, Call& call) {
   CO_TRY_VOID(check_owner(parts, call));
   const std::string bucket(get_string(call.input, "Bucket")), key(get_string(call.input, "Key"));
-  const auto remove = [&](store::Tx& tx) { return objects::delete_object(tx, bucket, key); };
+  const std::string if_match(get_string(call.input, "IfMatch"));
+  const auto remove = [&](store::Tx& tx) { return objects::delete_object(tx, bucket, key, if_match); };
   CO_TRY_VOID(co_await store::transact(parts.store, remove));
   co_return Reply{};
 }

@@ -9,25 +9,12 @@ namespace muster::api::s3 {
 namespace {
 
 constexpr std::int64_t kMaxKeys = 1000;
-constexpr char kTokenVersion = '1';
 
 Error invalid_argument(std::string message, std::string_view name, std::string value) {
   Error error = make_error(ErrorKind::kInvalid, std::move(message), "InvalidArgument");
   error.fields["ArgumentName"] = std::string(name);
   error.fields["ArgumentValue"] = std::move(value);
   return error;
-}
-
-std::string token_of(std::string_view last) {
-  return to_base64url(kTokenVersion + std::string(last));
-}
-
-Result<std::string> last_of(std::string_view token) {
-  const auto bytes = from_base64url(token);
-  if (!bytes || bytes->size() < 2 || bytes->front() != kTokenVersion || !is_utf8(*bytes)) {
-    return invalid_argument("The continuation token provided is incorrect", "continuation-token", std::string(token));
-  }
-  return bytes->substr(1);
 }
 
 // What both versions ask and answer alike.
@@ -112,7 +99,7 @@ io::Task<Reply> list_objects_v2(const S3Parts& parts, Call& call) {
   const std::string start_after(get_string(call.input, "StartAfter"));
   page.request.start_after = start_after;
   if (has(call.input, "ContinuationToken")) {
-    CO_TRY(page.request.start_after, last_of(token));
+    CO_TRY(page.request.start_after, read_token(token));
   }
   const auto list = [&](store::Tx& tx) { return objects::list_objects(tx, bucket, page.request); };
   CO_TRY(const objects::Listing listing, co_await store::transact(parts.store, list));
@@ -122,7 +109,7 @@ io::Task<Reply> list_objects_v2(const S3Parts& parts, Call& call) {
   reply.output["KeyCount"] = static_cast<std::int64_t>(listing.objects.size() + listing.common_prefixes.size());
   if (!start_after.empty()) reply.output["StartAfter"] = page.text(start_after);
   if (!token.empty()) reply.output["ContinuationToken"] = token;
-  if (listing.truncated) reply.output["NextContinuationToken"] = token_of(listing.last);
+  if (listing.truncated) reply.output["NextContinuationToken"] = make_token(listing.last);
   co_return reply;
 }
 

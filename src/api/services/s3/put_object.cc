@@ -71,12 +71,10 @@ io::Task<std::int64_t> receive(const S3Parts& parts, io::HttpBody& body, Upload&
   co_return total;
 }
 
-// Conditional writes are newer than the service model that the input was parsed by.
 objects::Conditions write_conditions(const Call& call) {
   objects::Conditions conditions;
-  if (call.request == nullptr) return conditions;
-  conditions.if_match = call.request->headers.get("if-match");
-  conditions.if_none_match = call.request->headers.get("if-none-match");
+  conditions.if_match = get_string(call.input, "IfMatch");
+  conditions.if_none_match = get_string(call.input, "IfNoneMatch");
   return conditions;
 }
 
@@ -98,6 +96,7 @@ io::Task<objects::Object> record(const S3Parts& parts, const std::string& bucket
 
 Status check_put(const S3Parts& parts, const Call& call, std::string_view key) {
   TRY_VOID(check_owner(parts, call));
+  TRY_VOID(check_defaults(call));
   TRY_VOID(objects::check_key(key));
   if (call.body == nullptr) return internal("PutObject without a body");
   const std::int64_t length = call.body->content_length();
@@ -229,6 +228,7 @@ Result<std::unique_ptr<objects::BlobWriter>> copy_blob(const objects::Blobs& blo
 io::Task<Reply> copy_object(const S3Parts& parts, Call& call) {
   CO_TRY_VOID(check_owner(parts, call));
   CO_TRY_VOID(check_owner(parts, call, "ExpectedSourceBucketOwner"));
+  CO_TRY_VOID(check_defaults(call));
   const std::string bucket(get_string(call.input, "Bucket")), key(get_string(call.input, "Key"));
   CO_TRY_VOID(objects::check_key(key));
   CO_TRY(const Source source, parse_copy_source(get_string(call.input, "CopySource")));

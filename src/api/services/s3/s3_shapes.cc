@@ -14,6 +14,8 @@ constexpr std::array kObjectHeaders = {std::string_view("ContentType"), std::str
                                        std::string_view("ContentDisposition"), std::string_view("ContentEncoding"),
                                        std::string_view("ContentLanguage")};
 
+constexpr char kTokenVersion = '1';
+
 // "aws-chunked,gzip" -> "gzip"
 std::string without_aws_chunked(std::string_view codings) {
   std::string kept;
@@ -36,6 +38,24 @@ Status check_owner(const S3Parts& parts, const Call& call, std::string_view memb
   const std::string_view expected = get_string(call.input, member);
   if (expected.empty() || expected == parts.realm.account_id) return {};
   return make_error(ErrorKind::kAccessDenied, "Access Denied", "AccessDenied");
+}
+
+Status check_defaults(const Call& call) {
+  const auto refuse = [](std::string_view member, std::string_view value, std::string_view reason) {
+    return make_error(ErrorKind::kNotSupported,
+                      "'" + std::string(member) + "' of value '" + std::string(value) +
+                          "' implies functionality that is not implemented: " + std::string(reason),
+                      "NotImplemented");
+  };
+  const std::string_view acl = get_string(call.input, "ACL");
+  if (!acl.empty() && acl != "private" && acl != "bucket-owner-full-control" && acl != "bucket-owner-read") {
+    return refuse("ACL", acl, "access control lists are not served; use bucket and identity policies");
+  }
+  const std::string_view storage_class = get_string(call.input, "StorageClass");
+  if (!storage_class.empty() && storage_class != "STANDARD") {
+    return refuse("StorageClass", storage_class, "there is one storage class");
+  }
+  return {};
 }
 
 std::string quoted(std::string_view etag) {
@@ -99,6 +119,18 @@ json::object object_shape(const objects::Object& object) {
     output["Metadata"] = std::move(metadata);
   }
   return output;
+}
+
+std::string make_token(std::string_view last) {
+  return to_base64url(kTokenVersion + std::string(last));
+}
+
+Result<std::string> read_token(std::string_view token) {
+  const auto bytes = from_base64url(token);
+  if (bytes && bytes->size() >= 2 && bytes->front() == kTokenVersion && is_utf8(*bytes)) return bytes->substr(1);
+  Error error = invalid_argument("The continuation token provided is incorrect");
+  error.fields["ArgumentName"] = "continuation-token";
+  return error;
 }
 
 Result<std::optional<ByteRange>> parse_range(std::string_view text, std::int64_t size) {

@@ -17,6 +17,9 @@ namespace muster::api::s3 {
 // x-amz-expected-bucket-owner (and of the source, when copying): AccessDenied unless it is this account.
 Status check_owner(const S3Parts& parts, const Call& call, std::string_view member = "ExpectedBucketOwner");
 
+// ACL and StorageClass may be said as long as they mean what is done anyway; NotImplemented naming them otherwise.
+Status check_defaults(const Call& call);
+
 std::string quoted(std::string_view etag);
 // The canonical user id of the account: stable, 64 hex digits as AWS's.
 json::object owner_shape(const Realm& realm);
@@ -29,6 +32,10 @@ Error precondition_failed(std::string_view condition);
 Status read_object_headers(const json::object& input, objects::Object& object);
 // ETag, LastModified, Metadata, headers: what GET, HEAD and 304 say about an object.
 json::object object_shape(const objects::Object& object);
+
+// Continuation tokens: opaque to clients, the last name of a page to us.
+std::string make_token(std::string_view last);
+Result<std::string> read_token(std::string_view token);  // InvalidArgument
 
 // Range of one GET, RFC 9110 section 14.2. nullopt: absent, malformed or several ranges, which all mean the whole.
 struct ByteRange {

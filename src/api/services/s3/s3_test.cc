@@ -215,9 +215,14 @@ TEST_F(S3Test, ConditionsOfReadsAndWrites) {
   EXPECT_EQ(get_string(unchanged->output, "ETag"), etag);
   EXPECT_EQ(reason(get("k", {{"IfMatch", "\"x\""}})), "PreconditionFailed");
   EXPECT_EQ(reason(get("k", {{"IfUnmodifiedSince", clock.now_ms() - 5000}})), "PreconditionFailed");
-  http.headers.add("If-None-Match", "*");
-  EXPECT_EQ(reason(put("k", {"again"})), "PreconditionFailed");
-  EXPECT_EQ(reason(put("other", {"first"})), "ok");
+  EXPECT_EQ(reason(put("k", {"again"}, {{"IfNoneMatch", "*"}})), "PreconditionFailed");
+  EXPECT_EQ(reason(put("other", {"first"}, {{"IfNoneMatch", "*"}})), "ok");
+  auto remove = [&](const char* tag) {
+    return reason(call("DeleteObject", {{"Bucket", "bucket"}, {"Key", "other"}, {"IfMatch", tag}}));
+  };
+  EXPECT_EQ(remove("\"x\""), "PreconditionFailed");
+  EXPECT_EQ(remove("*"), "ok");
+  EXPECT_EQ(remove("*"), "PreconditionFailed");
   EXPECT_EQ(content(get("k")), "hello");
 }
 
@@ -317,6 +322,29 @@ TEST_F(S3Test, PagesByTokenReachEveryKeyOnce) {
     input["ContinuationToken"] = get_string(page->output, "NextContinuationToken");
   }
   EXPECT_EQ(seen, "a;b/*;c%20d;e;");
+}
+
+TEST_F(S3Test, OnlyDefaultsMayBeAskedFor) {
+  EXPECT_EQ(reason(put("k", {"x"}, {{"ACL", "private"}, {"StorageClass", "STANDARD"}})), "ok");
+  EXPECT_EQ(reason(put("k", {"x"}, {{"ACL", "public-read"}})), "NotImplemented");
+  EXPECT_EQ(reason(put("k", {"x"}, {{"StorageClass", "GLACIER"}})), "NotImplemented");
+}
+
+TEST_F(S3Test, BucketsComeInPages) {
+  for (const char* name : {"aaa", "logs-1", "logs-2", "logs-3"}) {
+    ASSERT_TRUE(call("CreateBucket", {{"Bucket", name}}));
+  }
+  json::object input{{"Prefix", "logs-"}, {"MaxBuckets", 2}};
+  const auto first = call("ListBuckets", input);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(find_array(first->output, "Buckets")->size(), 2u);
+  input["ContinuationToken"] = get_string(first->output, "ContinuationToken");
+  const auto second = call("ListBuckets", input);
+  ASSERT_TRUE(second);
+  EXPECT_EQ(find_array(second->output, "Buckets")->size(), 1u);
+  EXPECT_FALSE(has(second->output, "ContinuationToken"));
+  EXPECT_EQ(find_array(call("ListBuckets", {{"BucketRegion", "eu-west-1"}})->output, "Buckets")->size(), 0u);
+  EXPECT_EQ(find_array(call("ListBuckets", {})->output, "Buckets")->size(), 5u);
 }
 
 TEST_F(S3Test, ListingRefusesWhatItCannotMean) {
