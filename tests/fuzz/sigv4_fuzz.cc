@@ -82,7 +82,7 @@ void run(std::string_view text, const model::Service& service, const Realm& real
   } else if (rule && rule->mode >= PayloadMode::kSignedChunks) {
     decode(*rule, {}, text);
   }
-  canonical_path(request.raw_path(), s3);
+  if (auto path = canonical_path(request.raw_path(), s3)) must(path->starts_with('/'), "canonical paths are absolute");
   std::string normal = normalize_path(request.raw_path());
   must(normalize_path(normal) == normal, "normal paths stay as they are");
 }

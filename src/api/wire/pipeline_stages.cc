@@ -237,6 +237,11 @@ io::Task<void> PipelineStages::call(Exchange& exchange) const {
   call.body = takes_stream(exchange) ? exchange.verified_body.get() : nullptr;
   call.request = &exchange.request;
   CO_TRY(exchange.reply, co_await (*handler)(call));
+  if (call.body == nullptr) co_return Status();
+  // Only the end of the payload says that it was what the caller signed: a handler that did not read so far must not
+  // have its success reported.
+  CO_TRY(std::string_view rest, co_await call.body->read());
+  if (!rest.empty()) co_return internal("the handler left payload unread");
   co_return Status();
 }
 

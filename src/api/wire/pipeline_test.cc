@@ -176,6 +176,20 @@ TEST(Pipeline, ChunkedUploadsLookPlainToTheHandler) {
   EXPECT_EQ(server.seen[0].body, "hello");
 }
 
+TEST(Pipeline, HandlersThatDoNotReadToTheEndDoNotSucceed) {
+  TestServer server;
+  server.serve_raw("s3", "PutObject", [](Call& call) -> io::Task<Reply> {
+    CO_TRY(std::string_view piece, co_await call.body->read());
+    if (piece.empty()) co_return internal("nothing came");
+    co_return Reply{};
+  });
+  SignedRequest in = signed_s3("PUT", "/b/k", "hello");
+  in.body = "hellO";
+  EXPECT_EQ(server.send(in).status, 400);
+  in.body = "hello";
+  EXPECT_EQ(server.send(in).status, 200);
+}
+
 TEST(Pipeline, HeadHasNoBodyOnErrors) {
   TestServer server;
   server.serve("s3", "HeadObject", [](Call&) -> io::Task<Reply> { co_return not_found("no such key"); });

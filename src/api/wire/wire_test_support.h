@@ -100,6 +100,9 @@ class TestServer {
       co_return Reply{};
     });
   }
+  void serve_raw(std::string_view service, std::string_view operation, Handler handler) {
+    operations_.add(service, operation, std::move(handler));
+  }
   io::HttpResponse send(const SignedRequest& in, std::vector<std::size_t> pieces = {100'000}) {
     if (!pipeline_) {
       PipelineParts parts{operations_, *store_, kTestRealm, credentials, clock, metrics, certificates_};
