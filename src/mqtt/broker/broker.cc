@@ -138,6 +138,14 @@ void Broker::State::tick() {
       blocked.push_back(id);
     }
   }
+  std::vector<Session*> late;
+  for (Session* session : holding) {
+    if (steady_ms - session->held_since_ms >= options.max_hold_ms) late.push_back(session);
+  }
+  for (Session* session : late) {
+    session->slow = true;
+    release_acks(*session);
+  }
   while (!stopping && !wills_due.empty() && wills_due.begin()->first <= now_ms) {
     Session& session = *wills_due.begin()->second;
     take_will(session);

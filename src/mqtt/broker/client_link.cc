@@ -239,13 +239,13 @@ void ClientLink::ack(std::uint16_t packet_id, Reason reason) {
     connection.puback(packet_id, reason, out());
     return;
   }
-  acks_.push_back({packet_id, reason, true});
+  acks_.push_back({packet_id, reason, 0});
   update_pause();
 }
 
-std::uint32_t ClientLink::ack_later(std::uint16_t packet_id, Reason reason) {
+std::uint32_t ClientLink::ack_later(std::uint16_t packet_id, Reason reason, std::uint32_t conditions) {
   const auto number = first_ack_ + static_cast<std::uint32_t>(acks_.size());
-  acks_.push_back({packet_id, reason, false});
+  acks_.push_back({packet_id, reason, conditions});
   update_pause();
   return number;
 }
@@ -253,7 +253,7 @@ std::uint32_t ClientLink::ack_later(std::uint16_t packet_id, Reason reason) {
 void ClientLink::ack_due(std::uint32_t number) {
   const std::uint32_t index = number - first_ack_;
   if (ended || index >= acks_.size()) return;
-  acks_[index].due = true;
+  if (acks_[index].conditions > 0) --acks_[index].conditions;
   if (index == 0) send_due_acks();
 }
 
@@ -264,7 +264,7 @@ void ClientLink::ack_due(std::uint32_t number, Reason reason) {
 }
 
 void ClientLink::send_due_acks() {
-  while (!acks_.empty() && acks_.front().due) {
+  while (!acks_.empty() && acks_.front().conditions == 0) {
     const PendingAck next = acks_.pop_front();
     ++first_ack_;
     connection.puback(next.packet_id, next.reason, out());

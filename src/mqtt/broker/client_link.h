@@ -61,7 +61,8 @@ class ClientLink final : public ConnectionEvents {
 
   // Acknowledgements of QoS 1 leave in the order of arrival (MQTT-4.6.0-2), whenever each becomes due.
   void ack(std::uint16_t packet_id, Reason reason);
-  std::uint32_t ack_later(std::uint16_t packet_id, Reason reason);  // a number for ack_due()
+  // A number for ack_due(), which has to be called `conditions` times.
+  std::uint32_t ack_later(std::uint16_t packet_id, Reason reason, std::uint32_t conditions = 1);
   void ack_due(std::uint32_t number);
   void ack_due(std::uint32_t number, Reason reason);
 
@@ -100,7 +101,7 @@ class ClientLink final : public ConnectionEvents {
   struct PendingAck {
     std::uint16_t packet_id = 0;
     Reason reason = Reason::kSuccess;
-    bool due = false;
+    std::uint32_t conditions = 0;  // that still have to come true
   };
 
   void wait_readable();

@@ -185,6 +185,8 @@ void Broker::State::end_link(ClientLink& link, std::string_view why, WillAction 
   if (session == nullptr) return;
   link.connection.detach();
   session->link = nullptr;
+  session->slow = false;
+  release_acks(*session);
   session->last_disconnect = why;
   session->disconnected_ms = now_ms;
   if (session->will) {

@@ -7,10 +7,15 @@
 
 namespace muster::mqtt {
 
+namespace {
+constexpr std::size_t kRoomForHeld = 16;  // times the queue's count, while acknowledgements are held back
+}  // namespace
+
 Broker::State::Routed Broker::State::route(const Publish& packet, const Session* origin) {
   ++match_round;
   matches.clear();
   identifiers.clear();
+  congested.clear();
   subscriptions.match(packet.topic, [&](const Subscription& subscription) {
     if (subscription.no_local && subscription.session == origin) return;
     Session& session = *subscription.session;
@@ -137,8 +142,10 @@ bool Broker::State::owe(Session& session, const MessageRef& message, bool retain
 
 void Broker::State::enqueue(Session& session, Held held) {
   const std::size_t bytes = held.message->bytes();
+  const bool keeping_up = session.link != nullptr && session.link->ready && !session.slow;
+  const std::size_t most = options.max_queue_messages * (keeping_up ? kRoomForHeld : 1);
   const auto full = [&] {
-    return session.queue.size() >= options.max_queue_messages || session.held_bytes + bytes > options.max_queue_bytes ||
+    return session.queue.size() >= most || session.held_bytes + bytes > options.max_queue_bytes ||
            stats.queued_bytes + bytes > options.max_held_bytes;
   };
   while (!session.queue.empty() && full()) {
@@ -150,6 +157,18 @@ void Broker::State::enqueue(Session& session, Held held) {
   stats.queued_bytes += bytes;
   ++stats.queued_messages;
   session.queue.push_back(std::move(held));
+  if (keeping_up &&
+      (session.queue.size() > options.max_queue_messages / 4 || session.held_bytes > options.max_queue_bytes / 4)) {
+    congested.push_back(&session);
+  }
+}
+
+void Broker::State::release_acks(Session& session) {
+  if (session.held_acks.empty()) return;
+  holding.erase(&session);
+  for (const Journal::Waiter& waiter : std::exchange(session.held_acks, {})) {
+    if (ClientLink* link = find_link(waiter.link)) link->ack_due(waiter.ack);
+  }
 }
 
 void Broker::State::forget(Session& session, Held& held) {
@@ -256,7 +275,10 @@ void Broker::State::drain(Session& session) {
     }
   }
   session.queue.release();
-  if (session.queue.empty()) session.overflow_logged = false;
+  if (session.queue.empty()) session.overflow_logged = session.slow = false;
+  if (session.queue.size() <= options.max_queue_messages / 8 && session.held_bytes <= options.max_queue_bytes / 8) {
+    release_acks(session);
+  }
 }
 
 void Broker::State::count_drop(Session& session, std::string_view why) {

@@ -183,7 +183,7 @@ TEST_P(HostileTest, QosOneOfASlowReaderWaitsInItsQueueInOrder) {
   auto sender = connected("s");
   for (std::uint16_t i = 1; i <= 40; ++i) {
     sender->publish("t", std::to_string(i) + std::string(4000, 'x'), 1, i);
-    EXPECT_EQ(sender->take().size(), 1U);
+    settle();
   }
   slow->set_reading(true);
   int expected = 1;
@@ -196,6 +196,42 @@ TEST_P(HostileTest, QosOneOfASlowReaderWaitsInItsQueueInOrder) {
   EXPECT_EQ(expected, 41);
   EXPECT_EQ(broker->stats().dropped, 0U);
   EXPECT_EQ(broker->stats().queued_bytes, 0U);
+}
+
+TEST_P(HostileTest, PublishersWaitForAClientThatTakesItsTimeAndNotForOneThatSleeps) {
+  auto slow = connected("slow");
+  slow->subscribe("t", 1);
+  EXPECT_EQ(slow->take().size(), 1U);
+  auto sender = connected("s");
+  // 100 fit into the client's window; a quarter of 50 may wait; from then on acknowledgements are held back.
+  for (std::uint16_t i = 1; i <= 150; ++i) sender->publish("t", std::to_string(i), 1, i);
+  EXPECT_EQ(sender->take().size(), 112U);
+  int expected = 1;
+  for (int round = 0; round < 10; ++round) {
+    for (const Seen& one : slow->take()) {
+      EXPECT_EQ(one.payload, std::to_string(expected++));
+      slow->puback(one.packet_id);
+    }
+  }
+  EXPECT_EQ(expected, 151);
+  EXPECT_EQ(sender->take().size(), 38U);
+  EXPECT_EQ(broker->stats().dropped, 0U);
+  // One that acknowledges nothing holds a publisher for a second, once.
+  for (std::uint16_t i = 1; i <= 150; ++i) sender->publish("t", "x", 1, i);
+  EXPECT_EQ(sender->take().size(), 112U);
+  advance_ms(1000);
+  EXPECT_EQ(sender->take().size(), 38U);
+  for (std::uint16_t i = 1; i <= 100; ++i) sender->publish("t", "y", 1, i);
+  EXPECT_EQ(sender->take().size(), 100U);
+  EXPECT_EQ(broker->stats().dropped, 100U);
+  // And one that goes away holds nobody.
+  auto other = connected("other");
+  other->subscribe("u", 1);
+  EXPECT_EQ(other->take().size(), 1U);
+  for (std::uint16_t i = 1; i <= 150; ++i) sender->publish("u", "x", 1, i);
+  EXPECT_EQ(sender->take().size(), 112U);
+  other->drop();
+  EXPECT_EQ(sender->take().size(), 38U);
 }
 
 TEST_P(HostileTest, AClientThatReadsNothingIsDisconnected) {

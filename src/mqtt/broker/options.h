@@ -25,6 +25,10 @@ struct BrokerOptions {
   std::size_t max_subscriptions = 1000;          // each session (AWS profile: 50)
   std::uint16_t receive_maximum = 100;           // unacknowledged QoS 1 PUBLISHes of a client (AWS: 100)
   std::uint16_t max_inflight = 100;              // unacknowledged towards a client, at most what it announced
+  // Back-pressure: when a connected client has a quarter of its queue waiting, PUBACKs of those who publish to it are
+  // held back until an eighth is left, at most for this long; then it counts as slow until its queue is empty.
+  // Meanwhile its queue may grow to 16 times the count, within the bytes.
+  std::int64_t max_hold_ms = 1000;
   // Messages held for one session: what waits for an absent or slow client. When full, the oldest that was not sent yet
   // is dropped, counted in the client list and logged: the newest state is worth most to a device that comes back.
   std::size_t max_queue_messages = 1000;

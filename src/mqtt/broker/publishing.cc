@@ -54,9 +54,17 @@ void Broker::State::publish(ClientLink& link, const Publish& packet) {
 void Broker::State::acknowledge(ClientLink& link, const Publish& packet, bool matched, bool durable_first) {
   if (packet.qos == 0) return;
   const Reason reason = matched ? Reason::kSuccess : Reason::kNoMatchingSubscribers;
-  if (!durable_first) return link.ack(packet.packet_id, reason);
-  const std::uint32_t number = link.ack_later(packet.packet_id, reason);
-  journal.wait(Journal::Waiter{link.id, number});
+  const auto conditions = static_cast<std::uint32_t>((durable_first ? 1 : 0) + congested.size());
+  if (conditions == 0) return link.ack(packet.packet_id, reason);
+  const Journal::Waiter waiter{link.id, link.ack_later(packet.packet_id, reason, conditions)};
+  if (durable_first) journal.wait(waiter);
+  for (Session* session : congested) {
+    if (session->held_acks.empty()) {
+      session->held_since_ms = steady_ms;
+      holding.insert(session);
+    }
+    session->held_acks.push_back(waiter);
+  }
 }
 
 bool Broker::State::set_retained(const Publish& packet) {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "mqtt/broker/journal.h"
 #include "mqtt/broker/message.h"
 #include "mqtt/broker/ports.h"
 #include "mqtt/broker/ring.h"
@@ -65,7 +66,11 @@ struct Session {
   std::size_t held_bytes = 0;  // of sent and queue
   std::uint64_t dropped = 0;
   bool overflow_logged = false;
-  bool resend = false;  // entries of inflight wait for a free window after a reconnection
+  // Back-pressure: publishers whose acknowledgement waits until this client has taken more of its queue.
+  std::vector<Journal::Waiter> held_acks;
+  std::int64_t held_since_ms = 0;  // steady
+  bool slow = false;               // did not catch up in time: nobody waits for it until its queue is empty
+  bool resend = false;             // entries of inflight wait for a free window after a reconnection
   std::unique_ptr<SessionWill> will;
   std::string principal_id;
   std::string last_disconnect;

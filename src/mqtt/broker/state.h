@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -100,6 +101,7 @@ struct Broker::State : std::enable_shared_from_this<Broker::State> {
   void drain(Session& session);
   bool resend(Session& session, ClientLink& link);
   void acknowledged(Session& session, std::uint64_t number);
+  void release_acks(Session& session);        // those held back for its sake
   void forget(Session& session, Held& held);  // accounting and stored copy
   void count_drop(Session& session, std::string_view why);
 
@@ -120,6 +122,7 @@ struct Broker::State : std::enable_shared_from_this<Broker::State> {
   std::unordered_map<std::string, std::unique_ptr<Session>, TextHash, std::equal_to<>> sessions;
   std::set<std::pair<std::int64_t, Session*>> expiring;  // (expires_ms, disconnected session)
   std::set<std::pair<std::int64_t, Session*>> wills_due;
+  std::unordered_set<Session*> holding;  // with held_acks
   Deadlines deadlines;
 
   // This round.
@@ -137,6 +140,7 @@ struct Broker::State : std::enable_shared_from_this<Broker::State> {
   std::string read_buffer;
   std::vector<std::string> spare_output;  // buffers of connections that have nothing to send
   std::uint64_t match_round = 0;
+  std::vector<Session*> congested;  // by the message that is being routed
   std::vector<Match> matches;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> identifiers;  // (identifier, next 1-based)
   Images images;
