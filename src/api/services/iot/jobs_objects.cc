@@ -21,7 +21,7 @@ jobs::UrlSigner job_url_signer(Realm realm, std::string origin) {
              store::Tx& tx, const jobs::PresignRequest& request) -> Result<std::string> {
     TRY(const auto credentials,
         iam::session_for_role(tx, realm, request.role_arn, ("job-" + request.job_id).substr(0, 64),
-                              request.expires_seconds));
+                              request.expires_seconds, "iot.amazonaws.com", iot_arn(realm, "job", request.job_id)));
     sigv4::PresignInput input;
     input.method = request.method;
     input.origin = origin;
