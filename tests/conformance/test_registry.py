@@ -1,199 +1,348 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The registry through boto3: things, groups, certificates, policies, endpoint, tags."""
-import json
+"""Things, thing groups, membership and tags through boto3, as AWS IoT answers."""
+import datetime
+import re
 
 import pytest
-from botocore.exceptions import ClientError
 
-ALLOW_CONNECT = json.dumps({"Version": "2012-10-17", "Statement": [
-    {"Effect": "Allow", "Action": "iot:Connect", "Resource": "arn:aws:iot:*:*:client/${iot:ClientId}"}]})
+from refusals import pages, refused
 
-
-def code(error):
-    return error.value.response["Error"]["Code"]
-
-
-def status(error):
-    return error.value.response["ResponseMetadata"]["HTTPStatusCode"]
+MISSING = ("ResourceNotFoundException", 404)
+INVALID = ("InvalidRequestException", 400)
+EXISTS = ("ResourceAlreadyExistsException", 409)
+VERSION = ("VersionConflictException", 409)
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def pages(method, key, token="nextToken", **arguments):
-    items = []
-    while True:
-        page = method(**arguments)
-        items += page[key]
-        following = page.get(token.replace("marker", "nextMarker"))
-        if not following:
-            return items
-        arguments[token] = following
+@pytest.fixture
+def arn_prefix(platform):
+    return f"arn:aws:iot:{platform.region}:{platform.environment['MUSTER_ACCOUNT_ID']}:"
 
 
-def test_thing_life(iot, unique):
-    name = f"thing:{unique}"
-    made = iot.create_thing(thingName=name, attributePayload={"attributes": {"site": "berlin"}})
-    assert made["thingArn"].endswith(f":thing/{name}")
-    again = iot.create_thing(thingName=name, attributePayload={"attributes": {"site": "berlin"}})
-    assert again["thingId"] == made["thingId"]
-    with pytest.raises(ClientError) as error:
-        iot.create_thing(thingName=name)
-    assert code(error) == "ResourceAlreadyExistsException" and status(error) == 409
-    assert error.value.response["resourceArn"] == made["thingArn"]
-    iot.update_thing(thingName=name, attributePayload={"attributes": {"line": "2", "site": ""}, "merge": True},
-                     expectedVersion=1)
+# ---- things
+
+
+def test_thing_is_created_once(iot, unique, arn_prefix):
+    name = f"thing:{unique}_A-1"
+    attributes = {"site": "berlin", "x.y/z@a,b:c#d-e_f": "1"}
+    made = iot.create_thing(thingName=name, attributePayload={"attributes": attributes})
+    del made["ResponseMetadata"]
+    assert made == {"thingName": name, "thingArn": f"{arn_prefix}thing/{name}", "thingId": made["thingId"]}
+    assert UUID.fullmatch(made["thingId"])
+    assert iot.create_thing(thingName=name, attributePayload={"attributes": attributes})["thingId"] == made["thingId"]
+    error = refused(*EXISTS, iot.create_thing, thingName=name, attributePayload={"attributes": {"site": "paris"}})
+    assert error["resourceArn"] == made["thingArn"] and error["resourceId"] == made["thingId"]
+    assert name in error["Error"]["Message"] and "already exists" in error["Error"]["Message"]
     described = iot.describe_thing(thingName=name)
-    assert described["attributes"] == {"line": "2"} and described["version"] == 2
-    assert described["defaultClientId"] == name
-    with pytest.raises(ClientError) as error:
-        iot.delete_thing(thingName=name, expectedVersion=1)
-    assert code(error) == "VersionConflictException"
-    iot.delete_thing(thingName=name, expectedVersion=2)
-    iot.delete_thing(thingName=name)
-    with pytest.raises(ClientError) as error:
-        iot.describe_thing(thingName=name)
-    assert code(error) == "ResourceNotFoundException" and status(error) == 404
+    assert described["attributes"] == attributes and described["version"] == 1
+    assert described["thingArn"] == made["thingArn"] and described["thingId"] == made["thingId"]
+    assert described["defaultClientId"] == name and "thingTypeName" not in described
 
 
-def test_things_are_found_by_attribute_in_pages(iot, unique):
+def test_thing_made_again_is_another(iot, unique):
+    first = iot.create_thing(thingName=unique)["thingId"]
+    iot.delete_thing(thingName=unique)
+    refused(*MISSING, iot.describe_thing, thingName=unique)
+    assert iot.create_thing(thingName=unique)["thingId"] != first
+
+
+def test_deleting_an_absent_thing_succeeds(iot, unique):
+    iot.delete_thing(thingName=f"never-{unique}")
+    refused(*MISSING, iot.update_thing, thingName=f"never-{unique}", attributePayload={"attributes": {"a": "1"}})
+    refused(*MISSING, iot.list_thing_principals, thingName=f"never-{unique}")
+    refused(*MISSING, iot.list_thing_groups_for_thing, thingName=f"never-{unique}")
+
+
+def test_attributes_are_replaced_or_merged(iot, unique):
+    def attributes():
+        return iot.describe_thing(thingName=unique)["attributes"]
+    iot.create_thing(thingName=unique, attributePayload={"attributes": {"a": "1", "b": "2"}})
+    iot.update_thing(thingName=unique, attributePayload={"attributes": {"b": "3", "c": "4"}, "merge": True})
+    assert attributes() == {"a": "1", "b": "3", "c": "4"}
+    iot.update_thing(thingName=unique, attributePayload={"attributes": {"a": ""}, "merge": True})
+    assert attributes() == {"b": "3", "c": "4"}
+    iot.update_thing(thingName=unique, attributePayload={"attributes": {"d": "5"}})
+    assert attributes() == {"d": "5"}
+    iot.update_thing(thingName=unique, attributePayload={"attributes": {}})
+    assert attributes() == {}
+
+
+def test_expected_version(iot, unique):
+    iot.create_thing(thingName=unique)
+    change = {"thingName": unique, "attributePayload": {"attributes": {"a": "1"}}}
+    iot.update_thing(**change, expectedVersion=1)
+    refused(*VERSION, iot.update_thing, **change, expectedVersion=1)
+    refused(*VERSION, iot.update_thing, **change, expectedVersion=3)
+    assert iot.describe_thing(thingName=unique)["version"] == 2
+    refused(*VERSION, iot.delete_thing, thingName=unique, expectedVersion=1)
+    iot.delete_thing(thingName=unique, expectedVersion=2)
+
+
+@pytest.mark.parametrize("attributes", [
+    {"with space": "1"}, {"a": "with space"}, {"": "1"}, {"a" * 129: "1"}, {"a": "b" * 801}, {"a": "ü"},
+    {f"n{n}": "1" for n in range(51)}, {f"n{n}": "v" * 800 for n in range(50)} | {"m" * 128: "v" * 800}])
+def test_attribute_limits(iot, unique, attributes):
+    error = refused(*INVALID, iot.create_thing, thingName=unique, attributePayload={"attributes": attributes})
+    assert len(error["Error"]["Message"]) < 2000
+    refused(*MISSING, iot.describe_thing, thingName=unique)
+
+
+@pytest.mark.parametrize("name", ["with space", "sl%ash", "ümlaut", "dot.dot", "a" * 129, "plus+"])
+def test_thing_names(iot, name):
+    for call in (iot.create_thing, iot.describe_thing):
+        refused(*INVALID, call, thingName=name)
+
+
+def test_longest_names(iot, unique):
+    name = unique + "n" * (128 - len(unique))
+    assert iot.create_thing(thingName=name)["thingArn"].endswith(name)
+    assert iot.create_thing_group(thingGroupName=name)["thingGroupArn"].endswith(name)
+    iot.add_thing_to_thing_group(thingName=name, thingGroupName=name)
+    assert iot.list_things_in_thing_group(thingGroupName=name)["things"] == [name]
+
+
+def test_things_are_listed_in_pages(iot, unique):
     names = [f"{unique}-{n}" for n in range(7)]
+    for number, name in enumerate(names):
+        iot.create_thing(thingName=name, attributePayload={"attributes": {"batch": f"{unique}/{number % 2}"}})
+    everything = [t["thingName"] for t in pages(iot, "list_things", "things", size=250)]
+    assert set(names) <= set(everything) and len(everything) == len(set(everything))
+    found = pages(iot, "list_things", "things", size=3, attributeName="batch", attributeValue=f"{unique}/0")
+    assert sorted(t["thingName"] for t in found) == names[::2]
+    assert found[0]["attributes"] == {"batch": f"{unique}/0"} and found[0]["version"] == 1
+    assert found[0]["thingArn"].endswith(f":thing/{found[0]['thingName']}")
+    prefix = pages(iot, "list_things", "things", attributeName="batch", attributeValue=unique, usePrefixAttributeValue=True)
+    assert sorted(t["thingName"] for t in prefix) == names
+    assert not pages(iot, "list_things", "things", attributeName="batch", attributeValue=unique)
+    iot.update_thing(thingName=names[0], attributePayload={"attributes": {"batch": f"{unique}/1"}, "merge": True})
+    moved = pages(iot, "list_things", "things", attributeName="batch", attributeValue=f"{unique}/1")
+    assert names[0] in [t["thingName"] for t in moved]
+
+
+def test_paging_goes_on_while_things_come_and_go(iot, unique):
+    def page(**more):
+        return iot.list_things(attributeName="batch", attributeValue=unique, maxResults=2, **more)
+    names = [f"{unique}-{n}" for n in range(6)]
     for name in names:
-        iot.create_thing(thingName=name, attributePayload={"attributes": {"batch": f"{unique}/a"}})
-    found = pages(iot.list_things, "things", attributeName="batch", attributeValue=f"{unique}/a", maxResults=3)
-    assert [thing["thingName"] for thing in found] == names
-    prefix = pages(iot.list_things, "things", attributeName="batch", attributeValue=unique, usePrefixAttributeValue=True)
-    assert len(prefix) == 7 and prefix[0]["attributes"] == {"batch": f"{unique}/a"}
-    with pytest.raises(ClientError) as error:
-        iot.list_things(nextToken="forged")
-    assert code(error) == "InvalidRequestException"
+        iot.create_thing(thingName=name, attributePayload={"attributes": {"batch": unique}})
+    first = page()
+    iot.delete_thing(thingName=first["things"][1]["thingName"])
+    iot.delete_thing(thingName=names[4])
+    second = page(nextToken=first["nextToken"])
+    third = page(nextToken=second["nextToken"])
+    assert "nextToken" not in third
+    assert [t["thingName"] for p in (first, second, third) for t in p["things"]] == names[:4] + names[5:]
 
 
-def test_group_tree_and_members(iot, unique):
-    root, leaf = f"{unique}-root", f"{unique}-leaf"
-    iot.create_thing_group(thingGroupName=root, tags=[{"Key": "owner", "Value": "me"}])
-    made = iot.create_thing_group(thingGroupName=leaf, parentGroupName=root, thingGroupProperties={
-        "thingGroupDescription": "leaves", "attributePayload": {"attributes": {"a": "1"}}})
-    described = iot.describe_thing_group(thingGroupName=leaf)
-    assert described["thingGroupMetadata"]["parentGroupName"] == root
-    assert [g["groupName"] for g in described["thingGroupMetadata"]["rootToParentThingGroups"]] == [root]
-    assert described["thingGroupProperties"]["thingGroupDescription"] == "leaves"
-    assert described["thingGroupMetadata"]["creationDate"].year > 2000
-    things = []
-    for number in range(5):
-        thing = iot.create_thing(thingName=f"{unique}-{number}")
-        things.append(thing["thingName"])
-        iot.add_thing_to_thing_group(thingGroupArn=made["thingGroupArn"], thingArn=thing["thingArn"])
-    assert pages(iot.list_things_in_thing_group, "things", thingGroupName=root, recursive=True, maxResults=2) == things
-    assert iot.list_things_in_thing_group(thingGroupName=root)["things"] == []
-    with pytest.raises(ClientError) as error:
-        iot.add_thing_to_thing_group(thingGroupName=root, thingName=things[0])
-    assert code(error) == "InvalidRequestException"
-    assert [g["groupName"] for g in iot.list_thing_groups_for_thing(thingName=things[0])["thingGroups"]] == [leaf]
-    below = pages(iot.list_thing_groups, "thingGroups", parentGroup=root, maxResults=1)
-    assert [g["groupName"] for g in below] == [leaf]
-    iot.update_thing_groups_for_thing(thingName=things[0], thingGroupsToRemove=[leaf], thingGroupsToAdd=[root])
-    assert iot.list_things_in_thing_group(thingGroupName=root)["things"] == [things[0]]
-    assert iot.update_thing_group(thingGroupName=leaf, thingGroupProperties={"thingGroupDescription": "x"},
-                                  expectedVersion=1)["version"] == 2
-    with pytest.raises(ClientError) as error:
-        iot.delete_thing_group(thingGroupName=root)
-    assert code(error) == "InvalidRequestException"
-    iot.delete_thing_group(thingGroupName=leaf)
-    iot.delete_thing_group(thingGroupName=root)
-    assert iot.list_thing_groups_for_thing(thingName=things[1])["thingGroups"] == []
+@pytest.mark.parametrize("arguments", [
+    {"maxResults": 251}, {"nextToken": "forged"}, {"nextToken": "AAAA"}, {"attributeValue": "x"},
+    {"attributeName": "a" * 129, "attributeValue": "x"}])
+def test_bad_listings(iot, arguments):
+    refused(*INVALID, iot.list_things, **arguments)
 
 
-def test_certificate_life(iot, unique):
-    made = iot.create_keys_and_certificate(setAsActive=True)
-    assert made["keyPair"]["PrivateKey"].startswith("-----BEGIN RSA PRIVATE KEY-----")
-    identifier, arn = made["certificateId"], made["certificateArn"]
-    description = iot.describe_certificate(certificateId=identifier)["certificateDescription"]
-    assert description["status"] == "ACTIVE" and description["certificatePem"] == made["certificatePem"]
-    assert description["validity"]["notAfter"].year == 2049
-    with pytest.raises(ClientError) as error:
-        iot.register_certificate_without_ca(certificatePem=made["certificatePem"])
-    assert code(error) == "ResourceAlreadyExistsException"
-    policy = f"p-{unique}"
-    thing = iot.create_thing(thingName=f"t-{unique}")["thingName"]
-    iot.create_policy(policyName=policy, policyDocument=ALLOW_CONNECT)
-    iot.attach_policy(policyName=policy, target=arn)
-    iot.attach_thing_principal(thingName=thing, principal=arn)
-    assert iot.list_thing_principals(thingName=thing)["principals"] == [arn]
-    assert iot.list_principal_things(principal=arn)["things"] == [thing]
-    assert [p["policyName"] for p in iot.list_attached_policies(target=arn)["policies"]] == [policy]
-    assert iot.list_targets_for_policy(policyName=policy)["targets"] == [arn]
-    effective = iot.get_effective_policies(principal=arn)["effectivePolicies"]
-    assert [p["policyDocument"] for p in effective] == [ALLOW_CONNECT]
-    for force, expected in ((False, "CertificateStateException"), (True, "CertificateStateException")):
-        with pytest.raises(ClientError) as error:
-            iot.delete_certificate(certificateId=identifier, forceDelete=force)
-        assert code(error) == expected and status(error) == 406
-    iot.update_certificate(certificateId=identifier, newStatus="INACTIVE")
-    with pytest.raises(ClientError) as error:
-        iot.delete_certificate(certificateId=identifier)
-    assert code(error) == "DeleteConflictException" and status(error) == 409
-    with pytest.raises(ClientError) as error:
-        iot.delete_policy(policyName=policy)
-    assert code(error) == "DeleteConflictException"
-    with pytest.raises(ClientError) as error:
-        iot.delete_thing(thingName=thing)
-    assert code(error) == "InvalidRequestException"
-    iot.detach_thing_principal(thingName=thing, principal=arn)
-    iot.detach_policy(policyName=policy, target=arn)
-    iot.delete_certificate(certificateId=identifier)
-    iot.delete_policy(policyName=policy)
-    assert identifier not in [c["certificateId"] for c in pages(
-        iot.list_certificates, "certificates", token="marker", pageSize=2)]
+def test_token_of_another_listing_is_refused(iot, unique):
+    for name in ("a", "b"):
+        iot.create_thing_group(thingGroupName=f"{name}-{unique}")
+    token = iot.list_thing_groups(maxResults=1)["nextToken"]
+    refused(*INVALID, iot.list_things, nextToken=token)
 
 
-def test_bad_certificates_are_refused(iot):
-    for pem in ("junk", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"):
-        with pytest.raises(ClientError) as error:
-            iot.register_certificate_without_ca(certificatePem=pem)
-        assert code(error) == "CertificateValidationException" and status(error) == 400
-        with pytest.raises(ClientError) as error:
-            iot.create_certificate_from_csr(certificateSigningRequest=pem)
-        assert code(error) == "InvalidRequestException"
+# ---- thing groups
 
 
-def test_policy_versions(iot, unique):
-    name = f"v-{unique}"
-    assert iot.create_policy(policyName=name, policyDocument=ALLOW_CONNECT)["policyVersionId"] == "1"
-    with pytest.raises(ClientError) as error:
-        iot.create_policy(policyName=name, policyDocument=ALLOW_CONNECT)
-    assert code(error) == "ResourceAlreadyExistsException"
-    with pytest.raises(ClientError) as error:
-        iot.create_policy(policyName=name + "x", policyDocument='{"Version":"2012-10-17","Statement":[]}')
-    assert code(error) == "MalformedPolicyException" and status(error) == 400
-    for number in range(2, 6):
-        made = iot.create_policy_version(policyName=name, policyDocument=ALLOW_CONNECT, setAsDefault=number == 3)
-        assert made["policyVersionId"] == str(number)
-    with pytest.raises(ClientError) as error:
-        iot.create_policy_version(policyName=name, policyDocument=ALLOW_CONNECT)
-    assert code(error) == "VersionsLimitExceededException" and status(error) == 409
-    assert iot.get_policy(policyName=name)["defaultVersionId"] == "3"
-    iot.set_default_policy_version(policyName=name, policyVersionId="1")
-    versions = iot.list_policy_versions(policyName=name)["policyVersions"]
-    assert {v["versionId"]: v["isDefaultVersion"] for v in versions} == {str(n): n == 1 for n in range(1, 6)}
-    assert iot.get_policy_version(policyName=name, policyVersionId="1")["isDefaultVersion"]
-    with pytest.raises(ClientError) as error:
-        iot.delete_policy_version(policyName=name, policyVersionId="1")
-    assert code(error) == "DeleteConflictException"
+def test_group_is_created_once(iot, unique, arn_prefix):
+    properties = {"thingGroupDescription": "All of them, (one) by one!", "attributePayload": {"attributes": {"a": "1"}}}
+    before = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=2)
+    made = iot.create_thing_group(thingGroupName=unique, thingGroupProperties=properties)
+    del made["ResponseMetadata"]
+    assert made == {"thingGroupName": unique, "thingGroupArn": f"{arn_prefix}thinggroup/{unique}",
+                    "thingGroupId": made["thingGroupId"]}
+    assert UUID.fullmatch(made["thingGroupId"])
+    again = iot.create_thing_group(thingGroupName=unique, thingGroupProperties=properties)
+    assert again["thingGroupId"] == made["thingGroupId"]
+    error = refused(*EXISTS, iot.create_thing_group, thingGroupName=unique)
+    assert error["resourceArn"] == made["thingGroupArn"] and error["resourceId"] == made["thingGroupId"]
+    described = iot.describe_thing_group(thingGroupName=unique)
+    assert described["thingGroupProperties"] == properties and described["version"] == 1
+    metadata = described["thingGroupMetadata"]
+    assert before < metadata["creationDate"] < before + datetime.timedelta(seconds=30)
+    assert "parentGroupName" not in metadata and metadata.get("rootToParentThingGroups", []) == []
+    assert "status" not in described  # of dynamic groups only
 
 
-def test_endpoints(iot):
-    host = iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
-    assert host and ":" not in host
-    assert iot.describe_endpoint()["endpointAddress"] == host
-    assert iot.describe_endpoint(endpointType="iot:Jobs")["endpointAddress"].startswith(host)
-    with pytest.raises(ClientError) as error:
-        iot.describe_endpoint(endpointType="iot:Nonsense")
-    assert code(error) == "InvalidRequestException"
+def test_group_update(iot, unique):
+    iot.create_thing_group(thingGroupName=unique, thingGroupProperties={
+        "thingGroupDescription": "one", "attributePayload": {"attributes": {"a": "1"}}})
+    assert iot.update_thing_group(thingGroupName=unique, expectedVersion=1, thingGroupProperties={
+        "attributePayload": {"attributes": {"b": "2"}, "merge": True}})["version"] == 2
+    described = iot.describe_thing_group(thingGroupName=unique)["thingGroupProperties"]
+    assert described == {"thingGroupDescription": "one", "attributePayload": {"attributes": {"a": "1", "b": "2"}}}
+    refused(*VERSION, iot.update_thing_group, thingGroupName=unique, thingGroupProperties={}, expectedVersion=1)
+    refused(*MISSING, iot.update_thing_group, thingGroupName=f"no-{unique}", thingGroupProperties={})
+    refused(*VERSION, iot.delete_thing_group, thingGroupName=unique, expectedVersion=1)
+    iot.delete_thing_group(thingGroupName=unique, expectedVersion=2)
+    refused(*MISSING, iot.describe_thing_group, thingGroupName=unique)
+    iot.delete_thing_group(thingGroupName=unique)  # as AWS: absent is deleted
 
 
-def test_tags(iot, unique):
-    arn = iot.create_thing_group(thingGroupName=f"tags-{unique}")["thingGroupArn"]
-    iot.tag_resource(resourceArn=arn, tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}])
-    iot.untag_resource(resourceArn=arn, tagKeys=["b"])
-    assert iot.list_tags_for_resource(resourceArn=arn)["tags"] == [{"Key": "a", "Value": "1"}]
-    with pytest.raises(ClientError) as error:
-        iot.tag_resource(resourceArn=arn + "x", tags=[{"Key": "a", "Value": "1"}])
-    assert code(error) == "ResourceNotFoundException"
+@pytest.fixture
+def tree(iot, unique):
+    """root > (left > leaf, right); returns names by part."""
+    names = {part: f"{unique}-{part}" for part in ("root", "left", "leaf", "right")}
+    iot.create_thing_group(thingGroupName=names["root"])
+    for part, parent in (("left", "root"), ("right", "root"), ("leaf", "left")):
+        iot.create_thing_group(thingGroupName=names[part], parentGroupName=names[parent])
+    return names
+
+
+def test_hierarchy_is_shown_and_listed(iot, tree, unique):
+    metadata = iot.describe_thing_group(thingGroupName=tree["leaf"])["thingGroupMetadata"]
+    assert metadata["parentGroupName"] == tree["left"]
+    path = metadata["rootToParentThingGroups"]
+    assert [g["groupName"] for g in path] == [tree["root"], tree["left"]]
+    assert path[0]["groupArn"] == iot.describe_thing_group(thingGroupName=tree["root"])["thingGroupArn"]
+
+    def listed(**arguments):
+        return sorted(g["groupName"] for g in pages(iot, "list_thing_groups", "thingGroups", **arguments))
+    assert listed(parentGroup=tree["root"]) == sorted([tree["left"], tree["leaf"], tree["right"]])
+    assert listed(parentGroup=tree["root"], recursive=False) == sorted([tree["left"], tree["right"]])
+    assert listed(parentGroup=tree["root"], namePrefixFilter=f"{unique}-le") == sorted([tree["left"], tree["leaf"]])
+    assert listed(namePrefixFilter=unique) == sorted(tree.values())
+    assert listed(namePrefixFilter=unique, recursive=False) == [tree["root"]]
+    assert listed(parentGroup=tree["leaf"]) == []
+    refused(*MISSING, iot.list_thing_groups, parentGroup=f"no-{unique}")
+    for size in (1, 2, 3, 250):
+        assert listed(parentGroup=tree["root"], size=size) == sorted([tree["left"], tree["leaf"], tree["right"]])
+
+
+def test_members_are_listed_recursively(iot, tree, unique):
+    expected = {}
+    for part in ("left", "leaf", "right"):
+        expected[part] = [f"{unique}-{part}-{n}" for n in range(3)]
+        for thing in expected[part]:
+            iot.create_thing(thingName=thing)
+            iot.add_thing_to_thing_group(thingGroupName=tree[part], thingName=thing)
+
+    def listed(part, **arguments):
+        found = pages(iot, "list_things_in_thing_group", "things", thingGroupName=tree[part], **arguments)
+        assert len(found) == len(set(found))
+        return sorted(found)
+    everything = sorted(thing for things in expected.values() for thing in things)
+    for size in (1, 2, 4, 250):
+        assert listed("root", recursive=True, size=size) == everything
+    assert listed("root") == []
+    assert listed("left") == expected["left"]
+    assert listed("left", recursive=True) == sorted(expected["left"] + expected["leaf"])
+    iot.delete_thing(thingName=expected["leaf"][0])
+    assert listed("leaf") == expected["leaf"][1:]
+    refused(*MISSING, iot.list_things_in_thing_group, thingGroupName=f"no-{unique}")
+
+
+def test_parent_must_exist_and_stays(iot, tree, unique):
+    refused(*INVALID, iot.create_thing_group, thingGroupName=f"x-{unique}", parentGroupName=f"no-{unique}")
+    refused(*EXISTS, iot.create_thing_group, thingGroupName=tree["leaf"], parentGroupName=tree["right"])
+    refused(*INVALID, iot.delete_thing_group, thingGroupName=tree["left"])
+    for part in ("leaf", "left", "right", "root"):
+        iot.delete_thing_group(thingGroupName=tree[part])
+
+
+def test_depth_of_a_hierarchy_is_limited_to_seven(iot, unique):
+    iot.create_thing_group(thingGroupName=f"{unique}-1")
+    for level in range(2, 8):
+        iot.create_thing_group(thingGroupName=f"{unique}-{level}", parentGroupName=f"{unique}-{level - 1}")
+    refused(*INVALID, iot.create_thing_group, thingGroupName=f"{unique}-8", parentGroupName=f"{unique}-7")
+
+
+# ---- membership
+
+
+def test_membership(iot, tree, unique):
+    thing = iot.create_thing(thingName=unique)
+    group = iot.describe_thing_group(thingGroupName=tree["leaf"])
+    iot.add_thing_to_thing_group(thingGroupArn=group["thingGroupArn"], thingArn=thing["thingArn"])
+    iot.add_thing_to_thing_group(thingGroupName=tree["leaf"], thingName=unique)  # once more changes nothing
+    listed = iot.list_thing_groups_for_thing(thingName=unique)["thingGroups"]
+    assert listed == [{"groupName": tree["leaf"], "groupArn": group["thingGroupArn"]}]
+    for part in ("root", "right"):  # at most one group of a hierarchy
+        refused(*INVALID, iot.add_thing_to_thing_group, thingGroupName=tree[part], thingName=unique)
+    iot.remove_thing_from_thing_group(thingGroupName=tree["leaf"], thingArn=thing["thingArn"])
+    iot.remove_thing_from_thing_group(thingGroupName=tree["leaf"], thingName=unique)
+    assert iot.list_thing_groups_for_thing(thingName=unique)["thingGroups"] == []
+    iot.add_thing_to_thing_group(thingGroupName=tree["root"], thingName=unique)
+
+
+def test_membership_names_must_exist_and_agree(iot, tree, unique):
+    iot.create_thing(thingName=unique)
+    add, remove = iot.add_thing_to_thing_group, iot.remove_thing_from_thing_group
+    for call in (add, remove):
+        refused(*MISSING, call, thingGroupName=tree["leaf"], thingName=f"no-{unique}")
+        refused(*MISSING, call, thingGroupName=f"no-{unique}", thingName=unique)
+        refused(*INVALID, call, thingName=unique)
+        refused(*INVALID, call, thingGroupName=tree["leaf"])
+        refused(*INVALID, call, thingGroupName=tree["leaf"], thingArn="arn:aws:iot:nowhere:1:thing/x")
+        arn = iot.describe_thing(thingName=unique)["thingArn"]
+        refused(*INVALID, call, thingGroupName=tree["leaf"], thingName=f"other-{unique}", thingArn=arn)
+
+
+def test_groups_of_a_thing_are_limited_to_ten(iot, unique):
+    iot.create_thing(thingName=unique)
+    for number in range(11):
+        iot.create_thing_group(thingGroupName=f"{unique}-{number}")
+    for number in range(10):
+        iot.add_thing_to_thing_group(thingGroupName=f"{unique}-{number}", thingName=unique)
+    refused(*INVALID, iot.add_thing_to_thing_group, thingGroupName=f"{unique}-10", thingName=unique)
+    groups = pages(iot, "list_thing_groups_for_thing", "thingGroups", size=4, thingName=unique)
+    assert [g["groupName"] for g in groups] == sorted(f"{unique}-{n}" for n in range(10))
+
+
+def test_groups_of_a_thing_change_at_once_or_not_at_all(iot, tree, unique):
+    iot.create_thing(thingName=unique)
+    iot.create_thing_group(thingGroupName=f"{unique}-other")
+
+    def groups():
+        return [g["groupName"] for g in iot.list_thing_groups_for_thing(thingName=unique)["thingGroups"]]
+    iot.add_thing_to_thing_group(thingGroupName=tree["leaf"], thingName=unique)
+    iot.update_thing_groups_for_thing(thingName=unique, thingGroupsToRemove=[tree["leaf"]],
+                                      thingGroupsToAdd=[tree["right"], f"{unique}-other"])
+    assert groups() == sorted([tree["right"], f"{unique}-other"])
+    refused(*MISSING, iot.update_thing_groups_for_thing, thingName=unique, thingGroupsToRemove=[tree["right"]],
+            thingGroupsToAdd=[f"no-{unique}"])
+    assert groups() == sorted([tree["right"], f"{unique}-other"])
+
+
+def test_deleted_group_and_thing_leave_no_membership(iot, unique):
+    for name in ("a", "b"):
+        iot.create_thing(thingName=f"{unique}-{name}")
+    iot.create_thing_group(thingGroupName=unique)
+    iot.add_thing_to_thing_group(thingGroupName=unique, thingName=f"{unique}-a")
+    iot.add_thing_to_thing_group(thingGroupName=unique, thingName=f"{unique}-b")
+    iot.delete_thing(thingName=f"{unique}-a")
+    iot.create_thing(thingName=f"{unique}-a")
+    assert iot.list_things_in_thing_group(thingGroupName=unique)["things"] == [f"{unique}-b"]
+    iot.delete_thing_group(thingGroupName=unique)
+    assert iot.list_thing_groups_for_thing(thingName=f"{unique}-b")["thingGroups"] == []
+    iot.create_thing_group(thingGroupName=unique)
+    assert iot.list_things_in_thing_group(thingGroupName=unique)["things"] == []
+
+
+# ---- tags
+
+
+def test_tags_of_groups(iot, unique):
+    made = iot.create_thing_group(thingGroupName=unique, tags=[{"Key": "owner", "Value": "me"}, {"Key": "old", "Value": ""}])
+    arn = made["thingGroupArn"]
+    iot.tag_resource(resourceArn=arn, tags=[{"Key": "owner", "Value": "you"}, {"Key": "über", "Value": "ü"}])
+    iot.untag_resource(resourceArn=arn, tagKeys=["old", "never"])
+    tags = {t["Key"]: t["Value"] for t in iot.list_tags_for_resource(resourceArn=arn)["tags"]}
+    assert tags == {"owner": "you", "über": "ü"}
+    for call, more in ((iot.tag_resource, {"tags": [{"Key": "a", "Value": "1"}]}), (iot.untag_resource, {"tagKeys": ["a"]}),
+                       (iot.list_tags_for_resource, {})):
+        refused(*MISSING, call, resourceArn=arn + "x", **more)
+        refused(*INVALID, call, resourceArn="junk", **more)
+    refused(*INVALID, iot.tag_resource, resourceArn=arn, tags=[{"Key": "aws:x", "Value": "1"}])
+    refused("LimitExceededException", 410, iot.tag_resource, resourceArn=arn,
+            tags=[{"Key": f"k{n}", "Value": "1"} for n in range(49)])
+    iot.delete_thing_group(thingGroupName=unique)
+    iot.create_thing_group(thingGroupName=unique)
+    assert iot.list_tags_for_resource(resourceArn=arn)["tags"] == []
