@@ -300,6 +300,7 @@ TEST_F(Identities, AssumeRoleChecksItsInput) {
     return session ? std::string("ok") : session.error().reason;
   };
   EXPECT_EQ(with([](AssumeRole&) {}), "ok");
+  EXPECT_EQ(with([](AssumeRole& a) { a.role_arn = "junk"; }), "ValidationError");
   EXPECT_EQ(with([](AssumeRole& a) { a.session_name = "a/b"; }), "ValidationError");
   EXPECT_EQ(with([](AssumeRole& a) { a.session_name = "a"; }), "ValidationError");
   EXPECT_EQ(with([](AssumeRole& a) { a.duration_s = 899; }), "ValidationError");
