@@ -137,6 +137,14 @@ std::map<std::string, std::vector<std::string>> context_of(const AuthorizationIn
   return context;
 }
 
+// A role handed to the service acts for whoever handed it over: without this anybody who may create jobs could read
+// with any role that trusts AWS IoT. Source: IAM user guide, "Granting a user permissions to pass a role".
+std::string_view passed_role(const AuthorizationInput& in) {
+  if (in.service.id != "iot" || (in.operation.name != "CreateJob" && in.operation.name != "UpdateJob")) return {};
+  const json::object* presigned = find_object(in.input, "presignedUrlConfig");
+  return presigned != nullptr ? get_string(*presigned, "roleArn") : std::string_view();
+}
+
 }  // namespace
 
 std::vector<std::string> resource_arns(const AuthorizationInput& input) {
@@ -160,6 +168,14 @@ std::vector<iam::AuthorizationRequest> authorization_requests(const Authorizatio
     source.resources = {copy_source_arn(get_string(input.input, "CopySource"))};
     source.context = out[0].context;
     out.push_back(std::move(source));
+  }
+  if (const std::string_view role = passed_role(input); !role.empty()) {
+    iam::AuthorizationRequest pass;
+    pass.action = "iam:PassRole";
+    pass.resources = {std::string(role)};
+    pass.context = out[0].context;
+    pass.context["iam:PassedToService"] = {"iot.amazonaws.com"};
+    out.push_back(std::move(pass));
   }
   return out;
 }

@@ -71,6 +71,17 @@ TEST(Resources, EachDeletedObjectAndTheCopySourceAreAsked) {
   EXPECT_THAT(copy[1].resources, ElementsAre("arn:aws:s3:::from/a b"));
 }
 
+TEST(Resources, TheRoleThatAJobIsGivenMustBeTheCallersToPass) {
+  for (const char* operation : {"CreateJob", "UpdateJob"}) {
+    auto job = ask("iot", operation, R"({"jobId":"j","presignedUrlConfig":{"roleArn":"arn:aws:iam::1:role/r"}})");
+    ASSERT_EQ(job.size(), 2u) << operation;
+    EXPECT_EQ(job[1].action, "iam:PassRole");
+    EXPECT_THAT(job[1].resources, ElementsAre("arn:aws:iam::1:role/r"));
+    EXPECT_THAT(job[1].context["iam:PassedToService"], ElementsAre("iot.amazonaws.com"));
+    EXPECT_EQ(ask("iot", operation, R"({"jobId":"j"})").size(), 1u);
+  }
+}
+
 TEST(Context, CarriesConditionKeys) {
   auto context = ask("s3", "ListObjectsV2", R"({"Bucket":"b","Prefix":"p/","MaxKeys":5})").at(0).context;
   EXPECT_THAT(context["aws:SourceIp"], ElementsAre("10.0.0.1"));

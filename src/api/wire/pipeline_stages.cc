@@ -40,6 +40,12 @@ bool gives_blob(const model::Service& service, const model::Operation& operation
   return payload.type == model::Type::kBlob && payload.streaming;
 }
 
+// What the certificate of a connection may stand for. Checked apart from the router: a wrong route must not turn a
+// device's policy into a user's.
+bool serves_devices(const model::Service& service) {
+  return service.id == "iot-data" || service.id == "iot-jobs-data";
+}
+
 // What the handler sees of an aws-chunked upload: the object's length and encodings, not the transfer's.
 io::HttpHeaders decoded_headers(const io::HttpHeaders& headers, std::int64_t length) {
   io::HttpHeaders out;
@@ -106,7 +112,8 @@ Status PipelineStages::find_operation(Exchange& exchange) const {
 io::Task<void> PipelineStages::authenticate(Exchange& exchange) const {
   if (exchange.signature.kind != SignatureKind::kNone) co_return co_await authenticate_signature(exchange);
   const std::string& certificate = exchange.request.peer.client_certificate_der;
-  if (!certificate.empty() && parts_.certificates != nullptr && !exchange.is_s3()) {
+  if (!certificate.empty() && parts_.certificates != nullptr) {
+    if (!serves_devices(*exchange.service)) co_return refuse("MissingAuthenticationToken", "Access Denied");
     CO_TRY(exchange.caller, co_await parts_.certificates->identify(certificate));
   } else if (exchange.operation == nullptr || !exchange.operation->anonymous) {
     co_return refuse("MissingAuthenticationToken", exchange.is_s3() ? "Access Denied" : "Missing Authentication Token");

@@ -266,11 +266,28 @@ TEST(Pipeline, CertificatesAreAuthorisedByIotPolicies) {
   in.request.peer.client_certificate_der = "good";
   EXPECT_EQ(server.send(in).status, 403);
   EXPECT_TRUE(server.seen.empty());
-  // A certificate opens nothing of S3.
-  in = make_request("GET", "/things/mine/jobs");
-  in.request.headers.set("Host", "b.localhost");
-  in.request.peer.client_certificate_der = "good";
-  EXPECT_EQ(server.send(in).status, 403);
+}
+
+TEST(Pipeline, CertificatesReachNothingButTheDataPlanes) {
+  OneCertificate certificates;
+  TestServer server({}, &certificates);
+  server.serve("s3", "GetObject");
+  server.serve("iot", "CreatePolicy");
+  server.serve("iam", "CreateUser");
+  server.serve("sts", "GetCallerIdentity");
+  for (const char* host : {"iot.eu-west-1.amazonaws.com", "iam.amazonaws.com", "sts.x", "b.s3.x", "b.localhost"}) {
+    for (const char* target : {"/policies/mine", "/mine", "/?Action=CreateUser&Version=2010-05-08&UserName=mine",
+                               "/?Action=GetCallerIdentity&Version=2011-06-15"}) {
+      for (const char* method : {"GET", "POST"}) {
+        SignedRequest in = make_request(method, target);
+        in.request.headers.set("Host", host);
+        in.request.peer.client_certificate_der = "good";
+        EXPECT_EQ(server.send(in).status, 403) << method << host << target;
+      }
+    }
+  }
+  EXPECT_TRUE(certificates.asked.empty());
+  EXPECT_TRUE(server.seen.empty());
 }
 
 }  // namespace

@@ -218,7 +218,8 @@ Result<const model::Operation*> S3Routes::find(std::string_view method, std::str
     std::size_t slash = key.find('/');
     TRY(bucket, decode_label(key.substr(0, slash)));
     key = slash == std::string_view::npos ? std::string_view() : key.substr(slash + 1);
-    if (bucket.empty() && !key.empty()) return invalid_uri();  // "//key"
+    // "//key"; "/b%2Fkey" is signed as "/b/key" is and must not mean another operation than that.
+    if ((bucket.empty() && !key.empty()) || bucket.find('/') != std::string::npos) return invalid_uri();
   }
   Level level = bucket.empty() ? Level::kService : key.empty() ? Level::kBucket : Level::kObject;
   if (level != Level::kService) labels.emplace_back("Bucket", bucket);

@@ -52,7 +52,8 @@ const model::Service* service_of_host(const std::string& name) {
   return nullptr;
 }
 
-// Feasibility rule: what a device may do over mutual TLS without a signature.
+// What a device may do over mutual TLS without a signature: its data planes, told by the path alone. The Host header is
+// the client's to choose, and IoT policies were not written to decide about anything else.
 Result<const model::Service*> service_of_device_path(std::string_view raw_path) {
   std::string path = normalize_path(raw_path);
   std::vector<std::string_view> parts = split(std::string_view(path).substr(1), '/');
@@ -112,9 +113,9 @@ Result<const model::Service*> Router::find_service(const RouteInput& input) cons
                   "Credential should be scoped to a known service, not '" + std::string(input.scope_service) + "'.");
   }
   if (input.signature == SignatureKind::kQueryV2) return &service_named("s3");
+  if (input.client_certificate) return service_of_device_path(input.raw_path);
   if (!virtual_bucket(input.headers.get("host")).empty()) return &service_named("s3");
   if (const model::Service* named = service_of_host(host_name(input.headers.get("host")))) return named;
-  if (input.client_certificate) return service_of_device_path(input.raw_path);
   if (normalize_path(input.raw_path) == "/" && (has_action(input) || (input.method == "POST" && is_form(input)))) {
     return &service_named("sts");
   }

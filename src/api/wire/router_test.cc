@@ -145,6 +145,8 @@ TEST_F(Routing, RestJsonByScope) {
       {{"GET", "/jobs", "iot"}, "iot.ListJobs"},
       {{"GET", "/jobs/", "iot"}, "iot.ListJobs"},
       {{"GET", "/jobs", "s3"}, "s3.ListObjects Bucket=jobs"},
+      {{"GET", "/b%2Fk", "s3"}, "InvalidURI"},
+      {{"PUT", "/b%2fk", "s3"}, "InvalidURI"},
       {{"PUT", "/jobs/j%2Fx", "iot"}, "iot.CreateJob jobId=j/x"},
       {{"PUT", "/jobs/j/cancel", "iot"}, "iot.CancelJob jobId=j"},
       {{"GET", "//things/./x/../y", "iot"}, "iot.DescribeThing thingName=y"},
@@ -202,6 +204,16 @@ TEST_F(Routing, UnsignedByHostCertificateAndForm) {
   for (const char* target : {"/things/t", "/jobs", "/", "/b/k", "/things/t/../../jobs"}) {
     device.target = target;
     EXPECT_EQ(unsigned_route(device), "MissingAuthenticationToken") << target;
+  }
+  // The Host header is the client's own choice: it must not lead a certificate out of the data planes.
+  for (const char* host : {"iot.us-east-1.amazonaws.com", "iam.amazonaws.com", "sts.x", "s3.x", "b.s3.x", "b.localhost"}) {
+    device.host = host;
+    for (const char* target : {"/policies/p", "/things/t", "/", "/?Action=CreateUser&Version=2010-05-08", "/b/k"}) {
+      device.target = target;
+      EXPECT_EQ(unsigned_route(device), "MissingAuthenticationToken") << host << target;
+    }
+    device.target = "/topics/a/b";
+    EXPECT_EQ(unsigned_route(device), "iot-data.Publish topic=a/b") << host;
   }
   Ask v2{"GET", "/b/k", "", "iot.x.y"};
   v2.signature = SignatureKind::kQueryV2;

@@ -28,6 +28,7 @@ constexpr std::array kRequestKeys{
     "s3:prefix"sv,
     "s3:delimiter"sv,
     "s3:max-keys"sv,
+    "iam:passedtoservice"sv,
 };
 // Supplied when a trust policy is evaluated (sessions.cc).
 constexpr std::array kTrustKeys{

@@ -116,6 +116,10 @@ Status verify_sigv2(const VerifyInput& input, std::string_view secret) {
     if (!is_credential(name) && !is_moved_header(name) && !is_subresource(name)) {
       return refuse("AccessDenied", "There were query parameters present in the request which were not signed");
     }
+    // The string to sign is made of lines: a line break in a value could be read as the next line.
+    if (has_control_characters(name) || has_control_characters(value)) {
+      return refuse("AccessDenied", "Query parameters must not hold control characters");
+    }
     // A header and its copy in the query: which one would be meant?
     if (is_moved_header(name) && input.request.headers.has(name)) {
       return refuse("AccessDenied", "'" + lower(name) + "' is given twice");
