@@ -57,7 +57,7 @@ Result<DeviceFacts> read_facts(store::Tx& tx, const Realm& realm, const FactsReq
   facts.refusal = refusal_of(*certificate, tx.now_ms());
   facts.valid = facts.refusal.empty();
   if (!facts.valid) return facts;
-  for (auto& [name, value] : registry::certificate_variables(*certificate)) facts.context.set(name, std::move(value));
+  for (auto& [name, values] : registry::certificate_variables(*certificate)) facts.context.set(name, std::move(values));
   bool attached = false;
   if (is_thing_name(request.thing) && registry::is_attached(tx, realm, request.thing, request.certificate_id)) {
     if (const auto thing = registry::find_thing(tx, request.thing)) {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
+#include <ranges>
 
 #include "base/crypto.h"
 #include "base/json.h"
@@ -243,26 +243,32 @@ std::vector<std::pair<std::string, std::string>> name_parts(std::string_view tex
   return parts;
 }
 
-void add_name(std::vector<std::pair<std::string, std::string>>& variables, std::string_view prefix,
-              std::string_view text) {
-  std::map<std::string, std::string> values;
-  std::set<std::string> repeated;
-  for (auto& [type, value] : name_parts(text)) {
-    std::string name(attribute_name(type));
-    if (name.empty()) continue;
-    if (!values.emplace(name, std::move(value)).second) repeated.insert(name);
+// The first value under the plain name, the others under NAME.1, NAME.2 ..., all of them under NAME.List.
+void add_name(CertificateVariables& variables, std::string_view prefix, std::string_view text) {
+  std::map<std::string, std::vector<std::string>> attributes;
+  auto parts = name_parts(text);
+  for (auto& [type, value] : parts | std::views::reverse) {  // RFC 2253 writes the last one first
+    std::string_view name = attribute_name(type);
+    if (!name.empty()) attributes[std::string(prefix) + std::string(name)].push_back(std::move(value));
   }
-  for (auto& [name, value] : values)
-    if (!repeated.contains(name)) variables.emplace_back(std::string(prefix) + name, std::move(value));
+  for (auto& [name, values] : attributes) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      std::string indexed = i == 0 ? name : name + "." + std::to_string(i);
+      variables.emplace_back(std::move(indexed), std::vector<std::string>{values[i]});
+    }
+    variables.emplace_back(name + ".List", std::move(values));
+  }
 }
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::string>> certificate_variables(const Certificate& certificate) {
-  std::vector<std::pair<std::string, std::string>> variables;
-  variables.emplace_back("iot:CertificateId", certificate.id);
-  if (!certificate.serial_number.empty())
-    variables.emplace_back("iot:Certificate.SerialNumber", certificate.serial_number);
+CertificateVariables certificate_variables(const Certificate& certificate) {
+  CertificateVariables variables;
+  auto add = [&](std::string_view name, const std::string& value) {
+    if (!value.empty()) variables.emplace_back(name, std::vector<std::string>{value});
+  };
+  add("iot:CertificateId", certificate.id);
+  add("iot:Certificate.SerialNumber", certificate.serial_number);
   add_name(variables, "iot:Certificate.Subject.", certificate.subject);
   add_name(variables, "iot:Certificate.Issuer.", certificate.issuer);
   return variables;

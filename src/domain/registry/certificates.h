@@ -59,8 +59,10 @@ Status delete_certificate(store::Tx& tx, const Realm& realm, std::string_view id
 Result<Page<Certificate>> list_certificates(store::Tx& tx, const PageRequest& page, bool ascending = true);
 
 // The policy variables that a certificate supplies: iot:CertificateId, iot:Certificate.SerialNumber,
-// iot:Certificate.Subject.CommonName, iot:Certificate.Issuer.Organization ... An attribute that comes twice is left
-// out: a variable has one value. Source: AWS IoT developer guide, "X.509 certificate AWS IoT Core policy variables".
-std::vector<std::pair<std::string, std::string>> certificate_variables(const Certificate& certificate);
+// iot:Certificate.Subject.CommonName, iot:Certificate.Issuer.Organization ... The plain name is the first value of
+// an attribute, NAME.1 the second; NAME.List has all, for conditions. Source: AWS IoT developer guide, "X.509
+// certificate AWS IoT Core policy variables".
+using CertificateVariables = std::vector<std::pair<std::string, std::vector<std::string>>>;
+CertificateVariables certificate_variables(const Certificate& certificate);
 
 }  // namespace muster::registry

@@ -107,18 +107,25 @@ TEST_F(Certificates, VariablesComeFromSubjectAndIssuer) {
   Certificate made;
   made.id = "1";
   made.serial_number = "0A";
-  made.subject = "CN=dev\\,1,O=A\\2BB,OU=x,OU=y,2.5.4.99=#0401";
+  made.subject = "CN=dev\\,1,O=A\\2BB,OU=y,OU=x,2.5.4.99=#0401";  // the last one first, as RFC 2253 writes
   made.issuer = "CN=Muster \\C3\\A9";
   std::map<std::string, std::string> variables;
-  for (auto& [name, value] : certificate_variables(made)) variables[name] = value;
+  std::map<std::string, std::vector<std::string>> all;
+  for (auto& [name, values] : certificate_variables(made)) {
+    variables[name] = values.at(0);
+    all[name] = values;
+  }
   EXPECT_EQ(variables["iot:Certificate.Subject.CommonName"], "dev,1");
   EXPECT_EQ(variables["iot:Certificate.Subject.Organization"], "A+B");
-  EXPECT_FALSE(variables.contains("iot:Certificate.Subject.OrganizationalUnit")) << "given twice";
+  EXPECT_EQ(variables["iot:Certificate.Subject.OrganizationalUnit"], "x");
+  EXPECT_EQ(variables["iot:Certificate.Subject.OrganizationalUnit.1"], "y");
+  EXPECT_FALSE(variables.contains("iot:Certificate.Subject.OrganizationalUnit.2"));
+  EXPECT_EQ(all["iot:Certificate.Subject.OrganizationalUnit.List"], (std::vector<std::string>{"x", "y"}));
   EXPECT_EQ(variables["iot:Certificate.Issuer.CommonName"], "Muster \xC3\xA9");
   EXPECT_EQ(variables["iot:Certificate.SerialNumber"], "0A");
   for (const char* hostile : {"", "=", ",,,", "CN", "CN=\\", "CN=\\zz", "CN=a\\", "=x,CN=+"}) {
     made.subject = hostile;
-    EXPECT_LE(certificate_variables(made).size(), 5u);
+    EXPECT_LE(certificate_variables(made).size(), 6u);
   }
 }
 
