@@ -170,7 +170,10 @@ def test_certificate_variables(iot, identity, connect, tmp_path):
                                            "arn:aws:iot:*:*:topic/ou/${iot:Certificate.Subject.OrganizationalUnit}",
                                            "arn:aws:iot:*:*:topic/ou1/${iot:Certificate.Subject.OrganizationalUnit.1}",
                                            "arn:aws:iot:*:*:topic/issuer/${iot:Certificate.Issuer.Organization}",
-                                           "arn:aws:iot:*:*:topic/id/${iot:CertificateId}"]))
+                                           "arn:aws:iot:*:*:topic/id/${iot:CertificateId}"]),
+        *(statement("Allow", "iot:Publish", f"arn:aws:iot:*:*:topic/{unit}", Condition={
+            "ForAnyValue:StringEquals": {"iot:Certificate.Subject.OrganizationalUnit.List": [unit]}})
+          for unit in ("line-2", "line-3")))
     key, pem = tmp_path / "own.key", tmp_path / "own.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
                     "-subj", "/O=Acme/OU=line-1/OU=line-2/CN=box-7", "-keyout", key, "-out", pem], check=True,
@@ -179,9 +182,10 @@ def test_certificate_variables(iot, identity, connect, tmp_path):
     iot.attach_policy(policyName=device.policy, target=made["certificateArn"])
     device.certificate, device.key = pem, key
     live = connect(device)
-    for topic in ("cn/box-7", "issuer/Acme", "ou/line-1", "ou1/line-2", f"id/{made['certificateId']}"):
+    for topic in ("cn/box-7", "issuer/Acme", "ou/line-1", "ou1/line-2", "line-2", f"id/{made['certificateId']}"):
         assert live.publish(topic), topic
-    assert not live.publish("ou/line-2")
+    for topic in ("ou/line-2", "ou1/line-1", "line-3", "cn/Acme"):
+        assert not connect(device).publish(topic), topic
 
 
 def test_policy_of_a_group_reaches_the_devices_of_its_things(iot, identity, connect, unique):
@@ -427,6 +431,27 @@ def test_jobs_over_https_with_the_certificate(iot, identity):
     assert status == 403 and headers["x-amzn-ErrorType"].startswith("ForbiddenException")
     iot.update_certificate(certificateId=device.id, newStatus="INACTIVE")
     assert device.https("GET", f"/things/{thing}/jobs")[0] in (401, 403)
+
+
+def test_jobs_over_mqtt_under_a_policy_of_its_own_topics(iot, identity, connect):
+    own = "$aws/things/${iot:Connection.Thing.ThingName}/jobs/*"
+    device = identity(statement("Allow", "iot:Connect", "arn:aws:iot:*:*:client/${iot:Connection.Thing.ThingName}"),
+                      statement("Allow", ["iot:Publish", "iot:Receive"], f"arn:aws:iot:*:*:topic/{own}"),
+                      statement("Allow", "iot:Subscribe", f"arn:aws:iot:*:*:topicfilter/{own}"))
+    thing, other = device.thing(), f"other-{device.name}"
+    iot.create_thing(thingName=other)
+    live = connect(device)
+    assert live.subscribe(f"$aws/things/{thing}/jobs/notify-next") == 1
+    assert live.subscribe(f"$aws/things/{other}/jobs/notify-next") in (0x80, 0x87, None)
+    assert live.publish(f"$aws/things/{thing}/jobs/get", '{"clientToken":"1"}')
+    reply = live.receive()
+    assert reply.topic == f"$aws/things/{thing}/jobs/get/accepted" and json.loads(reply.payload)["clientToken"] == "1"
+    job = f"j-{device.name}"
+    iot.create_job(jobId=job, targets=[iot.describe_thing(thingName=thing)["thingArn"]], document='{"a":1}')
+    announced = live.receive()
+    assert announced.topic == f"$aws/things/{thing}/jobs/notify-next"
+    assert json.loads(announced.payload)["execution"]["jobId"] == job
+    assert not live.publish(f"$aws/things/{other}/jobs/get", "{}")
 
 
 def test_certificate_gives_no_way_into_the_control_plane(identity):

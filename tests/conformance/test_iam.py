@@ -311,6 +311,21 @@ def test_prefix_condition_of_a_listing(iam, s3, ann, unique):
     refused("AccessDenied", 403, ann("s3").list_objects_v2, Bucket=bucket)
 
 
+def test_data_planes_ask_identity_policies(platform, iam, iot, ann, unique):
+    iot.create_thing(thingName=unique)
+    iam.put_user_policy(UserName=ann.name, PolicyName="p", PolicyDocument=json.dumps({
+        "Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "iot:Publish", "Resource": f"arn:aws:iot:*:*:topic/{unique}/*"},
+            {"Effect": "Allow", "Action": "iotjobsdata:GetPendingJobExecutions",
+             "Resource": f"arn:aws:iot:*:*:thing/{unique}"}]}))
+    ann("iot-data").publish(topic=f"{unique}/a", qos=1, payload=b"x")
+    refused("ForbiddenException", 403, ann("iot-data").publish, topic="other", qos=1, payload=b"x")
+    jobs = ann("iot-jobs-data")
+    assert jobs.get_pending_job_executions(thingName=unique)["queuedJobs"] == []
+    refused("ForbiddenException", 403, jobs.start_next_pending_job_execution, thingName=unique)
+    refused("ForbiddenException", 403, jobs.get_pending_job_executions, thingName=f"other-{unique}")
+
+
 def test_not_action_and_not_resource(iam, iot, ann, unique):
     iam.put_user_policy(UserName=ann.name, PolicyName="p", PolicyDocument=json.dumps({
         "Version": "2012-10-17", "Statement": [{"Effect": "Allow", "NotAction": "iot:Delete*", "Resource": "*"},

@@ -112,8 +112,6 @@ Status check_request(const AssumeRole& wanted) {
     return make_error(ErrorKind::kInvalid, "RoleSessionName must match [\\w+=,.@-]{2,64}", "ValidationError");
   if (wanted.duration_s < 900 || wanted.duration_s > 43200)
     return make_error(ErrorKind::kInvalid, "DurationSeconds must be between 900 and 43200.", "ValidationError");
-  if (!parse_arn(wanted.role_arn))
-    return make_error(ErrorKind::kInvalid, wanted.role_arn + " is invalid", "ValidationError");
   if (wanted.session_policy.empty()) return {};
   if (wanted.session_policy.size() > kSessionPolicyLimit)
     return make_error(ErrorKind::kInvalid, "Session policy exceeds 2048 characters.", "PackedPolicyTooLarge");
