@@ -71,6 +71,7 @@ asio::awaitable<void> BlockingPool::run_work(std::function<void()> work) {
         auto shared = std::make_shared<decltype(handler)>(std::move(handler));
         submit([work = std::move(work), shared = std::move(shared), executor]() mutable {
           work();
+          work = nullptr;  // what it holds is gone before the coroutine goes on
           // The coroutine's frame goes to its own thread whole: this thread keeps no reference.
           asio::post(executor, [shared = std::move(shared)] { std::move (*shared)(); });
         });

@@ -102,6 +102,7 @@ struct HttpServerTest : testing::Test {
   bool is_over() { return over.get_future().wait_for(std::chrono::seconds(5)) == std::future_status::ready; }
   ~HttpServerTest() override {
     test.call([&] { client.reset(); });
+    test.loop.stop();  // the connection touches the members below until it ends
   }
   static std::string body_of(const std::string& response) { return response.substr(response.find("\r\n\r\n") + 4); }
 };

@@ -53,8 +53,9 @@ struct Loop::State {
   TimerQueue timers;
   std::vector<std::function<void()>> round_end;
 
-  std::mutex mutex;  // guards posted and wake_pending
+  std::mutex mutex;  // guards posted, end and wake_pending
   std::vector<std::function<void()>> posted;
+  std::vector<std::function<void()>> end;
   bool wake_pending = false;
 
   std::atomic<bool> stopping{false};
@@ -114,6 +115,12 @@ Loop::Loop(std::string name) : state_(std::make_shared<State>(std::move(name))) 
 Loop::~Loop() {
   stop();
   // Callbacks may own streams of this loop: they go while the context still stands.
+  std::vector<std::function<void()>> last;
+  {
+    std::lock_guard lock(state_->mutex);
+    last.swap(state_->end);
+  }
+  for (auto& fn : last) guarded("end", fn);
   state_->timers.clear();
   state_->round_end.clear();
   std::vector<std::function<void()>> dropped;
@@ -153,6 +160,11 @@ void Loop::post(std::function<void()> fn) {
     wake = !std::exchange(state_->wake_pending, true);
   }
   if (wake) asio::post(state_->context, [state = state_.get()] { state->drain_posted(); });
+}
+
+void Loop::at_end(std::function<void()> fn) {
+  std::lock_guard lock(state_->mutex);
+  state_->end.push_back(std::move(fn));
 }
 
 void Loop::at_round_end(std::function<void()> fn) {

@@ -35,6 +35,8 @@ class Loop {
   // On the loop's thread only: runs `fn` after everything that is ready now was handled, once per call. For writers
   // that flush once a round.
   void at_round_end(std::function<void()> fn);
+  // Runs `fn` in the destructor, after the thread has ended: for what must let go of suspended coroutines.
+  void at_end(std::function<void()> fn);
   // Runs a coroutine to its end on this loop. An escaped exception is logged and ends only that coroutine.
   void spawn(boost::asio::awaitable<void> coroutine);
   // One-shot timer on the loop's thread (posts itself there); the returned token cancels when destroyed.

@@ -6,6 +6,7 @@
 #include "io/env.h"
 #include "io/files.h"
 #include "io/loop_test_support.h"
+#include "io/stream.h"
 #include "io/task.h"
 
 namespace muster::io {
@@ -32,19 +33,19 @@ TEST(Loop, RunsPostsOfEachThreadInOrder) {
 
 TEST(Loop, PostFromTheLoopItselfIsNotInline) {
   TestLoop test;
-  bool inline_run = true;
+  bool inline_run = true, ran = false;
   test.call([&] {
-    bool ran = false;
     test.loop.post([&ran] { ran = true; });
     inline_run = ran;
   });
   EXPECT_FALSE(inline_run);
+  EXPECT_TRUE(test.call([&] { return ran; }));
 }
 
 TEST(Loop, RoundEndComesAfterWhatWasReady) {
+  std::promise<void> done;  // outlives the loop that fulfils it
   TestLoop test;
   std::string order;
-  std::promise<void> done;
   test.call([&] {
     test.loop.at_round_end([&] {
       order += 'E';
@@ -61,9 +62,9 @@ TEST(Loop, RoundEndComesAfterWhatWasReady) {
 }
 
 TEST(Loop, RoundEndCallbackMayAskForAnother) {
+  std::promise<void> done;  // outlives the loop that fulfils it
   TestLoop test;
   int rounds = 0;
-  std::promise<void> done;
   std::function<void()> again = [&] {
     if (++rounds < 3) {
       test.loop.at_round_end(again);
@@ -76,10 +77,10 @@ TEST(Loop, RoundEndCallbackMayAskForAnother) {
 }
 
 TEST(Loop, TimersFireInOrderAndNotEarly) {
+  std::promise<void> done;  // outlives the loop that fulfils it
   TestLoop test;
   const SystemClock clock;
   std::string order;
-  std::promise<void> done;
   const std::int64_t begin = clock.steady_ms();
   std::int64_t fired_at = 0;
   auto late = test.loop.after_ms(30, [&] {
@@ -94,11 +95,11 @@ TEST(Loop, TimersFireInOrderAndNotEarly) {
 }
 
 TEST(Loop, DestroyedTokenCancels) {
+  std::promise<void> done;  // outlives the loop that fulfils it
   TestLoop test;
   bool fired = false;
   auto token = test.loop.after_ms(5, [&] { fired = true; });
   token.reset();
-  std::promise<void> done;
   auto later = test.loop.after_ms(25, [&] { done.set_value(); });
   done.get_future().wait();
   EXPECT_FALSE(test.call([&] { return fired; }));
@@ -144,6 +145,26 @@ TEST(Loop, StoppingDestroysWhatWaits) {
   }
   EXPECT_EQ(held.use_count(), 1);
   EXPECT_EQ(*held, 0);
+}
+
+asio::awaitable<void> read_for_ever(std::unique_ptr<Stream> stream, std::shared_ptr<int> held) {
+  std::array<char, 1> byte{};
+  const std::span<char> buffer(byte);
+  co_await read_some(*stream, buffer, 0);
+  ++*held;
+}
+
+TEST(Loop, StoppingDestroysACoroutineThatOwnsWhatItWaitsFor) {
+  auto held = std::make_shared<int>(0);
+  {
+    TestLoop test;
+    auto pair = test.call([&] { return memory_pair(test.loop); });
+    test.loop.spawn(read_for_ever(std::move(pair.first), held));
+    test.call([] {});
+    EXPECT_EQ(held.use_count(), 2);
+    test.loop.stop();
+  }
+  EXPECT_EQ(held.use_count(), 1);
 }
 
 asio::awaitable<std::pair<bool, int>> run_in_pool(Loop& loop, BlockingPool& pool) {

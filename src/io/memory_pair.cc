@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 
 #include "io/loop.h"
 #include "io/stream.h"
@@ -104,6 +105,15 @@ class MemoryStream final : public Stream {
 std::pair<std::unique_ptr<Stream>, std::unique_ptr<Stream>> memory_pair(Loop& loop, std::size_t capacity) {
   auto there = std::make_shared<Pipe>(capacity);
   auto back = std::make_shared<Pipe>(capacity);
+  // A callback may own the coroutine that owns the end that owns the pipe that holds the callback.
+  loop.at_end([pipes = std::array{std::weak_ptr(there), std::weak_ptr(back)}] {
+    for (const auto& weak : pipes) {
+      const auto pipe = weak.lock();
+      if (!pipe) continue;
+      const auto readable = std::exchange(pipe->on_readable, nullptr);
+      const auto writable = std::exchange(pipe->on_writable, nullptr);
+    }
+  });
   return {std::make_unique<MemoryStream>(loop, there, back), std::make_unique<MemoryStream>(loop, back, there)};
 }
 

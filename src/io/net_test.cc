@@ -26,6 +26,7 @@ struct NetTest : testing::Test {
       accepted.clear();
       listener.reset();
     });
+    test.loop.stop();
   }
 
   std::uint16_t listen(ListenOptions options) {
