@@ -4,13 +4,12 @@ import json
 import socket
 import ssl
 import struct
-import subprocess
 import time
 
 import pytest
 
 from server_process import wait_until
-from tls_device import Identity, TlsDevice, document, statement
+from tls_device import Identity, TlsDevice, document, self_signed, statement
 
 ANY = statement("Allow", "iot:*", "*")
 
@@ -73,17 +72,16 @@ def test_connect_needs_a_registered_active_certificate_with_permission(platform,
     iot.update_certificate(certificateId=inactive.id, newStatus="REVOKED")
     assert refused(connect, inactive)
     # One that was signed by somebody else and never registered: whether TLS or MQTT refuses it, nothing is let in.
-    key, pem = tmp_path / "other.key", tmp_path / "other.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
-                    "-subj", "/CN=other", "-keyout", key, "-out", pem], check=True, capture_output=True)
+    pem, key = self_signed(tmp_path, "other")
     other = identity(ANY)
-    other.certificate, other.key = pem, key
+    other.certificate.write_text(pem)
+    other.key = key
     try:
         assert refused(connect, other)
     except OSError:
         pass
     # The same one, registered, active and with a policy, is let in.
-    arn = iot.register_certificate_without_ca(certificatePem=pem.read_text(), status="ACTIVE")["certificateArn"]
+    arn = iot.register_certificate_without_ca(certificatePem=pem, status="ACTIVE")["certificateArn"]
     assert refused(connect, other)
     iot.attach_policy(policyName=other.policy, target=arn)
     connect(other)
@@ -174,13 +172,11 @@ def test_certificate_variables(iot, identity, connect, tmp_path):
         *(statement("Allow", "iot:Publish", f"arn:aws:iot:*:*:topic/{unit}", Condition={
             "ForAnyValue:StringEquals": {"iot:Certificate.Subject.OrganizationalUnit.List": [unit]}})
           for unit in ("line-2", "line-3")))
-    key, pem = tmp_path / "own.key", tmp_path / "own.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
-                    "-subj", "/O=Acme/OU=line-1/OU=line-2/CN=box-7", "-keyout", key, "-out", pem], check=True,
-                   capture_output=True)
-    made = iot.register_certificate_without_ca(certificatePem=pem.read_text(), status="ACTIVE")
+    pem, key = self_signed(tmp_path, "own", "/O=Acme/OU=line-1/OU=line-2/CN=box-7")
+    made = iot.register_certificate_without_ca(certificatePem=pem, status="ACTIVE")
     iot.attach_policy(policyName=device.policy, target=made["certificateArn"])
-    device.certificate, device.key = pem, key
+    device.certificate.write_text(pem)
+    device.key = key
     live = connect(device)
     for topic in ("cn/box-7", "issuer/Acme", "ou/line-1", "ou1/line-2", "line-2", f"id/{made['certificateId']}"):
         assert live.publish(topic), topic
@@ -208,7 +204,8 @@ def test_policy_of_a_group_reaches_the_devices_of_its_things(iot, identity, conn
 
 
 def test_publish_without_permission_ends_the_connection(identity, connect):
-    device = identity(statement("Allow", "iot:Connect", "*"), statement("Allow", "iot:Publish", "arn:aws:iot:*:*:topic/a/*"),
+    device = identity(statement("Allow", "iot:Connect", "*"),
+                      statement("Allow", "iot:Publish", "arn:aws:iot:*:*:topic/a/*"),
                       statement("Deny", "iot:Publish", "arn:aws:iot:*:*:topic/a/secret*"))
     for version in (4, 5):
         for topic in ("b", "a/secret/1"):
@@ -324,14 +321,13 @@ def test_persistent_session_keeps_messages(identity, connect, unique):
 
 
 def test_session_expiry_of_version_5(identity, connect, unique):
-    device, sender = identity(ANY), connect(identity(ANY))
+    device = identity(ANY)
     first = connect(device, version=5, clean=True, expiry=1)
     assert first.subscribe(f"{unique}/#") == 1
     first.close()
-    assert connect(device, version=5, clean=False, expiry=1).present is True
-    sender.publish("x")
-    short = connect(device, version=5, clean=False, expiry=1)
-    short.close()
+    again = connect(device, version=5, clean=False, expiry=1)
+    assert again.present is True
+    again.close()
     time.sleep(1.6)
     assert connect(device, version=5, clean=False).present is False
 
@@ -404,10 +400,8 @@ def test_tls_refuses_what_it_does_not_speak(platform, identity):
 
 
 def test_jobs_over_https_with_the_certificate(iot, identity):
-    device = identity(statement("Allow", ["iot:StartNextPendingJobExecution", "iot:DescribeJobExecution",
-                                          "iot:UpdateJobExecution", "iot:GetPendingJobExecutions",
-                                          "iotjobsdata:StartNextPendingJobExecution", "iotjobsdata:DescribeJobExecution",
-                                          "iotjobsdata:UpdateJobExecution", "iotjobsdata:GetPendingJobExecutions"],
+    actions = ("StartNextPendingJobExecution", "DescribeJobExecution", "UpdateJobExecution", "GetPendingJobExecutions")
+    device = identity(statement("Allow", [f"iotjobsdata:{action}" for action in actions],
                                 "arn:aws:iot:*:*:thing/${iot:Connection.Thing.ThingName}"))
     thing = device.thing()
     job = f"j-{device.name}"
@@ -421,7 +415,8 @@ def test_jobs_over_https_with_the_certificate(iot, identity):
     assert status == 200 and started["execution"]["status"] == "IN_PROGRESS"
     status, described, _ = device.https("GET", f"/things/{thing}/jobs/{job}?includeJobDocument=true")
     assert status == 200 and json.loads(described["execution"]["jobDocument"]) == {"do": "it"}
-    status, reply, headers = device.https("POST", f"/things/{thing}/jobs/{job}", {"status": "SUCCEEDED", "expectedVersion": 99})
+    status, reply, headers = device.https("POST", f"/things/{thing}/jobs/{job}",
+                                          {"status": "SUCCEEDED", "expectedVersion": 99})
     assert status >= 400 and headers["x-amzn-ErrorType"] and reply["message"]
     status, reply, _ = device.https("POST", f"/things/{thing}/jobs/{job}", {"status": "SUCCEEDED"})
     assert status == 200

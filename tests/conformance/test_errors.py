@@ -45,14 +45,14 @@ class Reply:
 @pytest.fixture
 def send(platform):
     """send(method, path, body, service) signs as the root key and sends the raw request."""
-    def make(method, path, body=b"", service="execute-api", *, headers=None, region=None, key=None, secret=None, at=None,
+    def make(method, path, body=b"", service="execute-api", *, headers=None, region=None, secret=None, at=None,
              change=None, signed=True):
         environment = platform.environment
         request = AWSRequest(method, platform.endpoint + path, dict(headers or {}), body)
         if service == "s3":
             request.headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD"
         if signed:
-            credentials = Credentials(key or environment["AWS_ACCESS_KEY_ID"], secret or environment["AWS_SECRET_ACCESS_KEY"])
+            credentials = Credentials(environment["AWS_ACCESS_KEY_ID"], secret or environment["AWS_SECRET_ACCESS_KEY"])
             signer = (S3SigV4Auth if service == "s3" else SigV4Auth)(credentials, service, region or platform.region)
             if at is None:
                 signer.add_auth(request)
@@ -114,7 +114,8 @@ def test_refused_members_of_others_are_named(iot, s3, iam, sts, unique):
             (iot.create_thing, "thingTypeName", {"thingName": unique, "thingTypeName": "t"}),
             (iot.create_thing, "billingGroupName", {"thingName": unique, "billingGroupName": "b"}),
             (s3.create_bucket, "ACL", {"Bucket": f"b-{unique}", "ACL": "public-read"}),
-            (iam.create_user, "PermissionsBoundary", {"UserName": unique, "PermissionsBoundary": "arn:aws:iam::aws:policy/x1"}),
+            (iam.create_user, "PermissionsBoundary", {"UserName": unique,
+                                                      "PermissionsBoundary": "arn:aws:iam::aws:policy/x1"}),
             (sts.assume_role, "Tags", {"RoleArn": "arn:aws:iam::123456789012:role/x", "RoleSessionName": "ss",
                                        "Tags": [{"Key": "a", "Value": "b"}]})):
         with pytest.raises(ClientError) as error:
@@ -157,16 +158,18 @@ def test_validation_in_query_services(send):
     assert "The specified value for userName is invalid." in reply.xml("Error/Message") and reply.xml("RequestId")
     reply = send("POST", "/", b"Action=CreateUser&Version=2010-05-08", "iam", headers=FORM)
     assert reply.code == "ValidationError" and "Member must not be null" in reply.xml("Error/Message")
-    for body, code in ((b"Action=NoSuchThing&Version=2010-05-08", "InvalidAction"), (b"Version=2010-05-08", "MissingAction"),
-                       (b"Action=GetUser", "InvalidAction"), (b"Action=GetUser&Version=1999-01-01", "InvalidAction"),
+    for body, code in ((b"Action=NoSuchThing&Version=2010-05-08", "InvalidAction"),
+                       (b"Version=2010-05-08", "MissingAction"), (b"Action=GetUser", "InvalidAction"),
+                       (b"Action=GetUser&Version=1999-01-01", "InvalidAction"),
                        (b"Action=GetUser&Action=GetRole&Version=2010-05-08", "MalformedQueryString"), (b"%zz", None)):
         reply = send("POST", "/", body, "iam", headers=FORM)
         assert reply.status == 400 and reply.code == (code or reply.code), body
 
 
 @pytest.mark.parametrize("body", [
-    b"{", b"junk", b"[]", b'"text"', b"5", b"null{}", b'{"attributePayload":[]}', b'{"attributePayload":{"attributes":"x"}}',
-    b'{"attributePayload":{"attributes":{"a":1}}}', b'{"attributePayload":{"attributes":{"a":"\xff"}}}',
+    b"{", b"junk", b"[]", b'"text"', b"5", b"null{}", b'{"attributePayload":[]}',
+    b'{"attributePayload":{"attributes":"x"}}', b'{"attributePayload":{"attributes":{"a":1}}}',
+    b'{"attributePayload":{"attributes":{"a":"\xff"}}}',
     b'{"attributePayload":' + b'{"x":' * 2000 + b"1" + b"}" * 2001, b"\x00\x01", b'{"a":"b"} trailing'], ids=range(13))
 def test_malformed_json(send, iot, unique, body):
     reply = send("POST", f"/things/{unique}", body, headers=JSON)
@@ -176,8 +179,9 @@ def test_malformed_json(send, iot, unique, body):
 
 
 @pytest.mark.parametrize("body", [
-    b"<Delete>", b"junk", b"<Delete><Object><Key>a</Key></Object>", b"<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]>"
-    b"<Delete><Object><Key>&e;</Key></Object></Delete>", b"<Delete>" + b"<a>" * 5000 + b"</a>" * 5000 + b"</Delete>",
+    b"<Delete>", b"junk", b"<Delete><Object><Key>a</Key></Object>",
+    b"<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><Delete><Object><Key>&e;</Key></Object></Delete>",
+    b"<Delete>" + b"<a>" * 5000 + b"</a>" * 5000 + b"</Delete>",
     b"<Other/>", b"<Delete/>"], ids=range(7))
 def test_malformed_xml(send, s3, unique, body):
     s3.create_bucket(Bucket=f"b-{unique}")
@@ -239,7 +243,8 @@ def test_wrong_signatures(send):
         for how in ({"secret": "x" * 40}, {"change": flip}):
             reply = send(*call, service=service, headers=headers_of(service), **how)
             assert (reply.status, reply.code) == (403, code), how
-    assert send("POST", "/", b"Action=ListUsers&Version=2010-05-08", "iam", headers=FORM, change=other_body).status == 403
+    listing = b"Action=ListUsers&Version=2010-05-08"
+    assert send("POST", "/", listing, "iam", headers=FORM, change=other_body).status == 403
 
 
 def test_wrong_region_and_service(send):
@@ -286,7 +291,8 @@ def test_malformed_authorization(send, value):
 
 @pytest.mark.parametrize("method, path", [
     ("GET", "/nothing/here/at/all"), ("GET", "/things/a/b/c/d"), ("DELETE", "/things"), ("PATCH", "/things/a"),
-    ("PUT", "/thing-groups/x/y/z"), ("POST", "/jobs"), ("GET", "/thing-groups/x/y"), ("GET", "/things/%2e%2e/x"), ("GET", "/things/%zz"), ("FOO", "/things"), ("OPTIONS", "/things"),
+    ("PUT", "/thing-groups/x/y/z"), ("POST", "/jobs"), ("GET", "/thing-groups/x/y"),
+    ("GET", "/things/%2e%2e/x"), ("GET", "/things/%zz"), ("FOO", "/things"), ("OPTIONS", "/things"),
     ("GET", "/THINGS"), ("GET", "/things/a%00b")])
 def test_unknown_paths_are_never_200(send, method, path):
     reply = send(method, path)
@@ -306,7 +312,8 @@ def test_paths_mean_what_is_signed(send, iot, unique):
 
 def test_unknown_paths_of_the_data_planes(send):
     for service in ("iot-jobs-data", "iotdevicegateway", "iotdata"):
-        for method, path in (("GET", "/nothing"), ("DELETE", "/things/a/jobs/b"), ("POST", "/topics"), ("GET", "/topics/a")):
+        for method, path in (("GET", "/nothing"), ("DELETE", "/things/a/jobs/b"), ("POST", "/topics"),
+                             ("GET", "/topics/a")):
             assert send(method, path, service=service).status >= 400, (service, method, path)
 
 

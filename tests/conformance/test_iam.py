@@ -163,8 +163,9 @@ def test_names_and_bodies_are_checked(platform, iam, unique):
     unchecked = platform.client("iam", parameter_validation=False)
     for name in ("with space", "sl/ash", "a" * 65):
         refused("ValidationError", 400, iam.create_user, UserName=name)
-    for missing, more in ((iam.get_user, {}), (iam.delete_user, {}), (iam.create_access_key, {}), (iam.list_access_keys, {}),
-                          (iam.list_user_policies, {}), (iam.get_user_policy, {"PolicyName": "p"}),
+    for missing, more in ((iam.get_user, {}), (iam.delete_user, {}), (iam.create_access_key, {}),
+                          (iam.list_access_keys, {}), (iam.list_user_policies, {}),
+                          (iam.get_user_policy, {"PolicyName": "p"}),
                           (iam.put_user_policy, {"PolicyName": "p", "PolicyDocument": policy("Allow", "*", "*")})):
         error = refused("NoSuchEntity", 404, missing, UserName=f"no-{unique}", **more)
         assert error["Error"]["Type"] == "Sender" and f"no-{unique}" in error["Error"]["Message"]
@@ -182,8 +183,9 @@ def test_names_and_bodies_are_checked(platform, iam, unique):
 
 
 @pytest.mark.parametrize("text", [
-    "junk", "{}", "[]", '{"Version":"2012-10-17","Statement":"x"}', policy("Maybe", "*", "*"), policy("Allow", "nocolon", "*"),
-    policy("Allow", "s3:*", "no-arn"), policy("Allow", "s3:*", "*", Principal="*"), policy("Allow", "s3:*", "*", Extra=1),
+    "junk", "{}", "[]", '{"Version":"2012-10-17","Statement":"x"}', policy("Maybe", "*", "*"),
+    policy("Allow", "nocolon", "*"), policy("Allow", "s3:*", "no-arn"), policy("Allow", "s3:*", "*", Principal="*"),
+    policy("Allow", "s3:*", "*", Extra=1),
     policy("Allow", "s3:*", "*", Condition={"Like": {"aws:SourceIp": "1.2.3.4"}}),
     policy("Allow", "s3:*", "*", Condition={"IpAddress": {"aws:SourceIp": "not-an-address"}})], ids=range(11))
 def test_malformed_policies(iam, ann, text):

@@ -111,7 +111,8 @@ def test_things_are_listed_in_pages(iot, unique):
     assert sorted(t["thingName"] for t in found) == names[::2]
     assert found[0]["attributes"] == {"batch": f"{unique}/0"} and found[0]["version"] == 1
     assert found[0]["thingArn"].endswith(f":thing/{found[0]['thingName']}")
-    prefix = pages(iot, "list_things", "things", attributeName="batch", attributeValue=unique, usePrefixAttributeValue=True)
+    prefix = pages(iot, "list_things", "things", attributeName="batch", attributeValue=unique,
+                   usePrefixAttributeValue=True)
     assert sorted(t["thingName"] for t in prefix) == names
     assert not pages(iot, "list_things", "things", attributeName="batch", attributeValue=unique)
     iot.update_thing(thingName=names[0], attributePayload={"attributes": {"batch": f"{unique}/1"}, "merge": True})
@@ -330,14 +331,14 @@ def test_deleted_group_and_thing_leave_no_membership(iot, unique):
 
 
 def test_tags_of_groups(iot, unique):
-    made = iot.create_thing_group(thingGroupName=unique, tags=[{"Key": "owner", "Value": "me"}, {"Key": "old", "Value": ""}])
-    arn = made["thingGroupArn"]
+    tags = [{"Key": "owner", "Value": "me"}, {"Key": "old", "Value": ""}]
+    arn = iot.create_thing_group(thingGroupName=unique, tags=tags)["thingGroupArn"]
     iot.tag_resource(resourceArn=arn, tags=[{"Key": "owner", "Value": "you"}, {"Key": "über", "Value": "ü"}])
     iot.untag_resource(resourceArn=arn, tagKeys=["old", "never"])
     tags = {t["Key"]: t["Value"] for t in iot.list_tags_for_resource(resourceArn=arn)["tags"]}
     assert tags == {"owner": "you", "über": "ü"}
-    for call, more in ((iot.tag_resource, {"tags": [{"Key": "a", "Value": "1"}]}), (iot.untag_resource, {"tagKeys": ["a"]}),
-                       (iot.list_tags_for_resource, {})):
+    for call, more in ((iot.tag_resource, {"tags": [{"Key": "a", "Value": "1"}]}),
+                       (iot.untag_resource, {"tagKeys": ["a"]}), (iot.list_tags_for_resource, {})):
         refused(*MISSING, call, resourceArn=arn + "x", **more)
         refused(*INVALID, call, resourceArn="junk", **more)
     refused(*INVALID, iot.tag_resource, resourceArn=arn, tags=[{"Key": "aws:x", "Value": "1"}])

@@ -5,6 +5,7 @@ import json
 import queue
 import socket
 import ssl
+import subprocess
 import threading
 
 import paho.mqtt.client
@@ -18,6 +19,18 @@ def statement(effect, action, resource, **more):
 
 def document(*statements):
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def openssl(*arguments, input=None):
+    return subprocess.run(["openssl", *arguments], input=input, check=True, capture_output=True, text=True).stdout
+
+
+def self_signed(folder, name, subject=""):
+    """(PEM text, key file) of a certificate that the server has not issued."""
+    key, pem = folder / f"{name}.key", folder / f"{name}.pem"
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+            "-subj", subject or f"/O=Acme/CN={name}", "-keyout", str(key), "-out", str(pem))
+    return pem.read_text(), key
 
 
 class Identity:
@@ -70,8 +83,8 @@ class Identity:
         port = port or int(self.platform.environment["MUSTER_DEVICE_PORT"])
         connection = http.client.HTTPSConnection(host, port, context=self.context(alpn=alpn), timeout=10)
         try:
-            connection.request(method, path, body if body is None or isinstance(body, (str, bytes)) else json.dumps(body),
-                               {"Content-Type": "application/json"})
+            text = json.dumps(body) if isinstance(body, dict) else body
+            connection.request(method, path, text, {"Content-Type": "application/json"})
             reply = connection.getresponse()
             text = reply.read()
             is_json = reply.getheader("Content-Type", "").startswith("application/json")
