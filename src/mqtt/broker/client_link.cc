@@ -23,7 +23,17 @@ ClientLink::ClientLink(Broker::State& broker, std::uint64_t link_id, std::unique
       broker_(broker),
       kept_(std::move(initial)) {}
 
-ClientLink::~ClientLink() = default;
+ClientLink::~ClientLink() {
+  broker_.stranger_bytes -= counted_;
+}
+
+bool ClientLink::within_strangers_bound() {
+  const std::size_t now = connection.connected() ? 0 : kept_.size();
+  broker_.stranger_bytes += now;
+  broker_.stranger_bytes -= counted_;
+  counted_ = now;
+  return now <= kSmallConnect || broker_.stranger_bytes <= broker_.options.max_stranger_bytes;
+}
 
 void ClientLink::wait_readable() {
   if (waiting_readable_) return;
@@ -57,6 +67,10 @@ void ClientLink::pump() {
   }
   pumping_ = false;
   if (ended) return;
+  if (!within_strangers_bound()) {
+    ++broker_.stats.refused;
+    return broker_.end_link(*this, "too many incomplete CONNECTs", WillAction::kDrop);
+  }
   if (kept_.empty() && kept_.capacity() > sizeof(std::string)) std::string().swap(kept_);
   if (!stuck()) wait_readable();
 }
@@ -180,6 +194,7 @@ bool ClientLink::linger() {
   lingering = true;
   grant.reset();
   std::string().swap(kept_);
+  within_strangers_bound();
   stream->shutdown_write();
   look_second_ = broker_.deadlines.add(id, broker_.steady_ms + kLingerMs);
   wait_readable();

@@ -24,6 +24,7 @@ inline constexpr std::size_t kReadSize = 64 * 1024;
 inline constexpr std::size_t kReadBudget = 256 * 1024;  // bytes of one client in one round; others come first then
 inline constexpr std::size_t kKeptInShared =
     16 * 1024;                                      // a longer incomplete packet grows in the connection's own buffer
+inline constexpr std::size_t kSmallConnect = 1024;  // of an incomplete CONNECT: always room for so much
 inline constexpr std::size_t kFlushAt = 64 * 1024;  // output that does not wait for the end of the round
 inline constexpr std::int64_t kLingerMs = 2000;
 inline constexpr std::size_t kMaxWaitingAcks = 1024;  // PUBACKs that wait for the disk: then the client is not read
@@ -107,6 +108,9 @@ class ClientLink final : public ConnectionEvents {
   void wait_readable();
   bool read_once(std::size_t& budget);  // false: nothing more now
   std::size_t handle(std::string_view bytes);
+  // What is kept before CONNECT was let in counts against one bound for all such connections: anybody can open those.
+  // False: this one is above it.
+  bool within_strangers_bound();
   bool stuck() const { return connection.paused() || connection.state() == Connection::State::kConnecting; }
   void send_due_acks();
   void discard();
@@ -114,6 +118,7 @@ class ClientLink final : public ConnectionEvents {
   Broker::State& broker_;
   std::string kept_;  // received, not handled: an incomplete packet, or while stuck
   std::string out_;
+  std::size_t counted_ = 0;       // of kept_, in stranger_bytes
   std::size_t written_ = 0;       // of out_
   std::int64_t look_second_ = 0;  // of the wheel's entry that counts
   std::uint32_t first_ack_ = 0;   // number of acks_.front()

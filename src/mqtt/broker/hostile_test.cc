@@ -277,6 +277,34 @@ TEST_P(HostileTest, PacketsAboveTheLimitEndTheConnectionBeforeTheyAreBuffered) {
   EXPECT_EQ(fits->take_one(PacketType::kPublish).payload.size(), 131'072U);
 }
 
+TEST_P(HostileTest, IncompleteConnectsShareOneBound) {
+  kill_broker();
+  options.max_stranger_bytes = 100'000;
+  make_broker();
+  const std::string part = std::string("\x10\xe0\xc4\x08\0\4MQTT", 10) + static_cast<char>(GetParam()) +
+                           std::string(60'000, '\0');
+  auto first = device(GetParam());
+  first->send(part.substr(0, 60'000));
+  auto second = device(GetParam());
+  second->send(part.substr(0, 60'000));
+  settle();
+  EXPECT_FALSE(first->closed());
+  EXPECT_TRUE(second->closed());
+  EXPECT_EQ(broker->stats().refused, 1U);
+  auto small = device(GetParam());  // in two pieces
+  small->send(part.substr(0, 900));
+  settle();
+  EXPECT_FALSE(small->closed());
+  connected("d");
+  // What was let go is free again.
+  first->drop();
+  settle();
+  auto third = device(GetParam());
+  third->send(part.substr(0, 60'000));
+  settle();
+  EXPECT_FALSE(third->closed());
+}
+
 TEST_P(HostileTest, TheNumberOfConnectionsAndSubscriptionsIsBounded) {
   kill_broker();
   options.max_connections = 2;

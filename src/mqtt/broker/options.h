@@ -16,6 +16,7 @@ struct BrokerOptions {
   std::size_t max_payload_bytes = 131'072;    // AWS quota: 128 KB
   std::size_t max_packet_bytes = 149'504;     // AWS's Maximum Packet Size
   std::size_t max_connect_bytes = 140'000;    // a CONNECT with a will of full size; bounds memory before authorisation
+  std::size_t max_stranger_bytes = 64u << 20;  // incomplete CONNECTs of all connections together
   std::size_t max_client_id_bytes = 128;      // AWS quota
   std::size_t max_topic_bytes = 1024;         // AWS: 256 plus reserved prefix
   std::uint32_t max_keep_alive_s = 1200;      // AWS; also taken when a client asks for 0

@@ -117,6 +117,7 @@ struct Broker::State : std::enable_shared_from_this<Broker::State> {
   Retained retained;
   std::vector<IngressHook*> hooks;
 
+  std::size_t stranger_bytes = 0;  // kept for connections that are not let in yet; outlives them
   std::unordered_map<std::uint64_t, std::unique_ptr<ClientLink>> links;
   std::uint64_t last_link = 0;
   std::unordered_map<std::string, std::unique_ptr<Session>, TextHash, std::equal_to<>> sessions;
