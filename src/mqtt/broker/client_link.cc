@@ -69,6 +69,8 @@ void ClientLink::pump() {
   if (ended) return;
   if (!within_strangers_bound()) {
     ++broker_.stats.refused;
+    std::string().swap(kept_);  // now: a round may see thousands of these
+    within_strangers_bound();
     return broker_.end_link(*this, "too many incomplete CONNECTs", WillAction::kDrop);
   }
   if (kept_.empty() && kept_.capacity() > sizeof(std::string)) std::string().swap(kept_);
