@@ -139,7 +139,7 @@ std::string support_markdown() {
       "`full`: as AWS does it. `partial`: what differs is said. A refused member in a request is answered with an "
       "error\n"
       "that names it, and so is every operation that is not listed here; nothing is ignored silently.\n"
-      "`muster support` prints this list, `muster support --json` for programs.\n";
+      "`muster support` prints this list, `muster support --format json` for programs.\n";
   for (const Service* service : model::services()) {
     text += "\n## " + heading(*service) + "\n\n| Operation | Support | Differences |\n| --- | --- | --- |\n";
     for (const Operation& o : service->operations) {

@@ -2,8 +2,9 @@
 // Small fleets driven at random from a seed: operators, devices, timers, an engine that is killed, a store that makes
 // transactions run twice and refuses some. After every step the whole store is compared with a recount from the
 // execution records, every transition with the table, and every notification with the change that must have caused
-// it. One seed alone: test_domain_jobs --gtest_filter='Seed/JobsSimulation.*/SEED'.
+// it. One seed alone: ./dev sim --seed N; more of them: ./dev sim --seeds COUNT.
 #include <algorithm>
+#include <cstdlib>
 #include <random>
 #include <set>
 
@@ -265,9 +266,9 @@ class Simulation {
       const auto& was = before_.pending.at(thing(i));
       const auto& is = now.pending.at(thing(i));
       const bool changed = members(was) != members(is);
-      const bool head_changed = was.empty() != is.empty() ||
-                                (!is.empty() && (was.front().job != is.front().job ||
-                                                 was.front().queued_ms != is.front().queued_ms));
+      const bool head_changed =
+          was.empty() != is.empty() ||
+          (!is.empty() && (was.front().job != is.front().job || was.front().queued_ms != is.front().queued_ms));
       const auto told = notify[thing(i)].size(), told_next = next[thing(i)].size();
       if (many) {
         EXPECT_EQ(told > 0, changed);
@@ -325,9 +326,21 @@ class Simulation {
 
 class JobsSimulation : public testing::TestWithParam<unsigned> {};
 
-TEST_P(JobsSimulation, keeps_every_invariant) { Simulation(GetParam()).run(); }
+TEST_P(JobsSimulation, keeps_every_invariant) {
+  Simulation(GetParam()).run();
+}
 
-INSTANTIATE_TEST_SUITE_P(Seed, JobsSimulation, testing::Range(0u, 100u));
+// MUSTER_SIM_SEED: that one alone; MUSTER_SIM_SEEDS: that many from 0.
+unsigned from_environment(const char* name, unsigned fallback) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? fallback : static_cast<unsigned>(std::strtoul(text, nullptr, 10));
+}
+const unsigned kFirst = from_environment("MUSTER_SIM_SEED", 0);
+const unsigned kEnd =
+    std::getenv("MUSTER_SIM_SEED") != nullptr ? kFirst + 1 : from_environment("MUSTER_SIM_SEEDS", 100);
+
+INSTANTIATE_TEST_SUITE_P(Seed, JobsSimulation, testing::Range(kFirst, kEnd),
+                         [](const auto& seed) { return std::to_string(seed.param); });
 
 }  // namespace
 }  // namespace muster::jobs
