@@ -392,6 +392,11 @@ TEST_F(Identities, SessionsHaveTheRolesPoliciesWithinTheSessionPolicy) {
   role("open", kTrustIot);
   EXPECT_TRUE(status([&](store::Tx& tx) { return put_role_policy(tx, "open", "p", kAllowAll); }));
   EXPECT_FALSE(allowed(session, "s3:PutObject", "arn:aws:s3:::b/k")) << "another role of the same name";
+  Role hub = role(
+      "hub", R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]})");
+  AssumeRole onward{.role_arn = role_arn(realm_, hub), .session_name = "s2"};
+  EXPECT_TRUE(assume(ann, onward));
+  EXPECT_EQ(assume(session, onward).error().kind, ErrorKind::kAccessDenied) << "its role is gone";
 }
 
 TEST_F(Identities, ConditionsSeeThePrincipal) {

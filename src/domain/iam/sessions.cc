@@ -139,6 +139,8 @@ Result<RoleSession> assume_role(store::Tx& tx, const Realm& realm, const Princip
   context.set("sts:RoleSessionName", wanted.session_name);
   if (!wanted.external_id.empty()) context.set("sts:ExternalId", wanted.external_id);
   PolicyPrincipal who = policy_principal(realm, tx, caller);
+  // Credentials outlive their role; a trust policy that names everybody means everybody who still exists.
+  if (caller.kind == PrincipalKind::kRoleSession && who.role_arn.empty()) return denied();
   PolicyRequest asked{"sts:AssumeRole", wanted.role_arn, &context, &who};
   std::vector<PolicyPtr> own = identity_policies(tx, caller, nullptr);
   Decision identity = evaluate(own, asked);

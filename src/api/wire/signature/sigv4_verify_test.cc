@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "api/wire/signature/aws_chunked.h"
+#include "api/wire/signature/sigv2.h"
 #include "api/wire/wire_test_support.h"
 
 namespace muster::api {
@@ -333,6 +334,24 @@ TEST(Presigned, SigV2RefusesParametersThatItDoesNotCover) {
   in.request.target += "&prefix=secret";
   EXPECT_EQ(server.send(in).status, 403);
   EXPECT_TRUE(server.seen.empty());
+}
+
+TEST(Presigned, SigV2RefusesValuesThatCouldBeReadAsOtherLines) {
+  TestServer server;
+  server.serve("s3", "GetObject");
+  SignedRequest plain = make_request("GET", "/bucket/key?response-content-type=ab");
+  Signer().sign_query_v2(plain);
+  EXPECT_EQ(server.send(plain).status, 200);
+  SignedRequest in = plain;
+  in.replace_in_target("=ab", "=a%0Ab");
+  Pairs query = *parse_form(in.request.raw_query());
+  RequestSignature signature = *read_signature(in.request, query);
+  VerifyInput verify{in.request, query, signature, *model::find_service("s3"), kTestRealm, "", 0};
+  signature.signature = to_base64(hmac_sha1(kTestSecret, string_to_sign_v2(verify)));
+  EXPECT_FALSE(verify_signature(verify, kTestSecret, ""));
+  query = *parse_form(plain.request.raw_query());
+  signature.signature = to_base64(hmac_sha1(kTestSecret, string_to_sign_v2(verify)));
+  EXPECT_TRUE(verify_signature(verify, kTestSecret, ""));
 }
 
 TEST(Presigned, IotWebSocketTokenMayFollowTheSignature) {
