@@ -6,7 +6,7 @@ set(CMAKE_CXX_COMPILER_ID GNU)
 set(CMAKE_CXX_COMPILER_VERSION 12.2.0)
 include(${SOURCE}/cmake/muster.cmake)
 ")
-execute_process(COMMAND ${CMAKE_COMMAND} -S ${WORK} -B ${WORK}/build
+execute_process(COMMAND ${CMAKE_COMMAND} -G Ninja -S ${WORK} -B ${WORK}/build
   RESULT_VARIABLE result ERROR_VARIABLE errors OUTPUT_QUIET)
 if(result EQUAL 0)
   message(FATAL_ERROR "g++ was accepted")
