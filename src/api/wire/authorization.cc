@@ -116,16 +116,7 @@ std::string copy_source_arn(std::string_view source) {
 }
 
 std::map<std::string, std::vector<std::string>> context_of(const AuthorizationInput& in) {
-  std::map<std::string, std::vector<std::string>> context;
-  context["aws:CurrentTime"] = {to_iso8601(in.now_ms, false)};
-  context["aws:EpochTime"] = {std::to_string(in.now_ms / 1000)};
-  context["aws:SourceIp"] = {in.request.peer.address};
-  context["aws:SecureTransport"] = {in.request.peer.tls ? "true" : "false"};
-  context["aws:RequestedRegion"] = {in.realm.region};
-  if (in.request.headers.has("user-agent")) {
-    context["aws:UserAgent"] = {std::string(in.request.headers.get("user-agent"))};
-  }
-  if (in.request.headers.has("referer")) context["aws:Referer"] = {std::string(in.request.headers.get("referer"))};
+  auto context = request_context(in.request, in.realm, in.now_ms);
   if (in.service.id != "s3") return context;
   static constexpr std::pair<const char*, const char*> kS3Keys[] = {
       {"Prefix", "s3:prefix"}, {"Delimiter", "s3:delimiter"}, {"MaxKeys", "s3:max-keys"}};
@@ -146,6 +137,20 @@ std::string_view passed_role(const AuthorizationInput& in) {
 }
 
 }  // namespace
+
+std::map<std::string, std::vector<std::string>> request_context(const io::HttpRequest& request, const Realm& realm,
+                                                                std::int64_t now_ms) {
+  std::map<std::string, std::vector<std::string>> context;
+  context["aws:CurrentTime"] = {to_iso8601(now_ms, false)};
+  context["aws:EpochTime"] = {std::to_string(now_ms / 1000)};
+  context["aws:SourceIp"] = {request.peer.address};
+  context["aws:SecureTransport"] = {request.peer.tls ? "true" : "false"};
+  context["aws:RequestedRegion"] = {realm.region};
+  const io::HttpHeaders& headers = request.headers;
+  if (headers.has("user-agent")) context["aws:UserAgent"] = {std::string(headers.get("user-agent"))};
+  if (headers.has("referer")) context["aws:Referer"] = {std::string(headers.get("referer"))};
+  return context;
+}
 
 std::vector<std::string> resource_arns(const AuthorizationInput& input) {
   if (input.service.id == "s3" && input.operation.name == "DeleteObjects") return deleted_objects(input);

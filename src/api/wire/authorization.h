@@ -4,6 +4,7 @@
 // resource "kind/*", never nothing; when a resource can be named by name or ARN, both are asked for.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,10 @@ struct AuthorizationInput {
 
 // One request for most operations; two where two actions are asked (CopyObject). All must be allowed.
 std::vector<iam::AuthorizationRequest> authorization_requests(const AuthorizationInput& input);
+
+// The condition keys that every request has, for handlers that ask for more than the pipeline did ("aws:SourceIp" ...).
+std::map<std::string, std::vector<std::string>> request_context(const io::HttpRequest& request, const Realm& realm,
+                                                                std::int64_t now_ms);
 
 std::vector<std::string> resource_arns(const AuthorizationInput& input);
 

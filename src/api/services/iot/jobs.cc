@@ -54,11 +54,10 @@ Result<jobs::NewJob> new_job(const json::object& input) {
 
 // The document of documentSource, as the caller may read it. An own transaction: the file is read only once however
 // often the creation is re-run.
-Result<std::string> read_document(const JobsServices& services, Tx& tx, const iam::Principal& caller,
-                                  const std::string& url) {
+Result<std::string> read_document(const JobsServices& services, Tx& tx, const Call& call, const std::string& url) {
   if (!services.read_document) return make_error(ErrorKind::kNotSupported, "documentSource is not available.");
   TRY(const auto object, services.context.parse_url(url, true));
-  auto text = services.read_document(tx, caller, object, services.context.limits.max_document_bytes);
+  auto text = services.read_document(tx, call, object, services.context.limits.max_document_bytes);
   if (text) return text;
   switch (text.error().kind) {
     case ErrorKind::kNotFound:
@@ -76,7 +75,7 @@ Handler create_job_handler(std::shared_ptr<const JobsServices> services) {
     CO_TRY(jobs::NewJob job, new_job(call.input));
     const registry::Tags tags = tags_of_input(call.input);
     if (!job.document_source.empty()) {
-      auto read = [&](Tx& tx) { return read_document(*services, tx, call.caller, job.document_source); };
+      auto read = [&](Tx& tx) { return read_document(*services, tx, call, job.document_source); };
       CO_TRY(job.document, co_await store::transact(*services->store, read));
     }
     auto create = [&](Tx& tx) -> Result<Outcome> {

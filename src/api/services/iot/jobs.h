@@ -10,7 +10,6 @@
 #include <string_view>
 
 #include "api/wire/operation.h"
-#include "domain/iam/principal.h"
 #include "domain/jobs/context.h"
 #include "domain/jobs/executions.h"
 #include "domain/jobs/jobs.h"
@@ -18,8 +17,9 @@
 
 namespace muster::api::iot {
 
-// Text of a job document that lies in a bucket, read as the caller: kAccessDenied, kNotFound, kTooLarge above `limit`.
-using DocumentReader = std::function<Result<std::string>(store::Tx& tx, const iam::Principal& caller,
+// Text of a job document that lies in a bucket, read as the caller and under the conditions of the call: kAccessDenied,
+// kNotFound, kTooLarge above `limit`.
+using DocumentReader = std::function<Result<std::string>(store::Tx& tx, const Call& call,
                                                          const jobs::ObjectAddress& object, std::size_t limit)>;
 
 struct JobsServices {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/services/iot/jobs_objects.h"
 
+#include "api/wire/authorization.h"
 #include "base/sigv4.h"
 #include "domain/iam/authorize.h"
 #include "domain/iam/sessions.h"
@@ -35,13 +36,13 @@ jobs::UrlSigner job_url_signer(Realm realm, std::string origin) {
 }
 
 DocumentReader job_document_reader(Realm realm, const objects::Blobs& blobs) {
-  return [realm = std::move(realm), &blobs](store::Tx& tx, const iam::Principal& caller,
-                                            const jobs::ObjectAddress& object,
+  return [realm = std::move(realm), &blobs](store::Tx& tx, const Call& call, const jobs::ObjectAddress& object,
                                             std::size_t limit) -> Result<std::string> {
     iam::AuthorizationRequest request;
     request.action = "s3:GetObject";
     request.resources = {"arn:aws:s3:::" + object.bucket + "/" + object.key};
-    TRY_VOID(iam::authorize(tx, realm, caller, request));
+    if (call.request != nullptr) request.context = request_context(*call.request, realm, call.now_ms);
+    TRY_VOID(iam::authorize(tx, realm, call.caller, request));
     if (!object.version.empty()) return invalid("object versions are not supported by Muster.");
     return objects::read_small(tx, blobs, object.bucket, object.key, limit);
   };

@@ -5,6 +5,7 @@
 #include "api/services/s3/checksums.h"
 #include "api/services/s3/handlers.h"
 #include "api/services/s3/s3_shapes.h"
+#include "api/wire/authorization.h"
 #include "api/wire/signature/verified_body.h"
 #include "base/text.h"
 #include "domain/iam/authorize.h"
@@ -178,6 +179,7 @@ Result<objects::Object> find_source(store::Tx& tx, const S3Parts& parts, const C
   iam::AuthorizationRequest request;
   request.action = "s3:GetObject";
   request.resources = {"arn:aws:s3:::" + source.bucket + "/" + source.key};
+  if (call.request != nullptr) request.context = request_context(*call.request, parts.realm, call.now_ms);
   TRY_VOID(iam::authorize(tx, parts.realm, call.caller, request));
   TRY(objects::Object object, objects::get_object(tx, source.bucket, source.key));
   const objects::Conditions conditions = conditions_of(call.input, "CopySource");
