@@ -25,8 +25,12 @@ finish() {
 }
 trap finish EXIT
 
+# "localhost" may mean either loopback address, and not every client tries both.
+loopback=127.0.0.1
+grep -qs '^0\{31\}1 ' /proc/net/if_inet6 && loopback=127.0.0.1,::1
+
 start_server() {  # [FLAG...]
-  "$muster" serve --data-dir "$data" --device.address 127.0.0.1 "$@" >>"$work/server.out" 2>>"$work/server.log" &
+  "$muster" serve --data-dir "$data" --device.address "$loopback" "$@" >>"$work/server.out" 2>>"$work/server.log" &
   server=$!
   for _ in $(seq 200); do
     [[ -e $data/endpoints.json ]] && curl -fs "$("$muster" env --data-dir "$data" --raw AWS_ENDPOINT_URL)/health/ready" >/dev/null 2>&1 && return

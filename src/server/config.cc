@@ -28,7 +28,8 @@ constexpr std::array kSettings{
     Setting{"http.allowed_origins", Type::kList, "", 0, 0, "web origins that may call the APIs (CORS)"},
     Setting{"http.base_domains", Type::kList, "", 0, 0, "domains below which a host name's first label is a bucket"},
     Setting{"http.max_connections", Type::kInteger, "20000", 1, 1'000'000, "open connections on the API port"},
-    Setting{"device.address", Type::kText, "0.0.0.0", 0, 0, "address of the device ports"},
+    Setting{"device.address", Type::kList, "::", 0, 0,
+            "addresses of the device ports; '::' is every address, IPv4 too"},
     Setting{"device.port", Type::kInteger, "8883", 0, kMaxPort, "MQTT over mutual TLS (HTTPS too); 0 takes a free one"},
     Setting{"device.https_port", Type::kInteger, "-1", -1, kMaxPort,
             "a second mutual-TLS port for HTTPS, as AWS's 8443; -1: none"},
@@ -64,8 +65,6 @@ void store_text(Config& c, std::string_view key, std::string v) {
     c.http_address = std::move(v);
   else if (key == "http.public_origin")
     c.http_public_origin = std::move(v);
-  else if (key == "device.address")
-    c.device_address = std::move(v);
   else if (key == "device.host")
     c.device_host = std::move(v);
   else if (key == "plain_mqtt.policy")
@@ -110,6 +109,8 @@ void store_list(Config& c, std::string_view key, std::vector<std::string> v) {
     c.http_allowed_origins = std::move(v);
   else if (key == "http.base_domains")
     c.http_base_domains = std::move(v);
+  else if (key == "device.address")
+    c.device_address = std::move(v);
   else if (key == "tls.names")
     c.tls_names = std::move(v);
 }
@@ -221,6 +222,7 @@ class Loader {
       complain("settings", "region", "is not a region name");
     }
     if (c.tls_names.empty()) complain("settings", "tls.names", "is empty");
+    if (c.device_address.empty()) complain("settings", "device.address", "is empty");
   }
 };
 
@@ -290,7 +292,7 @@ std::string to_toml(const Config& c) {
       << "\npublic_origin = " << toml_string(c.http_public_origin)
       << "\nallowed_origins = " << toml_list(c.http_allowed_origins)
       << "\nbase_domains = " << toml_list(c.http_base_domains) << "\nmax_connections = " << c.http_max_connections
-      << "\n\n[device]\naddress = " << toml_string(c.device_address) << "\nport = " << c.device_port
+      << "\n\n[device]\naddress = " << toml_list(c.device_address) << "\nport = " << c.device_port
       << "\nhttps_port = " << c.device_https_port << "\nmax_connections = " << c.device_max_connections
       << "\nhost = " << toml_string(c.device_host) << "\n\n[plain_mqtt]\nport = " << c.plain_mqtt_port
       << "\npolicy = " << toml_string(c.plain_mqtt_policy) << "\n\n[tls]\nnames = " << toml_list(c.tls_names)

@@ -29,7 +29,7 @@ struct Config {
   std::vector<std::string> http_base_domains;
   std::int64_t http_max_connections = 0;
 
-  std::string device_address;
+  std::vector<std::string> device_address;
   std::int64_t device_port = 0;
   std::int64_t device_https_port = 0;
   std::int64_t device_max_connections = 0;

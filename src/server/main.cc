@@ -60,15 +60,21 @@ void configure_log(const Config& config) {
   log::configure(level, config.log_format == "json" ? log::Format::kJson : log::Format::kText);
 }
 
+std::string joined(const std::vector<std::string>& items) {
+  std::string out;
+  for (const auto& item : items) out += (out.empty() ? "" : ",") + item;
+  return out;
+}
+
 void print_welcome(const Server& server, const Config& config, const DataDir& data) {
   const Endpoints& e = server.endpoints();
   std::printf("muster %s is serving account %s in %s from %s\n", kVersion, e.account_id.c_str(), e.region.c_str(),
               data.path().c_str());
   std::printf("  AWS APIs      %s\n", e.api_origin.c_str());
-  std::printf("  MQTT (TLS)    %s:%u, client certificates; server CA %s\n", config.device_address.c_str(),
+  std::printf("  MQTT (TLS)    %s port %u, client certificates; server CA %s\n", joined(config.device_address).c_str(),
               e.device_port, e.ca_file.c_str());
   if (e.device_https_port != 0)
-    std::printf("  device HTTPS  %s:%u\n", config.device_address.c_str(), e.device_https_port);
+    std::printf("  device HTTPS  %s port %u\n", joined(config.device_address).c_str(), e.device_https_port);
   if (e.plain_mqtt_port != 0) std::printf("  plain MQTT    127.0.0.1:%u\n", e.plain_mqtt_port);
   if (server.first_start()) {
     std::printf("\nA new account was made; its root key is in %s. To use it from another shell:\n\n",

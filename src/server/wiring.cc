@@ -82,6 +82,7 @@ struct Server::Parts {
   Status open_store();
   Status open_account();
   Status open_ports();
+  Result<std::uint16_t> open_on_each_address(io::ListenOptions options);
   Status make_broker();
   void make_jobs();
   void make_operations();
@@ -111,6 +112,21 @@ Status Server::Parts::open_account() {
   return {};
 }
 
+// One port on every configured address. A host without IPv6 has no "::"; there every IPv4 address is meant.
+Result<std::uint16_t> Server::Parts::open_on_each_address(io::ListenOptions options) {
+  for (const std::string& address : config.device_address) {
+    options.address = address;
+    auto port = door->open_device(options);
+    if (!port && address == "::") {
+      options.address = "0.0.0.0";
+      port = door->open_device(options);
+    }
+    if (!port) return port.error();
+    options.port = *port;
+  }
+  return options.port;
+}
+
 // Binds every port before anything is served, so that a taken port is an error of the start.
 Status Server::Parts::open_ports() {
   door = std::make_unique<FrontDoor>(api_loop, device_loop, metrics);
@@ -130,14 +146,14 @@ Status Server::Parts::open_ports() {
                                                .client_certificate = io::ClientCertificate::kRequired,
                                                .client_ca_pem = {},
                                                .alpn = {"x-amzn-mqtt-ca", "mqtt", "x-amzn-http-ca", "http/1.1"}}));
-  io::ListenOptions device{.address = config.device_address, .port = static_cast<std::uint16_t>(config.device_port)};
+  io::ListenOptions device{.port = static_cast<std::uint16_t>(config.device_port)};
   device.tls = io::ListenOptions::Tls::kAlways;
   device.context = device_tls;
   device.max_connections = static_cast<std::size_t>(config.device_max_connections);
-  TRY(endpoints.device_port, door->open_device(device));
+  TRY(endpoints.device_port, open_on_each_address(device));
   if (config.device_https_port >= 0) {
     device.port = static_cast<std::uint16_t>(config.device_https_port);
-    TRY(endpoints.device_https_port, door->open_device(device));
+    TRY(endpoints.device_https_port, open_on_each_address(device));
   }
   if (config.plain_mqtt_port >= 0) {
     io::ListenOptions plain{.address = "127.0.0.1", .port = static_cast<std::uint16_t>(config.plain_mqtt_port)};
