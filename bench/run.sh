@@ -26,7 +26,7 @@ bench_devices() {
   local devices=${DEVICES:-200} jobs=${JOBS:-200}
   echo "== $devices devices, start-next and update over plain MQTT, durable"
   python3 bench/provision.py "$devices" "$jobs" device
-  "$build/bench/device_load" --host 127.0.0.1 --port "$MUSTER_PLAIN_MQTT_PORT" --devices "$devices" --prefix device \
+  "$build/bench/device_load" --host 127.0.0.1 --port "$MUSTER_MQTT_PLAIN_PORT" --devices "$devices" --prefix device \
     --seconds "${SECONDS_MAX:-10}" --server-pid "$server"
   curl -fs "$AWS_ENDPOINT_URL/metrics" | grep -E '^muster_store_(commits|syncs|sync_microseconds)' || true
 }
@@ -56,6 +56,8 @@ for _ in range(5):
     start = time.monotonic()
     p = subprocess.Popen([muster, "serve", "--data-dir", data, "--http.port", "0", "--device.port", "0"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not os.path.exists(ready):
+        if p.poll() is not None:
+            sys.exit("the server ended at start")
         time.sleep(0.002)
     took.append(time.monotonic() - start)
     p.kill()

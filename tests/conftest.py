@@ -30,7 +30,7 @@ def own_platform():
 
 @pytest.fixture(scope="session")
 def plain_mqtt(platform):
-    return Address("127.0.0.1", int(platform.environment["MUSTER_PLAIN_MQTT_PORT"]))
+    return Address("127.0.0.1", int(platform.environment["MUSTER_MQTT_PLAIN_PORT"]))
 
 
 @pytest.fixture

@@ -53,9 +53,9 @@ class Server:
             assert self.process.poll() is None, "the server ended at start:\n" + self.log()
             assert time.monotonic() < deadline, "the server did not get ready:\n" + self.log()
             time.sleep(0.02)
-        self.fixed = {"http.port": self.http_port, "device.port": int(self.environment["MUSTER_DEVICE_PORT"])}
-        if "MUSTER_PLAIN_MQTT_PORT" in self.environment:
-            self.fixed["plain_mqtt.port"] = int(self.environment["MUSTER_PLAIN_MQTT_PORT"])
+        self.fixed = {"http.port": self.http_port, "device.port": int(self.environment["MUSTER_MQTT_PORT"])}
+        if "MUSTER_MQTT_PLAIN_PORT" in self.environment:
+            self.fixed["plain_mqtt.port"] = int(self.environment["MUSTER_MQTT_PLAIN_PORT"])
 
     def _ready(self):
         out = subprocess.run([binary(), "env", "--data-dir", self.data_dir], capture_output=True, text=True, check=False)

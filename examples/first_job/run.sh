@@ -98,11 +98,11 @@ aws s3 mb s3://firmware
 aws s3 cp --no-progress "$work/2.0.0.bin" s3://firmware/gateway/2.0.0.bin
 aws s3 cp --no-progress "$work/job.json" s3://firmware/jobs/upgrade.json
 
-say "the devices connect to $MUSTER_DEVICE_HOST:$MUSTER_DEVICE_PORT by MQTT over mutual TLS"
+say "the devices connect to $MUSTER_MQTT_HOST:$MUSTER_MQTT_PORT by MQTT over mutual TLS"
 for device in "${devices[@]}"; do
   read -r thing library behaviour <<<"$device"
-  node device.mjs --thing "$thing" --library "$library" --behaviour "$behaviour" --host "$MUSTER_DEVICE_HOST" \
-    --port "$MUSTER_DEVICE_PORT" --cert "$work/$thing.crt" --key "$work/$thing.key" --ca "$MUSTER_CA_FILE" \
+  node device.mjs --thing "$thing" --library "$library" --behaviour "$behaviour" --host "$MUSTER_MQTT_HOST" \
+    --port "$MUSTER_MQTT_PORT" --cert "$work/$thing.crt" --key "$work/$thing.key" --ca "$MUSTER_CA_FILE" \
     --log "$work/acknowledged.jsonl" --pace-ms "${PACE_MS:-1200}" >>"$work/devices.out" 2>&1 &
   pids+=($!)
 done
@@ -123,7 +123,7 @@ say "kill -9 in the middle: $(count IN_PROGRESS) progress reports acknowledged s
 kill -9 "$server"
 wait "$server" 2>/dev/null || true
 say "starting it again on the same data directory"
-start_server --http.port "${AWS_ENDPOINT_URL##*:}" --device.port "$MUSTER_DEVICE_PORT"
+start_server --http.port "${AWS_ENDPOINT_URL##*:}" --device.port "$MUSTER_MQTT_PORT"
 
 for pid in "${pids[@]}"; do wait "$pid"; done
 pids=()

@@ -146,6 +146,7 @@ int print_env(const CommandLine& line) {
   auto e = endpoints_from_json(*endpoints_text);
   auto key = parse_record(*key_text);
   if (!e || !key) return fail("the files in " + data->path() + " are damaged");
+  // None of these names is a setting's: a server started from the same shell is not changed by them.
   std::vector<std::pair<std::string, std::string>> values{
       {"AWS_ENDPOINT_URL", e->api_origin},
       {"AWS_ACCESS_KEY_ID", std::string(get_string(*key, "accessKeyId"))},
@@ -153,11 +154,11 @@ int print_env(const CommandLine& line) {
       {"AWS_DEFAULT_REGION", e->region},
       {"AWS_REGION", e->region},
       {"MUSTER_ACCOUNT_ID", e->account_id},
-      {"MUSTER_DEVICE_HOST", e->device_host},
-      {"MUSTER_DEVICE_PORT", std::to_string(e->device_port)},
+      {"MUSTER_MQTT_HOST", e->device_host},
+      {"MUSTER_MQTT_PORT", std::to_string(e->device_port)},
       {"MUSTER_CA_FILE", e->ca_file}};
-  if (e->device_https_port != 0) values.emplace_back("MUSTER_DEVICE_HTTPS_PORT", std::to_string(e->device_https_port));
-  if (e->plain_mqtt_port != 0) values.emplace_back("MUSTER_PLAIN_MQTT_PORT", std::to_string(e->plain_mqtt_port));
+  if (e->device_https_port != 0) values.emplace_back("MUSTER_MQTT_HTTPS_PORT", std::to_string(e->device_https_port));
+  if (e->plain_mqtt_port != 0) values.emplace_back("MUSTER_MQTT_PLAIN_PORT", std::to_string(e->plain_mqtt_port));
   for (const auto& [name, value] : values) {
     if (line.raw == name) {
       std::cout << value << "\n";

@@ -521,7 +521,7 @@ def half_open(port, count, data):
 @pytest.mark.parametrize("kind", ["http", "connect", "handshake"])
 def test_half_open_connections_cost_little(platform, plain_mqtt, kind):
     ports = {"http": platform.http_port, "connect": plain_mqtt.port,
-             "handshake": int(platform.environment["MUSTER_DEVICE_PORT"])}
+             "handshake": int(platform.environment["MUSTER_MQTT_PORT"])}
     remaining = b"\xe0\xc4\x08"  # 139,872: within the bound of a CONNECT
     data = {"http": b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 30_000, "handshake": b"\x16\x03\x01\x02\x00\x01",
             "connect": b"\x10" + remaining + b"\x00\x04MQTT\x04\x02\x00\x3c\x00\x01a" + b"x" * 130_000}[kind]

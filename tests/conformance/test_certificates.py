@@ -321,7 +321,7 @@ def test_policies_of_a_target_are_limited(iot, shared, unique):
 
 def test_endpoint_is_where_devices_connect(iot, platform):
     host = iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
-    assert host == platform.environment["MUSTER_DEVICE_HOST"] == iot.describe_endpoint()["endpointAddress"]
+    assert host == platform.environment["MUSTER_MQTT_HOST"] == iot.describe_endpoint()["endpointAddress"]
     assert iot.describe_endpoint(endpointType="iot:Data")["endpointAddress"] == host
     for kind in ("iot:Jobs", "iot:CredentialProvider"):
         assert iot.describe_endpoint(endpointType=kind)["endpointAddress"].split(":")[0] == host

@@ -89,7 +89,7 @@ def test_connect_needs_a_registered_active_certificate_with_permission(platform,
 
 def test_connect_without_a_certificate_is_refused(platform):
     bare = ssl.create_default_context(cafile=platform.ca_file)
-    where = platform.environment["MUSTER_DEVICE_HOST"], int(platform.environment["MUSTER_DEVICE_PORT"])
+    where = platform.environment["MUSTER_MQTT_HOST"], int(platform.environment["MUSTER_MQTT_PORT"])
     # TLS 1.3 lets the client finish first: the alert may come with the handshake, the write or the read.
     with pytest.raises(OSError), socket.create_connection(where, timeout=10) as plain:
         with bare.wrap_socket(plain, server_hostname=where[0]) as connection:
@@ -390,7 +390,7 @@ def test_tls_refuses_what_it_does_not_speak(platform, identity):
     for context in (old, device.context(alpn=["h2"])):
         with pytest.raises(OSError):
             device.connection(context)
-    host, port = platform.environment["MUSTER_DEVICE_HOST"], int(platform.environment["MUSTER_DEVICE_PORT"])
+    host, port = platform.environment["MUSTER_MQTT_HOST"], int(platform.environment["MUSTER_MQTT_PORT"])
     with socket.create_connection((host, port), timeout=10) as plain:  # MQTT without TLS
         plain.sendall(connect_packet(device.name))
         try:

@@ -159,6 +159,13 @@ def test_unknown_paths_are_not_found_or_denied(platform, path):
 def test_plain_port_is_off_unless_asked_for():
     server = Server()
     try:
-        assert "MUSTER_PLAIN_MQTT_PORT" not in server.environment
+        assert "MUSTER_MQTT_PLAIN_PORT" not in server.environment
     finally:
         server.remove()
+
+
+def test_exported_names_are_no_settings(platform):
+    listed = subprocess.run([binary(), "settings"], capture_output=True, text=True, check=True).stdout
+    settings = {"MUSTER_" + line.split("`")[1].replace(".", "_").upper() for line in listed.splitlines() if line.startswith("| `")}
+    assert "MUSTER_HTTP_PORT" in settings
+    assert not settings & set(platform.environment)

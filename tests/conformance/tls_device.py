@@ -69,8 +69,8 @@ class Identity:
     def connection(self, context=None):
         """A TLS connection to the device port."""
         environment = self.platform.environment
-        host = environment["MUSTER_DEVICE_HOST"]
-        plain = socket.create_connection((host, int(environment["MUSTER_DEVICE_PORT"])), timeout=10)
+        host = environment["MUSTER_MQTT_HOST"]
+        plain = socket.create_connection((host, int(environment["MUSTER_MQTT_PORT"])), timeout=10)
         try:
             return (context or self.context()).wrap_socket(plain, server_hostname=host)
         except BaseException:
@@ -79,8 +79,8 @@ class Identity:
 
     def https(self, method, path, body=None, port=None, alpn=None):
         """(status, JSON or bytes, headers) of one call over TLS with the certificate."""
-        host = self.platform.environment["MUSTER_DEVICE_HOST"]
-        port = port or int(self.platform.environment["MUSTER_DEVICE_PORT"])
+        host = self.platform.environment["MUSTER_MQTT_HOST"]
+        port = port or int(self.platform.environment["MUSTER_MQTT_PORT"])
         connection = http.client.HTTPSConnection(host, port, context=self.context(alpn=alpn), timeout=10)
         try:
             text = json.dumps(body) if isinstance(body, dict) else body
@@ -120,7 +120,7 @@ class TlsDevice:
             if expiry:
                 properties.SessionExpiryInterval = expiry
             start.update(clean_start=clean, properties=properties)
-        self.client.connect(environment["MUSTER_DEVICE_HOST"], int(environment["MUSTER_DEVICE_PORT"]), **start)
+        self.client.connect(environment["MUSTER_MQTT_HOST"], int(environment["MUSTER_MQTT_PORT"]), **start)
         self.client.loop_start()
         assert self.answered.wait(10), "neither CONNACK nor the end of the connection"
         if connected:
