@@ -19,7 +19,7 @@ class EngineUnderTest {
  public:
   virtual ~EngineUnderTest() = default;
   virtual Store& store() = 0;
-  virtual void reopen() = 0;  // orderly close and open on the same state
+  virtual void reopen() = 0;                                 // orderly close and open on the same state
   virtual bool runs_bodies_at_once() const { return true; }  // before run() returns
   io::VirtualClock clock;
 };

@@ -43,7 +43,9 @@ void try_document(std::string_view text) {
   require(!document->has_placeholders() || delivered != text);
 }
 
-void require_json(const std::string& payload) { require(parse_json(payload, JsonLimits{1u << 20, 64}).has_value()); }
+void require_json(const std::string& payload) {
+  require(parse_json(payload, JsonLimits{1u << 20, 64}).has_value());
+}
 
 template <class T>
 void try_outcome(const std::optional<std::string>& token, const Result<T>& outcome) {

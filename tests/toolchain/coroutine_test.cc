@@ -96,9 +96,14 @@ TEST(Coroutine, AwaitInASwitch) {
   run([]() -> asio::awaitable<void> {
     int seen = 0;
     switch (co_await number(2)) {
-      case 1: seen = 1; break;
-      case 2: seen = 2; break;
-      default: seen = 3;
+      case 1:
+        seen = 1;
+        break;
+      case 2:
+        seen = 2;
+        break;
+      default:
+        seen = 3;
     }
     EXPECT_EQ(seen, 2);
   });

@@ -90,8 +90,9 @@ Result<jobs::Update> parse_update(std::string_view thing, std::string_view job, 
   update.thing = thing;
   update.job = job;
   if (!has(request, "status")) {
-    return invalid("1 validation error detected: Value null at 'status' failed to satisfy constraint: Member must not "
-                   "be null");
+    return invalid(
+        "1 validation error detected: Value null at 'status' failed to satisfy constraint: Member must not "
+        "be null");
   }
   if (!request.at("status").is_string()) return wrong_type("status", "a string");
   update.status = request.at("status").get_string();

@@ -135,29 +135,32 @@ Status JobsTopics::State::dispatch(const JobsTopic& topic, const json::object& b
       return {};
     case Call::kStartNext: {
       TRY(auto start, parse_start_next(topic.thing, body));
-      run(request, [start = std::move(start)](const jobs::Context& c, store::Tx& tx,
-                                              jobs::Effects& effects) -> Result<std::string> {
-        TRY(const auto execution, jobs::start_next(c, tx, start, effects));
-        return execution_member(execution);
-      });
+      run(request,
+          [start = std::move(start)](const jobs::Context& c, store::Tx& tx,
+                                     jobs::Effects& effects) -> Result<std::string> {
+            TRY(const auto execution, jobs::start_next(c, tx, start, effects));
+            return execution_member(execution);
+          });
       return {};
     }
     case Call::kDescribe: {
       TRY(auto describe, parse_describe(topic.thing, topic.job, body));
-      run(request, [describe = std::move(describe)](const jobs::Context& c, store::Tx& tx,
-                                                    jobs::Effects&) -> Result<std::string> {
-        TRY(const auto execution, jobs::describe_for_device(c, tx, describe));
-        return execution_member(execution);
-      });
+      run(request,
+          [describe = std::move(describe)](const jobs::Context& c, store::Tx& tx,
+                                           jobs::Effects&) -> Result<std::string> {
+            TRY(const auto execution, jobs::describe_for_device(c, tx, describe));
+            return execution_member(execution);
+          });
       return {};
     }
     case Call::kUpdate: {
       TRY(auto update, parse_update(topic.thing, topic.job, body));
-      run(request, [update = std::move(update)](const jobs::Context& c, store::Tx& tx,
-                                                jobs::Effects& effects) -> Result<std::string> {
-        TRY(const auto updated, jobs::update_execution(c, tx, update, effects));
-        return updated_members(updated);
-      });
+      run(request,
+          [update = std::move(update)](const jobs::Context& c, store::Tx& tx,
+                                       jobs::Effects& effects) -> Result<std::string> {
+            TRY(const auto updated, jobs::update_execution(c, tx, update, effects));
+            return updated_members(updated);
+          });
       return {};
     }
     case Call::kNamespaced:
@@ -172,7 +175,9 @@ JobsTopics::JobsTopics(io::Loop& loop, const io::Clock& clock, store::Store& sto
                        jobs::Signals signals)
     : state_(std::make_shared<State>(loop, clock, store, std::move(context), std::move(signals))) {}
 
-JobsTopics::~JobsTopics() { state_->stopped = true; }
+JobsTopics::~JobsTopics() {
+  state_->stopped = true;
+}
 
 bool JobsTopics::handle(const mqtt::Ingress& message, std::function<void(bool accepted)> handled) {
   const auto topic = parse_jobs_topic(message.topic);

@@ -33,8 +33,7 @@ std::optional<JobsTopic> parse_jobs_topic(std::string_view topic);
 class JobsTopics final : public mqtt::IngressHook {
  public:
   // References outlive it; completions still under way when it is destroyed are dropped.
-  JobsTopics(io::Loop& loop, const io::Clock& clock, store::Store& store, jobs::Context context,
-             jobs::Signals signals);
+  JobsTopics(io::Loop& loop, const io::Clock& clock, store::Store& store, jobs::Context context, jobs::Signals signals);
   ~JobsTopics() override;
   bool handle(const mqtt::Ingress& message, std::function<void(bool accepted)> handled) override;
 

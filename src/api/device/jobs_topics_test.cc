@@ -121,8 +121,7 @@ TEST(JobsTopicParsing, names_each_call) {
   EXPECT_EQ(call("j/namespace-n/get"), Call::kNamespaced);
   EXPECT_EQ(call("$next/namespace-n/get"), Call::kNamespaced);
   for (const auto* suffix : {"", "notify", "notify-next", "$next/update", "j", "j/", "j/get/accepted", "j/delete",
-                             "/get",
-                             "a b/get", "j/namespace-/get", "j/namespace-n", "get/accepted", "$other/get"}) {
+                             "/get", "a b/get", "j/namespace-/get", "j/namespace-n", "get/accepted", "$other/get"}) {
     EXPECT_EQ(call(suffix), Call::kUnknown) << suffix;
   }
   EXPECT_EQ(parse_jobs_topic("$aws/things/t:1/jobs/j/update")->thing, "t:1");
@@ -154,9 +153,8 @@ TEST_F(JobsTopicsTest, one_execution_from_start_to_end) {
             R"("executionNumber":1,"statusDetails":{"step":"1"},"jobDocument":{"do":"it"}}})");
   EXPECT_EQ(order_, "reply");
   reply = jobs("j/update", R"({"status":"IN_PROGRESS","expectedVersion":"2","includeJobExecutionState":true})");
-  EXPECT_EQ(reply.payload,
-            R"({"timestamp":1700000000,"executionState":{"status":"IN_PROGRESS","versionNumber":3,)"
-            R"("statusDetails":{"step":"1"}}})");
+  EXPECT_EQ(reply.payload, R"({"timestamp":1700000000,"executionState":{"status":"IN_PROGRESS","versionNumber":3,)"
+                           R"("statusDetails":{"step":"1"}}})");
   reply = jobs("j/update", R"({"status":"SUCCEEDED","expectedVersion":3,"executionNumber":null,"clientToken":"t2"})");
   EXPECT_EQ(reply.payload, R"({"clientToken":"t2","timestamp":1700000000})");
   EXPECT_EQ(order_, "reply outbox engine:j");

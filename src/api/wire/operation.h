@@ -37,10 +37,10 @@ struct Call {
 };
 
 struct Reply {
-  json::object output;                 // by member name, serialised by the output shape; timestamps are int64 ms
-  std::optional<int> status;           // instead of the model's
-  io::HttpHeaders headers;             // extra
-  std::string payload;                 // output's payload blob (GetObject)
+  json::object output;                     // by member name, serialised by the output shape; timestamps are int64 ms
+  std::optional<int> status;               // instead of the model's
+  io::HttpHeaders headers;                 // extra
+  std::string payload;                     // output's payload blob (GetObject)
   std::unique_ptr<io::HttpSource> source;  // or streamed
   std::int64_t source_length = -1;
 };

@@ -77,9 +77,8 @@ TEST(RestXml, PresignedUrlsMayHoistHeadersIntoTheQuery) {
       "X-Amz-SignedHeaders=host&x-id=PutObject&x-amz-meta-colour=red&x-amz-checksum-crc32=AAAAAA%3D%3D";
   EXPECT_EQ((TestRequest{"s3", "PutObject", {{"Bucket", "b"}, {"Key", "k"}}, query}.text()),
             R"({"Bucket":"b","ChecksumCRC32":"AAAAAA==","Key":"k","Metadata":{"colour":"red"}})");
-  EXPECT_THAT(
-      (TestRequest{"s3", "PutObject", {{"Bucket", "b"}, {"Key", "k"}}, query + "&x-amz-tagging=a%3Db"}.text()),
-      StartsWith("not_supported NotImplemented"));
+  EXPECT_THAT((TestRequest{"s3", "PutObject", {{"Bucket", "b"}, {"Key", "k"}}, query + "&x-amz-tagging=a%3Db"}.text()),
+              StartsWith("not_supported NotImplemented"));
 }
 
 TEST(RestXml, WhatIsNotServedIsRefusedByName) {

@@ -44,12 +44,12 @@ struct Limits {
   std::size_t max_placeholders = 10;
   std::size_t max_deleting_jobs = 10;
   std::size_t notify_entries = 10;
-  std::size_t pending_head = 16;      // entries kept in one record a thing; more than notify_entries
+  std::size_t pending_head = 16;  // entries kept in one record a thing; more than notify_entries
   // Things that CreateJob queues (CancelJob cancels) inside its own transaction; more is left to the engine.
   std::size_t immediate_executions = 100;
-  std::size_t engine_batch = 200;     // executions an engine transaction touches
-  std::size_t cached_jobs = 1024;     // parsed records
-  std::size_t cached_documents = 256; // parsed documents (<= 32 KiB each)
+  std::size_t engine_batch = 200;      // executions an engine transaction touches
+  std::size_t cached_jobs = 1024;      // parsed records
+  std::size_t cached_documents = 256;  // parsed documents (<= 32 KiB each)
 };
 
 class Caches;  // domain/jobs/caches.h

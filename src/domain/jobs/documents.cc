@@ -123,7 +123,9 @@ Result<Document> compile_document(const Context& context, std::string_view text)
   return std::move(compiler.document);
 }
 
-std::string digest_of(std::string_view text) { return sha256_hex(text).substr(0, 32); }
+std::string digest_of(std::string_view text) {
+  return sha256_hex(text).substr(0, 32);
+}
 
 Result<std::string> document_text(store::Tx& tx, std::string_view job_id) {
   // Written once with the job: nothing to conflict with.
@@ -145,8 +147,7 @@ Result<std::string> deliver_document(const Context& context, store::Tx& tx, cons
   for (std::size_t i = 0; i < document->urls.size(); ++i) {
     out.append(document->pieces[i]);
     if (!job.presign) return internal("job " + job.id + " has placeholders, but no role to sign with");
-    const PresignRequest request{document->urls[i], job.presign->role_arn, job.id, "GET",
-                                 job.presign->expires_seconds};
+    const PresignRequest request{document->urls[i], job.presign->role_arn, job.id, "GET", job.presign->expires_seconds};
     auto url = context.sign_url(tx, request);
     if (!url) {
       return make_error(ErrorKind::kUnavailable, "A URL of the job document cannot be signed: " + url.error().message);

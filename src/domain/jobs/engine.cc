@@ -20,13 +20,15 @@ namespace table = store::table;
 
 namespace {
 
-constexpr auto kRest = std::chrono::milliseconds(20);        // between rounds: pokes gather meanwhile
-constexpr auto kRetry = std::chrono::seconds(1);             // after the store refused
-constexpr auto kLater = std::chrono::milliseconds(500);      // until a timer's transaction has committed
-constexpr auto kLookAgain = std::chrono::minutes(1);         // at every active job, should a poke have been lost
+constexpr auto kRest = std::chrono::milliseconds(20);    // between rounds: pokes gather meanwhile
+constexpr auto kRetry = std::chrono::seconds(1);         // after the store refused
+constexpr auto kLater = std::chrono::milliseconds(500);  // until a timer's transaction has committed
+constexpr auto kLookAgain = std::chrono::minutes(1);     // at every active job, should a poke have been lost
 constexpr std::size_t kActivePage = 500;
 
-Step gone() { return {Advance::kGone, {}}; }
+Step gone() {
+  return {Advance::kGone, {}};
+}
 
 Result<Step> complete_if_done(store::Tx& tx, const Job& stored) {
   if (stored.selection != Selection::kSnapshot || !all_terminal(tx, stored.id)) return Step{};
@@ -81,14 +83,14 @@ struct Engine::State {
 
   std::mutex mutex;
   std::condition_variable changed;
-  std::deque<std::string> queue;               // jobs to look at, each once
+  std::deque<std::string> queue;  // jobs to look at, each once
   std::unordered_set<std::string> queued;
-  std::unordered_set<std::string> later;       // touched by transactions that have yet to commit
+  std::unordered_set<std::string> later;         // touched by transactions that have yet to commit
   std::map<std::string, std::string> positions;  // by job: where its sweep or deletion is
-  bool look_at_all = true;                     // load the list of active jobs
-  std::string active_from;                     // where loading goes on
+  bool look_at_all = true;                       // load the list of active jobs
+  std::string active_from;                       // where loading goes on
   bool stopping = false;
-  bool failing = false;                        // the last transaction was refused
+  bool failing = false;  // the last transaction was refused
   std::thread thread;
 
   State(store::Store& s, Context c, Signals g) : store(s), context(std::move(c)), signals(std::move(g)) {
@@ -208,9 +210,7 @@ void Engine::State::run() {
   while (!stopping) {
     if (queue.empty() && !look_at_all) {
       const bool waiting = !later.empty();
-      const auto woken = [&] {
-        return stopping || !queue.empty() || look_at_all || (!waiting && !later.empty());
-      };
+      const auto woken = [&] { return stopping || !queue.empty() || look_at_all || (!waiting && !later.empty()); };
       const bool idle = !changed.wait_for(lock, waiting ? std::chrono::nanoseconds(kLater) : kLookAgain, woken);
       if (idle && !waiting) look_at_all = true;
       if (queue.empty() && !look_at_all && !idle) continue;  // only something for later came
@@ -229,23 +229,26 @@ void Engine::State::run() {
 Engine::Engine(store::Store& store, Context context, Signals signals)
     : state_(std::make_shared<State>(store, std::move(context), std::move(signals))) {}
 
-Engine::~Engine() { stop(); }
+Engine::~Engine() {
+  stop();
+}
 
 void Engine::register_timers(store::Timers& timers) {
   // The pump may outlive the engine.
-  timers.handle(kExecutionTimer, [weak = std::weak_ptr(state_)](store::Tx& tx, std::string_view id,
-                                                                std::string_view) -> Status {
-    const auto state = weak.lock();
-    if (!state) return make_error(ErrorKind::kUnavailable, "the jobs engine has stopped");
-    Effects effects;
-    TRY_VOID(execution_timer_due(state->context, tx, id, effects));
-    // Before the commit, which this cannot see: the outbox looks by itself within a second, the engine later.
-    state->signals.send(effects);
-    const std::lock_guard lock(state->mutex);
-    state->later.insert(effects.jobs.begin(), effects.jobs.end());
-    state->changed.notify_one();
-    return {};
-  });
+  timers.handle(kExecutionTimer,
+                [weak = std::weak_ptr(state_)](store::Tx& tx, std::string_view id, std::string_view) -> Status {
+                  const auto state = weak.lock();
+                  if (!state) return make_error(ErrorKind::kUnavailable, "the jobs engine has stopped");
+                  Effects effects;
+                  TRY_VOID(execution_timer_due(state->context, tx, id, effects));
+                  // Before the commit, which this cannot see: the outbox looks by itself within a second, the engine
+                  // later.
+                  state->signals.send(effects);
+                  const std::lock_guard lock(state->mutex);
+                  state->later.insert(effects.jobs.begin(), effects.jobs.end());
+                  state->changed.notify_one();
+                  return {};
+                });
 }
 
 void Engine::start_thread() {
@@ -261,7 +264,9 @@ void Engine::stop() {
   if (state_->thread.joinable()) state_->thread.join();
 }
 
-void Engine::poke(std::string_view job_id) { state_->poke(job_id); }
+void Engine::poke(std::string_view job_id) {
+  state_->poke(job_id);
+}
 
 void Engine::poke_all() {
   const std::lock_guard lock(state_->mutex);
@@ -270,6 +275,8 @@ void Engine::poke_all() {
   state_->changed.notify_one();
 }
 
-bool Engine::step() { return state_->step(); }
+bool Engine::step() {
+  return state_->step();
+}
 
 }  // namespace muster::jobs

@@ -25,13 +25,19 @@ struct Transition {
 };
 using enum ExecutionStatus;
 constexpr Transition kTransitions[] = {
-    {kQueued, kInProgress, Actor::kDevice},      {kQueued, kSucceeded, Actor::kDevice},
-    {kQueued, kFailed, Actor::kDevice},          {kQueued, kRejected, Actor::kDevice},
-    {kInProgress, kInProgress, Actor::kDevice},  {kInProgress, kSucceeded, Actor::kDevice},
-    {kInProgress, kFailed, Actor::kDevice},      {kInProgress, kRejected, Actor::kDevice},
-    {kQueued, kCanceled, Actor::kOperator},      {kQueued, kCanceled, Actor::kOperatorByForce},
+    {kQueued, kInProgress, Actor::kDevice},
+    {kQueued, kSucceeded, Actor::kDevice},
+    {kQueued, kFailed, Actor::kDevice},
+    {kQueued, kRejected, Actor::kDevice},
+    {kInProgress, kInProgress, Actor::kDevice},
+    {kInProgress, kSucceeded, Actor::kDevice},
+    {kInProgress, kFailed, Actor::kDevice},
+    {kInProgress, kRejected, Actor::kDevice},
+    {kQueued, kCanceled, Actor::kOperator},
+    {kQueued, kCanceled, Actor::kOperatorByForce},
     {kInProgress, kCanceled, Actor::kOperatorByForce},
-    {kInProgress, kTimedOut, Actor::kService},   {kQueued, kRemoved, Actor::kService},
+    {kInProgress, kTimedOut, Actor::kService},
+    {kQueued, kRemoved, Actor::kService},
     {kInProgress, kRemoved, Actor::kService},
 };
 
@@ -40,8 +46,12 @@ std::string record_key(std::string_view thing, std::string_view job, std::int64_
 }
 
 std::string status_key(const ExecutionId& id, ExecutionStatus status) {
-  return store::Key(table::kJobStatusExecution).text(id.job).text(to_string(status)).text(id.thing)
-      .descending(id.number).str();
+  return store::Key(table::kJobStatusExecution)
+      .text(id.job)
+      .text(to_string(status))
+      .text(id.thing)
+      .descending(id.number)
+      .str();
 }
 
 std::string count_key(std::string_view job, ExecutionStatus status) {
@@ -53,8 +63,12 @@ std::string job_listing_key(const ExecutionId& id) {
 }
 
 std::string thing_listing_key(const ExecutionId& id, std::int64_t queued_ms) {
-  return store::Key(table::kThingExecution).text(id.thing).descending(queued_ms).text(id.job)
-      .descending(id.number).str();
+  return store::Key(table::kThingExecution)
+      .text(id.thing)
+      .descending(queued_ms)
+      .text(id.job)
+      .descending(id.number)
+      .str();
 }
 
 bool is_detail_key(std::string_view key) {
@@ -74,7 +88,9 @@ void append_field(std::string& out, std::string_view name, std::int64_t value) {
 
 }  // namespace
 
-std::string_view to_string(ExecutionStatus status) { return kNames[static_cast<std::size_t>(status)]; }
+std::string_view to_string(ExecutionStatus status) {
+  return kNames[static_cast<std::size_t>(status)];
+}
 
 std::optional<ExecutionStatus> execution_status_from(std::string_view text) {
   const auto it = std::ranges::find(kNames, text);
@@ -83,8 +99,8 @@ std::optional<ExecutionStatus> execution_status_from(std::string_view text) {
 }
 
 bool may_become(ExecutionStatus from, ExecutionStatus to, Actor actor) {
-  return std::ranges::any_of(
-      kTransitions, [&](const Transition& t) { return t.from == from && t.to == to && t.actor == actor; });
+  return std::ranges::any_of(kTransitions,
+                             [&](const Transition& t) { return t.from == from && t.to == to && t.actor == actor; });
 }
 
 Result<StatusDetails> parse_status_details(const json::value& value) {
@@ -96,17 +112,19 @@ Result<StatusDetails> parse_status_details(const json::value& value) {
   StatusDetails details;
   for (const auto& [key, member] : *object) {
     if (!is_detail_key(key)) {
-      return invalid("Value at 'statusDetails' failed to satisfy constraint: Map keys must satisfy constraint: "
-                     "[Member must have length less than or equal to 128, Member must have length greater than or "
-                     "equal to 1, Member must satisfy regular expression pattern: [a-zA-Z0-9:_-]+]");
+      return invalid(
+          "Value at 'statusDetails' failed to satisfy constraint: Map keys must satisfy constraint: "
+          "[Member must have length less than or equal to 128, Member must have length greater than or "
+          "equal to 1, Member must satisfy regular expression pattern: [a-zA-Z0-9:_-]+]");
     }
     const auto* text = member.if_string();
     if (text == nullptr) return invalid("statusDetails must be a map of strings.");
     const std::string_view view = *text;
     if (view.empty() || characters(view) > kMaxDetailValue || has_control_characters(view) || !is_utf8(view)) {
-      return invalid("Value at 'statusDetails' failed to satisfy constraint: Map value must satisfy constraint: "
-                     "[Member must have length less than or equal to 1024, Member must have length greater than or "
-                     "equal to 1, Member must satisfy regular expression pattern: [^\\p{C}]+]");
+      return invalid(
+          "Value at 'statusDetails' failed to satisfy constraint: Map value must satisfy constraint: "
+          "[Member must have length less than or equal to 1024, Member must have length greater than or "
+          "equal to 1, Member must satisfy regular expression pattern: [^\\p{C}]+]");
     }
     details.emplace_back(key, view);
   }
@@ -225,7 +243,9 @@ void erase_execution(store::Tx& tx, const ExecutionId& id, const Execution& befo
 }
 
 // A space cannot occur in a thing name or a job id.
-std::string timer_id(const ExecutionId& id) { return id.thing + ' ' + id.job + ' ' + std::to_string(id.number); }
+std::string timer_id(const ExecutionId& id) {
+  return id.thing + ' ' + id.job + ' ' + std::to_string(id.number);
+}
 
 std::optional<ExecutionId> parse_timer_id(std::string_view text) {
   const auto parts = split(text, ' ');

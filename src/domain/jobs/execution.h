@@ -18,7 +18,14 @@
 namespace muster::jobs {
 
 enum class ExecutionStatus : std::uint8_t {
-  kQueued, kInProgress, kSucceeded, kFailed, kTimedOut, kRejected, kRemoved, kCanceled
+  kQueued,
+  kInProgress,
+  kSucceeded,
+  kFailed,
+  kTimedOut,
+  kRejected,
+  kRemoved,
+  kCanceled
 };
 inline constexpr ExecutionStatus kAllStatuses[] = {
     ExecutionStatus::kQueued,   ExecutionStatus::kInProgress, ExecutionStatus::kSucceeded, ExecutionStatus::kFailed,
@@ -51,7 +58,7 @@ struct Execution {
   std::int64_t number = 1;
   std::int64_t version = 1;
   std::int64_t queued_ms = 0;
-  std::int64_t started_ms = 0;        // 0: never started
+  std::int64_t started_ms = 0;  // 0: never started
   std::int64_t updated_ms = 0;
   StatusDetails details;
   bool force_canceled = false;

@@ -53,7 +53,9 @@ Result<std::vector<ExecutionRow>> read_rows(store::Tx& tx, const std::vector<Exe
   return rows;
 }
 
-Error corrupt_listing() { return internal("corrupt listing of job executions"); }
+Error corrupt_listing() {
+  return internal("corrupt listing of job executions");
+}
 
 }  // namespace
 

@@ -115,10 +115,10 @@ Result<ExecutionStatus> parse_device_status(const Execution& current, std::strin
 
 Status check_version(const Execution& execution, const std::optional<std::int64_t>& expected) {
   if (!expected || *expected == execution.version) return {};
-  return with_state(ErrorKind::kVersionConflict,
-                    "Expected version " + std::to_string(*expected) + " but found version " +
-                        std::to_string(execution.version) + ".",
-                    execution);
+  return with_state(
+      ErrorKind::kVersionConflict,
+      "Expected version " + std::to_string(*expected) + " but found version " + std::to_string(execution.version) + ".",
+      execution);
 }
 
 }  // namespace
@@ -231,8 +231,7 @@ Result<ExecutionRow> describe_execution(const Context& context, store::Tx& tx, s
   return ExecutionRow{std::string(thing), std::string(job_id), std::move(execution)};
 }
 
-Status cancel_execution(const Context& context, store::Tx& tx, const ExecutionCancellation& request,
-                        Effects& effects) {
+Status cancel_execution(const Context& context, store::Tx& tx, const ExecutionCancellation& request, Effects& effects) {
   TRY(const auto job, find_job(context, tx, request.job));
   if (!job || job->status == JobStatus::kDeletionInProgress) return execution_not_found(request.thing, request.job);
   TRY(const Execution before, get_execution(tx, request.thing, request.job, {}));

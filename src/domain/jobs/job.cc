@@ -21,8 +21,8 @@ struct JobTransition {
   JobStatus from, to;
 };
 constexpr JobTransition kTransitions[] = {
-    {JobStatus::kScheduled, JobStatus::kInProgress},         // startTime, window opens
-    {JobStatus::kInProgress, JobStatus::kScheduled},         // window closes
+    {JobStatus::kScheduled, JobStatus::kInProgress},  // startTime, window opens
+    {JobStatus::kInProgress, JobStatus::kScheduled},  // window closes
     {JobStatus::kScheduled, JobStatus::kCanceled},
     {JobStatus::kInProgress, JobStatus::kCanceled},
     {JobStatus::kInProgress, JobStatus::kCompleted},
@@ -39,14 +39,24 @@ std::optional<Enum> from_name(const std::array<std::string_view, N>& names, std:
   return static_cast<Enum>(it - names.begin());
 }
 
-std::string job_key(std::string_view job_id) { return store::Key(store::table::kJob).text(job_id).str(); }
+std::string job_key(std::string_view job_id) {
+  return store::Key(store::table::kJob).text(job_id).str();
+}
 
 }  // namespace
 
-std::string_view to_string(JobStatus status) { return kStatusNames[static_cast<std::size_t>(status)]; }
-std::string_view to_string(Selection selection) { return kSelectionNames[static_cast<std::size_t>(selection)]; }
-std::optional<JobStatus> job_status_from(std::string_view text) { return from_name<JobStatus>(kStatusNames, text); }
-std::optional<Selection> selection_from(std::string_view text) { return from_name<Selection>(kSelectionNames, text); }
+std::string_view to_string(JobStatus status) {
+  return kStatusNames[static_cast<std::size_t>(status)];
+}
+std::string_view to_string(Selection selection) {
+  return kSelectionNames[static_cast<std::size_t>(selection)];
+}
+std::optional<JobStatus> job_status_from(std::string_view text) {
+  return from_name<JobStatus>(kStatusNames, text);
+}
+std::optional<Selection> selection_from(std::string_view text) {
+  return from_name<Selection>(kSelectionNames, text);
+}
 
 bool may_become(JobStatus from, JobStatus to) {
   return std::ranges::any_of(kTransitions, [&](const JobTransition& t) { return t.from == from && t.to == to; });

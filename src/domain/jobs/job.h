@@ -24,8 +24,8 @@ enum class Selection : std::uint8_t { kSnapshot, kContinuous };
 // Which executions of a canceled job the engine still has to cancel.
 enum class Sweep : std::uint8_t { kNone, kQueued, kQueuedAndInProgress };
 
-std::string_view to_string(JobStatus status);      // "IN_PROGRESS"
-std::string_view to_string(Selection selection);   // "SNAPSHOT"
+std::string_view to_string(JobStatus status);     // "IN_PROGRESS"
+std::string_view to_string(Selection selection);  // "SNAPSHOT"
 std::optional<JobStatus> job_status_from(std::string_view text);
 std::optional<Selection> selection_from(std::string_view text);
 
@@ -43,8 +43,8 @@ struct Job {
   Selection selection = Selection::kSnapshot;
   std::vector<std::string> targets;  // ARNs as given, without duplicates
   std::string description;
-  std::string document_source;       // the S3 URL as given, or empty
-  std::string document_digest;       // names the document's text: key of the document cache
+  std::string document_source;  // the S3 URL as given, or empty
+  std::string document_digest;  // names the document's text: key of the document cache
   std::optional<PresignConfig> presign;
   std::int64_t timeout_minutes = 0;  // inProgressTimeoutInMinutes; 0: none
   std::string comment;
@@ -52,8 +52,8 @@ struct Job {
   bool force_canceled = false;
   std::int64_t created_ms = 0;
   std::int64_t updated_ms = 0;
-  std::int64_t completed_ms = 0;     // 0: not yet
-  bool rolled_out = false;           // every target has its executions
+  std::int64_t completed_ms = 0;  // 0: not yet
+  bool rolled_out = false;        // every target has its executions
   Sweep sweep = Sweep::kNone;
 
   // AWS's isConcurrent: rolling out or canceling executions now.

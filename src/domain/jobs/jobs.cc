@@ -46,8 +46,8 @@ Status check_signing(const Context& context, store::Tx& tx, const Job& job, cons
   const auto signed_url = context.sign_url(tx, request);
   if (signed_url || signed_url.error().kind == ErrorKind::kUnavailable) return {};
   if (signed_url.error().kind == ErrorKind::kInternal) return signed_url.error();
-  return invalid("The role " + job.presign->role_arn + " cannot be used to sign URLs of the job document: " +
-                 signed_url.error().message);
+  return invalid("The role " + job.presign->role_arn +
+                 " cannot be used to sign URLs of the job document: " + signed_url.error().message);
 }
 
 Result<Job> job_from(const Context& context, const NewJob& request, std::int64_t now_ms) {
@@ -75,7 +75,9 @@ Result<Job> job_from(const Context& context, const NewJob& request, std::int64_t
   return job;
 }
 
-std::shared_ptr<const Job> shared(Job job) { return std::make_shared<const Job>(std::move(job)); }
+std::shared_ptr<const Job> shared(Job job) {
+  return std::make_shared<const Job>(std::move(job));
+}
 
 Status check_deletion_limit(const Context& context, store::Tx& tx) {
   if (deleting_jobs(tx) < static_cast<std::int64_t>(context.limits.max_deleting_jobs)) return {};
@@ -243,9 +245,9 @@ Status delete_job(const Context& context, store::Tx& tx, std::string_view job_id
   const bool ended = stored->status == JobStatus::kCompleted || stored->status == JobStatus::kCanceled;
   if (!may_become(stored->status, JobStatus::kDeletionInProgress) || (!ended && !force)) {
     const std::string_view end = ended || force ? "." : " without force.";
-    return make_error(ErrorKind::kInvalidStateTransition,
-                      "Job " + stored->id + " is in status " + std::string(to_string(stored->status)) +
-                          " and cannot be deleted" + std::string(end));
+    return make_error(ErrorKind::kInvalidStateTransition, "Job " + stored->id + " is in status " +
+                                                              std::string(to_string(stored->status)) +
+                                                              " and cannot be deleted" + std::string(end));
   }
   TRY_VOID(check_deletion_limit(context, tx));
   Job job = *stored;

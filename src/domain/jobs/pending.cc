@@ -17,16 +17,29 @@ namespace muster::jobs {
 
 namespace {
 
-bool is_pending(const Execution* execution) { return execution != nullptr && !is_terminal(execution->status); }
+bool is_pending(const Execution* execution) {
+  return execution != nullptr && !is_terminal(execution->status);
+}
 
-std::string_view class_of(ExecutionStatus status) { return status == ExecutionStatus::kInProgress ? "I" : "Q"; }
+std::string_view class_of(ExecutionStatus status) {
+  return status == ExecutionStatus::kInProgress ? "I" : "Q";
+}
 
-std::string index_prefix(std::string_view thing) { return store::Key(store::table::kPending).text(thing).str(); }
-std::string head_key(std::string_view thing) { return store::Key(store::table::kPendingHead).text(thing).str(); }
+std::string index_prefix(std::string_view thing) {
+  return store::Key(store::table::kPending).text(thing).str();
+}
+std::string head_key(std::string_view thing) {
+  return store::Key(store::table::kPendingHead).text(thing).str();
+}
 
 std::string index_key(std::string_view thing, const PendingEntry& e) {
-  return store::Key(store::table::kPending).text(thing).text(class_of(e.status)).integer(e.queued_ms).text(e.job)
-      .integer(e.number).str();
+  return store::Key(store::table::kPending)
+      .text(thing)
+      .text(class_of(e.status))
+      .integer(e.queued_ms)
+      .text(e.job)
+      .integer(e.number)
+      .str();
 }
 
 // "I job number queued version updated started"; most entries are freshly queued: "Q job number queued".

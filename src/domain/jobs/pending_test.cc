@@ -106,18 +106,23 @@ TEST_P(HeadThatLeaves, says_notify_and_the_next_one) {
   EXPECT_EQ(get_string(messages[1].payload.at("execution").as_object(), "jobId"), "b");
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, HeadThatLeaves,
-    testing::Values(HeadLeaves{"succeeds",
-                               [](Fleet& f) -> Status {
-                                 TRY_VOID(f.update("t", "a", "SUCCEEDED"));
-                                 return {};
-                               }},
-                    HeadLeaves{"canceled", [](Fleet& f) { return f.cancel_one({"t", "a", false, {}, {}}); }},
-                    HeadLeaves{"deleted", [](Fleet& f) { return f.remove_one({"t", "a", 1}); }},
-                    HeadLeaves{"job_canceled", [](Fleet& f) { return f.cancel("a"); }},
-                    HeadLeaves{"job_deleted", [](Fleet& f) { return f.remove("a", true); }}),
-    [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(All, HeadThatLeaves,
+                         testing::Values(HeadLeaves{"succeeds",
+                                                    [](Fleet& f) -> Status {
+                                                      TRY_VOID(f.update("t", "a", "SUCCEEDED"));
+                                                      return {};
+                                                    }},
+                                         HeadLeaves{"canceled",
+                                                    [](Fleet& f) {
+                                                      return f.cancel_one({"t", "a", false, {}, {}});
+                                                    }},
+                                         HeadLeaves{"deleted",
+                                                    [](Fleet& f) {
+                                                      return f.remove_one({"t", "a", 1});
+                                                    }},
+                                         HeadLeaves{"job_canceled", [](Fleet& f) { return f.cancel("a"); }},
+                                         HeadLeaves{"job_deleted", [](Fleet& f) { return f.remove("a", true); }}),
+                         [](const auto& test) { return test.param.name; });
 
 TEST_F(PendingList, timeout_of_the_head_says_both) {
   NewJob job = fleet.job_on("a", {fleet.thing_arn("t")});

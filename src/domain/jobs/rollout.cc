@@ -28,9 +28,13 @@ store::RangeOptions prefix_range(std::string prefix, std::size_t limit) {
   return options;
 }
 
-std::string target_prefix(std::string_view job_id) { return Key(table::kJobTarget).text(job_id).str(); }
+std::string target_prefix(std::string_view job_id) {
+  return Key(table::kJobTarget).text(job_id).str();
+}
 
-std::string deleting_key() { return Key(table::kJobCount).text("").text("deleting").str(); }
+std::string deleting_key() {
+  return Key(table::kJobCount).text("").text("deleting").str();
+}
 
 struct Target {
   std::string key;
@@ -42,8 +46,8 @@ Result<std::optional<Target>> next_target(store::Tx& tx, std::string_view job_id
   const auto found = tx.range(prefix_range(target_prefix(job_id), 1));
   if (found.empty()) return std::optional<Target>();
   TRY(const json::object record, parse_record(found.front().value));
-  return std::optional(Target{found.front().key, std::string(get_string(record, "target")),
-                              std::string(get_string(record, "cursor"))});
+  return std::optional(
+      Target{found.front().key, std::string(get_string(record, "target")), std::string(get_string(record, "cursor"))});
 }
 
 void put_target(store::Tx& tx, const Target& target) {
@@ -103,7 +107,11 @@ Result<std::vector<ExecutionId>> with_status(store::Tx& tx, std::string_view job
 }
 
 std::string status_position(const ExecutionId& id, ExecutionStatus status) {
-  return Key(table::kJobStatusExecution).text(id.job).text(to_string(status)).text(id.thing).descending(id.number)
+  return Key(table::kJobStatusExecution)
+      .text(id.job)
+      .text(to_string(status))
+      .text(id.thing)
+      .descending(id.number)
       .str();
 }
 
@@ -152,8 +160,7 @@ std::vector<std::string> remaining_targets(store::Tx& tx, std::string_view job_i
   return targets;
 }
 
-Result<Progress> roll_out(const Context& context, store::Tx& tx, const Job& job, std::size_t budget,
-                          Effects& effects) {
+Result<Progress> roll_out(const Context& context, store::Tx& tx, const Job& job, std::size_t budget, Effects& effects) {
   Progress progress;
   std::size_t looked_at = 0;
   std::set<std::string> created;  // in this transaction
@@ -241,8 +248,12 @@ bool all_terminal(store::Tx& tx, std::string_view job_id) {
   return true;
 }
 
-void mark_active(store::Tx& tx, std::string_view job_id) { tx.put(Key(table::kJobActive).text(job_id), ""); }
-void mark_inactive(store::Tx& tx, std::string_view job_id) { tx.erase(Key(table::kJobActive).text(job_id)); }
+void mark_active(store::Tx& tx, std::string_view job_id) {
+  tx.put(Key(table::kJobActive).text(job_id), "");
+}
+void mark_inactive(store::Tx& tx, std::string_view job_id) {
+  tx.erase(Key(table::kJobActive).text(job_id));
+}
 
 Status change_execution(const Context& context, store::Tx& tx, const ExecutionId& id, const Execution* before,
                         const Execution* after, Effects& effects) {
@@ -276,7 +287,11 @@ Execution canceled(const Execution& before, bool force, std::int64_t now_ms) {
   return after;
 }
 
-std::int64_t deleting_jobs(store::Tx& tx) { return tx.counter(deleting_key()); }
-void count_deleting_jobs(store::Tx& tx, std::int64_t delta) { tx.add(deleting_key(), delta); }
+std::int64_t deleting_jobs(store::Tx& tx) {
+  return tx.counter(deleting_key());
+}
+void count_deleting_jobs(store::Tx& tx, std::int64_t delta) {
+  tx.add(deleting_key(), delta);
+}
 
 }  // namespace muster::jobs

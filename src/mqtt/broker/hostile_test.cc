@@ -281,8 +281,8 @@ TEST_P(HostileTest, IncompleteConnectsShareOneBound) {
   kill_broker();
   options.max_stranger_bytes = 100'000;
   make_broker();
-  const std::string part = std::string("\x10\xe0\xc4\x08\0\4MQTT", 10) + static_cast<char>(GetParam()) +
-                           std::string(60'000, '\0');
+  const std::string part =
+      std::string("\x10\xe0\xc4\x08\0\4MQTT", 10) + static_cast<char>(GetParam()) + std::string(60'000, '\0');
   auto first = device(GetParam());
   first->send(part.substr(0, 60'000));
   auto second = device(GetParam());

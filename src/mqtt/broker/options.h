@@ -11,16 +11,16 @@
 namespace muster::mqtt {
 
 struct BrokerOptions {
-  std::size_t max_connections = 100'000;      // beyond: closed before CONNECT is read
-  std::int64_t connect_deadline_ms = 10'000;  // from accept to a whole CONNECT
-  std::size_t max_payload_bytes = 131'072;    // AWS quota: 128 KB
-  std::size_t max_packet_bytes = 149'504;     // AWS's Maximum Packet Size
-  std::size_t max_connect_bytes = 140'000;    // a CONNECT with a will of full size; bounds memory before authorisation
+  std::size_t max_connections = 100'000;       // beyond: closed before CONNECT is read
+  std::int64_t connect_deadline_ms = 10'000;   // from accept to a whole CONNECT
+  std::size_t max_payload_bytes = 131'072;     // AWS quota: 128 KB
+  std::size_t max_packet_bytes = 149'504;      // AWS's Maximum Packet Size
+  std::size_t max_connect_bytes = 140'000;     // a CONNECT with a will of full size; bounds memory before authorisation
   std::size_t max_stranger_bytes = 64u << 20;  // incomplete CONNECTs of all connections together
-  std::size_t max_client_id_bytes = 128;      // AWS quota
-  std::size_t max_topic_bytes = 1024;         // AWS: 256 plus reserved prefix
-  std::uint32_t max_keep_alive_s = 1200;      // AWS; also taken when a client asks for 0
-  std::uint32_t session_expiry_s = 3600;      // MQTT 3.1.1 persistent sessions; AWS default 1 h
+  std::size_t max_client_id_bytes = 128;       // AWS quota
+  std::size_t max_topic_bytes = 1024;          // AWS: 256 plus reserved prefix
+  std::uint32_t max_keep_alive_s = 1200;       // AWS; also taken when a client asks for 0
+  std::uint32_t session_expiry_s = 3600;       // MQTT 3.1.1 persistent sessions; AWS default 1 h
   std::uint32_t max_session_expiry_s = 604'800;  // AWS maximum, 7 days
   std::size_t max_sessions = 1'000'000;          // connected and stored together
   std::size_t max_subscriptions = 1000;          // each session (AWS profile: 50)

@@ -34,8 +34,8 @@ void register_jobs(Operations& operations, const JobsServices& services);
 void register_job_executions(Operations& operations, const std::shared_ptr<const JobsServices>& services);
 
 // A handler that runs `body` in one transaction and signals its effects after the commit.
-using JobsBody = std::function<Result<json::object>(const JobsServices&, store::Tx&, const json::object& input,
-                                                    jobs::Effects&)>;
+using JobsBody =
+    std::function<Result<json::object>(const JobsServices&, store::Tx&, const json::object& input, jobs::Effects&)>;
 Handler jobs_handler(std::shared_ptr<const JobsServices> services, JobsBody body);
 
 }  // namespace muster::api::iot

@@ -15,11 +15,11 @@
 
 namespace muster::api::iot {
 
-json::object job_shape(const Realm& realm, const jobs::JobDescription& description);          // Job
-json::object job_summary_shape(const Realm& realm, const jobs::Job& job);                     // JobSummary
-json::object job_reference_shape(const Realm& realm, const jobs::Job& job);  // jobArn, jobId, description
+json::object job_shape(const Realm& realm, const jobs::JobDescription& description);  // Job
+json::object job_summary_shape(const Realm& realm, const jobs::Job& job);             // JobSummary
+json::object job_reference_shape(const Realm& realm, const jobs::Job& job);           // jobArn, jobId, description
 json::object execution_shape(const Realm& realm, const jobs::ExecutionRow& row, std::int64_t now_ms);  // JobExecution
-json::object execution_summary_shape(const jobs::Execution& execution);                       // JobExecutionSummary
+json::object execution_summary_shape(const jobs::Execution& execution);  // JobExecutionSummary
 
 std::optional<std::int64_t> optional_int(const json::object& input, std::string_view member);
 std::optional<jobs::PresignConfig> presign_config(const json::object& input);
