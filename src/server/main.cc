@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 
 #include "api/wire/support.h"
@@ -60,6 +61,13 @@ void configure_log(const Config& config) {
   log::configure(level, config.log_format == "json" ? log::Format::kJson : log::Format::kText);
 }
 
+// As the next shell can call it, whether or not it is on the PATH.
+std::string own_path() {
+  std::error_code error;
+  auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+  return error ? "muster" : path.string();
+}
+
 std::string joined(const std::vector<std::string>& items) {
   std::string out;
   for (const auto& item : items) out += (out.empty() ? "" : ",") + item;
@@ -79,7 +87,7 @@ void print_welcome(const Server& server, const Config& config, const DataDir& da
   if (server.first_start()) {
     std::printf("\nA new account was made; its root key is in %s. To use it from another shell:\n\n",
                 data.file("root-key.json").c_str());
-    std::printf("  eval \"$(muster env --data-dir %s)\"\n", data.path().c_str());
+    std::printf("  eval \"$(%s env --data-dir %s)\"\n", own_path().c_str(), data.path().c_str());
     std::printf("  aws iot create-thing --thing-name my-device\n");
     std::printf("  aws iot list-things\n\n");
   }
