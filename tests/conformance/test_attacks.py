@@ -17,6 +17,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from refusals import refused
+from server_process import binary
 from tls_device import Identity, TlsDevice, document, statement
 
 ANYTHING = statement("Allow", "*", "*")
@@ -534,6 +535,8 @@ def test_half_open_connections_cost_little(platform, plain_mqtt, kind):
     finally:
         for stream in streams:
             stream.close()
+    if b"__asan_init" in pathlib.Path(binary()).read_bytes():
+        return  # AddressSanitizer keeps what was freed; the bound is for real builds
     # OpenSSL wants some 60 KiB for a handshake; the listener bounds how many there are.
     assert grown < (240_000 if kind == "handshake" else 120_000), grown
 
