@@ -14,7 +14,7 @@ pids=()
 say() { printf '\033[1m== %3ds  %s\033[0m\n' "$(($(date +%s) - started))" "$*"; }
 finish() {
   status=$?
-  for pid in "${pids[@]}" "${server:-}"; do [[ -n $pid ]] && kill "$pid" 2>/dev/null || true; done
+  for pid in "${pids[@]}" "${tail_pid:-}" "${server:-}"; do [[ -n $pid ]] && kill "$pid" 2>/dev/null || true; done
   wait 2>/dev/null || true
   if [[ $status -ne 0 ]]; then
     echo "first_job FAILED; the server's last words:" >&2
