@@ -29,11 +29,6 @@ struct Endpoints {
 std::string to_json(const Endpoints& endpoints);
 Result<Endpoints> endpoints_from_json(std::string_view text);
 
-struct RootKey {
-  std::string access_key_id;
-  std::string secret_access_key;
-};
-
 class Server {
  public:
   static Result<std::unique_ptr<Server>> create(const Config& config, const DataDir& data);
@@ -46,7 +41,6 @@ class Server {
   void stop();
 
   const Endpoints& endpoints() const;
-  const RootKey& root_key() const;
   bool first_start() const;  // the account was made by this create()
 
   struct Parts;

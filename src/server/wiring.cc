@@ -54,7 +54,6 @@ struct Server::Parts {
   std::optional<TlsIdentity> identity;
   std::unique_ptr<objects::Blobs> blobs;
   Endpoints endpoints;
-  RootKey root_key;
 
   // One loop for HTTP, one for the devices: a burst of API calls does not delay MQTT, and the reverse.
   io::Loop api_loop{"api"};
@@ -104,8 +103,7 @@ Status Server::Parts::open_store() {
 
 Status Server::Parts::open_account() {
   TRY(account, store::run_blocking_for(*store, [&](store::Tx& tx) { return iam::ensure_account(tx, config.region); }));
-  root_key = {.access_key_id = account.root_key.id, .secret_access_key = account.root_key.secret};
-  json::object key{{"accessKeyId", root_key.access_key_id}, {"secretAccessKey", root_key.secret_access_key}};
+  json::object key{{"accessKeyId", account.root_key.id}, {"secretAccessKey", account.root_key.secret}};
   std::string text = to_text(key);
   if (data.read("root-key.json") != text) TRY_VOID(data.write("root-key.json", text));
   TRY(identity, ensure_tls_identity(data, config.tls_names, clock.now_ms()));
@@ -323,9 +321,6 @@ void Server::stop() {
 
 const Endpoints& Server::endpoints() const {
   return parts_->endpoints;
-}
-const RootKey& Server::root_key() const {
-  return parts_->root_key;
 }
 bool Server::first_start() const {
   return parts_->account.created;
