@@ -88,7 +88,9 @@ boost::asio::awaitable<void> FrontDoor::serve_device(std::unique_ptr<io::Stream>
   if (got != 1) co_return;
   std::string initial(first.data(), 1);
   if (first[0] == kMqttConnect) {
-    broker_->accept(std::move(stream), std::move(initial));
+    mqtt::Arrival arrival;
+    arrival.initial = std::move(initial);
+    broker_->accept(std::move(stream), std::move(arrival));
     co_return;
   }
   co_await io::serve_http(device_loop_, std::move(stream), std::move(initial), handler_, stopping_);

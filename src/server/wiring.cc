@@ -230,7 +230,10 @@ void Server::Parts::make_operations() {
   api::iot::register_jobs(operations, jobs_services);
   api::data::register_jobs_data(operations, jobs_services);
   api::data::register_iot_data(operations, [this](auto topic, auto payload, auto qos, auto retain, auto done) {
-    broker->publish(std::move(topic), std::move(payload), qos, retain, std::move(done));
+    mqtt::ServerMessage message{.topic = std::move(topic), .payload = std::move(payload), .qos = qos, .retain = retain};
+    broker->publish(std::move(message), [done = std::move(done)](mqtt::PublishOutcome outcome) {
+      done(outcome == mqtt::PublishOutcome::kDone);
+    });
   });
   api::register_s3(operations, {.store = *store,
                                 .blobs = *blobs,

@@ -91,7 +91,8 @@ void Broker::State::end_round() {
       if (ClientLink* link = find_link(id)) link->pump();
     }
     for (const std::uint64_t id : std::exchange(broken, {})) {
-      if (ClientLink* link = find_link(id)) end_link(*link, "connection lost", WillAction::kPublish);
+      if (ClientLink* link = find_link(id))
+        end_link(*link, "connection lost", WillAction::kPublish, EndCause::kConnectionLost);
     }
     publish_wills();
     journal.commit();
@@ -133,7 +134,7 @@ void Broker::State::tick() {
     if (!link->watched) continue;
     if (steady_ms - link->blocked_since_ms >= options.write_stall_ms) {
       if (link->session != nullptr) count_drop(*link->session, "reads nothing, connection closed");
-      end_link(*link, "did not read what was sent to it", WillAction::kPublish);
+      end_link(*link, "did not read what was sent to it", WillAction::kPublish, EndCause::kThrottled);
     } else {
       blocked.push_back(id);
     }
@@ -177,6 +178,59 @@ void Broker::State::arm_tick() {
   });
 }
 
+std::vector<ClientSummary> Broker::State::summaries(const std::string& after, std::size_t limit) const {
+  std::vector<const Session*> chosen;
+  for (const auto& [client_id, owned] : sessions) {
+    if (client_id > after) chosen.push_back(owned.get());
+  }
+  const auto by_id = [](const Session* a, const Session* b) { return a->client_id < b->client_id; };
+  if (chosen.size() > limit) {
+    std::nth_element(chosen.begin(), chosen.begin() + static_cast<std::ptrdiff_t>(limit), chosen.end(), by_id);
+    chosen.resize(limit);
+  }
+  std::sort(chosen.begin(), chosen.end(), by_id);
+  std::vector<ClientSummary> list;
+  list.reserve(chosen.size());
+  for (const Session* session : chosen) list.push_back(summary_of(*session));
+  return list;
+}
+
+ClientSummary Broker::State::summary_of(const Session& session) const {
+  ClientSummary row;
+  row.client_id = session.client_id;
+  row.protocol = static_cast<std::uint8_t>(session.version);
+  row.principal_id = session.principal_id;
+  row.session_expiry_s = session.expiry_s;
+  row.subscriptions = session.filters.size();
+  row.inflight = session.inflight.outgoing.size();
+  row.queued = session.queue.size();
+  row.queued_bytes = session.held_bytes;
+  row.dropped = session.dropped;
+  row.disconnected_ms = session.disconnected_ms;
+  row.last_disconnect = session.last_disconnect;
+  if (session.link != nullptr) {
+    row.connected = session.link->ready;
+    row.keep_alive_s = session.link->connection.keep_alive_s();
+    row.connected_ms = session.link->connected_ms;
+    row.listener = listeners[session.link->listener];
+    const io::PeerInfo& peer = session.link->stream->peer();
+    row.address = peer.address;
+    row.port = peer.port;
+    row.tls = peer.tls;
+  }
+  return row;
+}
+
+LifecycleClient Broker::State::lifecycle_client(const ClientLink& link, std::string_view client_id) {
+  LifecycleClient client;
+  client.client_id = client_id;
+  if (link.grant) client.principal_id = link.grant->principal_id();
+  client.session_identifier = link.session_identifier;
+  client.address = link.stream->peer().address;
+  client.now_ms = now_ms;
+  return client;
+}
+
 Broker::Broker(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
 Broker::~Broker() {
@@ -211,7 +265,16 @@ void Broker::tick() {
   state_->tick();
 }
 
-void Broker::accept(std::unique_ptr<io::Stream> stream, std::string initial) {
+std::uint16_t Broker::add_listener(std::string name) {
+  state_->listeners.push_back(std::move(name));
+  return static_cast<std::uint16_t>(state_->listeners.size() - 1);
+}
+
+void Broker::set_lifecycle(Lifecycle& lifecycle) {
+  state_->lifecycle = &lifecycle;
+}
+
+void Broker::accept(std::unique_ptr<io::Stream> stream, Arrival arrival) {
   State& state = *state_;
   if (state.stopping || state.links.size() >= state.options.max_connections) {
     ++state.stats.refused;
@@ -221,7 +284,7 @@ void Broker::accept(std::unique_ptr<io::Stream> stream, std::string initial) {
   ++state.stats.accepted;
   const std::uint64_t id = ++state.last_link;
   auto& link = state.links[id];
-  link = std::make_unique<ClientLink>(state, id, std::move(stream), std::move(initial));
+  link = std::make_unique<ClientLink>(state, id, std::move(stream), std::move(arrival));
   state.stats.connections = state.links.size();
   link->reschedule();
   link->pump();
@@ -236,7 +299,8 @@ void Broker::recheck(std::string principal_id) {
       if (!link->grant || link->ended) continue;
       if (!principal_id.empty() && link->grant->principal_id() != principal_id) continue;
       if (!link->grant->still_valid()) {
-        self->disconnect(*link, Reason::kNotAuthorized, "its certificate or permission is no longer valid");
+        self->disconnect(*link, Reason::kNotAuthorized, "its certificate or permission is no longer valid",
+                         EndCause::kCredentialsInvalid);
       }
     }
   });
@@ -257,49 +321,31 @@ void Broker::stop(std::function<void()> stopped) {
       if (link->lingering) link->close();
       if (link->ended) continue;
       if (link->connection.connected()) link->connection.disconnect(Reason::kServerShuttingDown, link->out());
-      self->end_link(*link, "server is shutting down", WillAction::kKeep);
+      self->end_link(*link, "server is shutting down", WillAction::kKeep, EndCause::kServerInitiated);
     }
     self->need_round_end();
   });
 }
 
-std::vector<ClientSummary> Broker::clients() const {
-  std::vector<ClientSummary> list;
-  list.reserve(state_->sessions.size());
-  for (const auto& [client_id, owned] : state_->sessions) {
-    const Session& session = *owned;
-    ClientSummary row;
-    row.client_id = client_id;
-    row.protocol = static_cast<std::uint8_t>(session.version);
-    row.principal_id = session.principal_id;
-    row.session_expiry_s = session.expiry_s;
-    row.subscriptions = session.filters.size();
-    row.inflight = session.inflight.outgoing.size();
-    row.queued = session.queue.size();
-    row.queued_bytes = session.held_bytes;
-    row.dropped = session.dropped;
-    row.disconnected_ms = session.disconnected_ms;
-    row.last_disconnect = session.last_disconnect;
-    if (session.link != nullptr) {
-      row.connected = session.link->ready;
-      row.keep_alive_s = session.link->connection.keep_alive_s();
-      row.connected_ms = session.link->connected_ms;
-      const io::PeerInfo& peer = session.link->stream->peer();
-      row.address = peer.address;
-      row.port = peer.port;
-      row.tls = peer.tls;
-    }
-    list.push_back(std::move(row));
-  }
-  return list;
+void Broker::clients(std::string after, std::size_t limit, std::function<void(std::vector<ClientSummary>)> done) {
+  state_->loop.post([weak = std::weak_ptr<State>(state_), after = std::move(after), limit, done = std::move(done)] {
+    const auto self = weak.lock();
+    done(self ? self->summaries(after, limit) : std::vector<ClientSummary>());
+  });
 }
 
-bool Broker::disconnect(std::string_view client_id, std::string_view reason) {
-  state_->refresh_time();
-  Session* session = state_->find_session(client_id);
-  if (session == nullptr || session->link == nullptr) return false;
-  state_->disconnect(*session->link, Reason::kAdministrativeAction, reason);
-  return true;
+void Broker::disconnect(std::string client_id, std::string reason, std::function<void(bool)> done) {
+  state_->loop.post(
+      [weak = std::weak_ptr<State>(state_), client_id = std::move(client_id), reason = std::move(reason), done] {
+        const auto self = weak.lock();
+        Session* session = self ? self->find_session(client_id) : nullptr;
+        const bool found = session != nullptr && session->link != nullptr;
+        if (found) {
+          self->refresh_time();
+          self->disconnect(*session->link, Reason::kAdministrativeAction, reason, EndCause::kServerInitiated);
+        }
+        if (done) done(found);
+      });
 }
 
 const BrokerStats& Broker::stats() const {

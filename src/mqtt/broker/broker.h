@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,41 @@
 #include "store/store.h"
 
 namespace muster::mqtt {
+
+// Where a connection came from.
+struct Arrival {
+  std::string initial;                                // already read from the stream
+  std::shared_ptr<const TransportIdentity> identity;  // what the transport proved, or null
+  std::uint16_t listener = 0;                         // of add_listener()
+};
+
+// A message that the server publishes itself.
+struct ServerMessage {
+  std::string topic;
+  std::string payload;
+  std::uint8_t qos = 0;
+  bool retain = false;
+  std::string properties;  // MQTT 5, of a PropertyWriter
+  std::uint64_t present = 0;
+};
+
+enum class PublishOutcome : std::uint8_t {
+  kDone,  // durable where owed
+  kBadTopic,
+  kTooLarge,
+  kNoRoom,       // too many retained messages
+  kUnavailable,  // stopping
+};
+
+struct RetainedSummary {
+  std::string topic;
+  std::string payload;  // left empty in lists
+  std::size_t payload_bytes = 0;
+  std::uint8_t qos = 0;
+  std::int64_t modified_ms = 0;
+  std::string properties;
+  std::uint64_t present = 0;
+};
 
 class Broker {
  public:
@@ -48,15 +84,24 @@ class Broker {
   // Everything whose time has come, by the clock. On the loop.
   void tick();
 
-  // Takes a connected stream on this loop; `initial` was already read from it. On the loop.
-  void accept(std::unique_ptr<io::Stream> stream, std::string initial = {});
+  // Names what connections come in by, for counters and the client list; 0 is "other". Before start().
+  std::uint16_t add_listener(std::string name);
+  // Takes a connected stream on this loop. On the loop.
+  void accept(std::unique_ptr<io::Stream> stream, Arrival arrival = {});
+  // Told about clients; outlives the broker. Before start().
+  void set_lifecycle(Lifecycle& lifecycle);
 
   // store::Publisher. Thread-safe. `handled` is called on the loop when every message is in the output of the online
   // subscribers and durably queued for persistent sessions.
   void publish_from_server(std::vector<store::OutboxMessage> batch, std::function<void()> handled);
-  // One message on behalf of an HTTPS caller (iot-data Publish, authorised by the caller). Thread-safe; `done(true)`
-  // when durable where owed. `$` topics and invalid topic names: false.
-  void publish(std::string topic, std::string payload, std::uint8_t qos, bool retain, std::function<void(bool)> done);
+  // One message on behalf of somebody whom the caller has authorised (iot-data Publish, lifecycle events). Thread-safe;
+  // `done` on the loop, or null. The topic may begin with '$'.
+  void publish(ServerMessage message, std::function<void(PublishOutcome)> done);
+
+  // The retained message of a topic, and up to `limit` topics behind `after` in byte order. Thread-safe; `done` on the
+  // loop.
+  void retained_message(std::string topic, std::function<void(std::optional<RetainedSummary>)> done);
+  void retained_messages(std::string after, std::size_t limit, std::function<void(std::vector<RetainedSummary>)> done);
 
   // After a change of a certificate or its policies: connections whose grant is no longer valid are closed.
   // Thread-safe.
@@ -67,9 +112,11 @@ class Broker {
   // `stopped`. Thread-safe; accept() closes what comes later.
   void stop(std::function<void()> stopped);
 
-  std::vector<ClientSummary> clients() const;  // on the loop
-  // Closes a client's connection (admin); true when it was connected. On the loop.
-  bool disconnect(std::string_view client_id, std::string_view reason);
+  // Sessions, connected or kept, in the order of their client ids: at most `limit` behind `after`. Thread-safe; `done`
+  // on the loop.
+  void clients(std::string after, std::size_t limit, std::function<void(std::vector<ClientSummary>)> done);
+  // Closes a client's connection (admin); true when it was connected. Thread-safe; `done` on the loop, or null.
+  void disconnect(std::string client_id, std::string reason, std::function<void(bool)> done);
   const BrokerStats& stats() const;  // thread-safe
 
   struct State;

@@ -443,13 +443,35 @@ TEST_P(BrokerTest, ServerMessagesReachSubscribersAndAreHandled) {
   EXPECT_EQ(device->take_one(PacketType::kPublish).payload, "{}");
   EXPECT_EQ(handled, 1);
   std::atomic<int> accepted{0}, refused{0};
-  const auto count = [&](bool ok) { ++(ok ? accepted : refused); };
-  broker->publish("plain", "x", 1, false, count);
-  broker->publish("$aws/x", "x", 1, false, count);
-  broker->publish("a/+", "x", 1, false, count);
+  const auto count = [&](PublishOutcome outcome) { ++(outcome == PublishOutcome::kDone ? accepted : refused); };
+  broker->publish({.topic = "plain", .payload = "x", .qos = 1}, count);
+  broker->publish({.topic = "$aws/x", .payload = "x", .qos = 1}, count);
+  broker->publish({.topic = "a/+", .payload = "x", .qos = 1}, count);
+  broker->publish({.topic = "large", .payload = std::string(options.max_payload_bytes + 1, 'x')}, count);
   settle();
-  EXPECT_EQ(accepted, 1);
+  EXPECT_EQ(accepted, 2);
   EXPECT_EQ(refused, 2);
+}
+
+TEST_P(BrokerTest, RetainedMessagesCanBeReadByTheServer) {
+  broker->publish({.topic = "r/1", .payload = "one", .qos = 1, .retain = true}, nullptr);
+  broker->publish({.topic = "r/2", .payload = "second", .retain = true}, nullptr);
+  std::optional<RetainedSummary> one, none;
+  std::vector<RetainedSummary> all, rest;
+  broker->retained_message("r/1", [&](auto found) { one = std::move(found); });
+  broker->retained_message("r/3", [&](auto found) { none = std::move(found); });
+  broker->retained_messages("", 10, [&](auto list) { all = std::move(list); });
+  broker->retained_messages("r/1", 10, [&](auto list) { rest = std::move(list); });
+  settle();
+  ASSERT_TRUE(one);
+  EXPECT_EQ(one->payload, "one");
+  EXPECT_EQ(one->qos, 1);
+  EXPECT_EQ(one->modified_ms, clock.now_ms());
+  EXPECT_FALSE(none);
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[1].payload_bytes, 6U);
+  ASSERT_EQ(rest.size(), 1U);
+  EXPECT_EQ(rest[0].topic, "r/2");
 }
 
 TEST_P(BrokerTest, StopSaysGoodByeAndReports) {
@@ -480,8 +502,9 @@ TEST_P(BrokerTest, ClientListAndMetricsShowTheConnection) {
   metrics::Registry registry;
   register_metrics(registry, *broker);
   EXPECT_NE(registry.exposition().find("muster_mqtt_connections 1"), std::string::npos);
-  bool found = false;
-  on_loop([&] { found = broker->disconnect("shown", "admin"); });
+  std::atomic<bool> found{false};
+  broker->disconnect("shown", "admin", [&](bool was) { found = was; });
+  settle();
   EXPECT_TRUE(found);
   EXPECT_TRUE(device->closed());
   EXPECT_EQ(summary("shown").last_disconnect, "admin");

@@ -16,12 +16,14 @@ constexpr std::int64_t kIdleLookMs = 60'000;  // for a connection without a dead
 }  // namespace
 
 ClientLink::ClientLink(Broker::State& broker, std::uint64_t link_id, std::unique_ptr<io::Stream> connected,
-                       std::string initial)
+                       Arrival arrival)
     : id(link_id),
+      listener(arrival.listener),
       stream(std::move(connected)),
+      identity(std::move(arrival.identity)),
       connection(broker.limits, broker.steady_ms),
       broker_(broker),
-      kept_(std::move(initial)) {}
+      kept_(std::move(arrival.initial)) {}
 
 ClientLink::~ClientLink() {
   broker_.stranger_bytes -= counted_;
@@ -71,7 +73,7 @@ void ClientLink::pump() {
     ++broker_.stats.refused;
     std::string().swap(kept_);  // now: a round may see thousands of these
     within_strangers_bound();
-    return broker_.end_link(*this, "too many incomplete CONNECTs", WillAction::kDrop);
+    return broker_.end_link(*this, "too many incomplete CONNECTs", WillAction::kDrop, EndCause::kThrottled);
   }
   if (kept_.empty() && kept_.capacity() > sizeof(std::string)) std::string().swap(kept_);
   if (!stuck()) wait_readable();
@@ -110,11 +112,12 @@ bool ClientLink::read_once(std::size_t& budget) {
       return false;
     case io::IoOutcome::Kind::kClosed:
       peer_gone = true;
-      broker_.end_link(*this, "closed by the client without DISCONNECT", WillAction::kPublish);
+      broker_.end_link(*this, "closed by the client without DISCONNECT", WillAction::kPublish,
+                       EndCause::kConnectionLost);
       return false;
     case io::IoOutcome::Kind::kFailed:
       peer_gone = true;
-      broker_.end_link(*this, "connection lost", WillAction::kPublish);
+      broker_.end_link(*this, "connection lost", WillAction::kPublish, EndCause::kConnectionLost);
       return false;
   }
   return false;
@@ -322,7 +325,7 @@ void ClientLink::on_disconnect(const Disconnect& packet) {
   }
   const bool with_will = packet.reason == Reason::kDisconnectWithWill;
   broker_.end_link(*this, with_will ? "client disconnected, will wanted" : "client disconnected",
-                   with_will ? WillAction::kPublish : WillAction::kDrop);
+                   with_will ? WillAction::kPublish : WillAction::kDrop, EndCause::kClientDisconnect);
 }
 
 void ClientLink::on_protocol_error(const ProtocolError& error) {
@@ -334,7 +337,8 @@ void ClientLink::on_protocol_error(const ProtocolError& error) {
                                          {"client", session != nullptr ? session->client_id : std::string()},
                                          {"peer", stream->peer().address}});
   }
-  broker_.end_link(*this, error.text, WillAction::kPublish);
+  broker_.end_link(*this, error.text, WillAction::kPublish,
+                   error.reason == Reason::kKeepAliveTimeout ? EndCause::kKeepAlive : EndCause::kClientError);
 }
 
 }  // namespace muster::mqtt

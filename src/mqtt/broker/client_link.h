@@ -46,7 +46,7 @@ struct PendingConnect {
 
 class ClientLink final : public ConnectionEvents {
  public:
-  ClientLink(Broker::State& broker, std::uint64_t link_id, std::unique_ptr<io::Stream> connected, std::string initial);
+  ClientLink(Broker::State& broker, std::uint64_t link_id, std::unique_ptr<io::Stream> connected, Arrival arrival);
   ~ClientLink() override;
 
   void pump();   // handles what was kept, reads what is there, asks to be called again
@@ -82,7 +82,10 @@ class ClientLink final : public ConnectionEvents {
   void on_protocol_error(const ProtocolError& error) override;
 
   const std::uint64_t id;
+  const std::uint16_t listener;
   std::unique_ptr<io::Stream> stream;
+  std::shared_ptr<const TransportIdentity> identity;
+  std::string session_identifier;  // a UUID, once connected
   Connection connection;
   Session* session = nullptr;
   std::shared_ptr<ConnectionGrant> grant;

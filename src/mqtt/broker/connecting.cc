@@ -36,6 +36,7 @@ void Broker::State::begin_connect(ClientLink& link, const Connect& packet) {
   attempt.has_username = packet.has_username;
   attempt.clean_start = packet.clean_start;
   attempt.peer = &link.stream->peer();
+  attempt.identity = link.identity;
   if (const auto expiry_s = packet.properties.number(PropertyId::kSessionExpiry)) {
     pending->has_expiry = true;
     pending->expiry_s = *expiry_s;
@@ -69,8 +70,11 @@ void Broker::State::refuse(ClientLink& link, Reason reason, std::string_view why
         "mqtt: connect refused",
         {{"client", client}, {"reason", to_string(reason)}, {"detail", why}, {"peer", link.stream->peer().address}});
   }
+  if (lifecycle != nullptr && link.pending) {
+    lifecycle->connect_failed(lifecycle_client(link, link.pending->attempt.client_id), to_string(reason));
+  }
   link.connection.refuse(reason, link.out());
-  end_link(link, why, WillAction::kDrop);
+  end_link(link, why, WillAction::kDrop, EndCause::kServerError);
 }
 
 void Broker::State::authorized(std::uint64_t link_id, Authorizer::Decision decision) {
@@ -101,7 +105,8 @@ void Broker::State::establish(ClientLink& link) {
   Session* session = find_session(attempt.client_id);
   if (session != nullptr && session->link != nullptr) {
     ++stats.takeovers;
-    disconnect(*session->link, Reason::kSessionTakenOver, "taken over by another connection");
+    disconnect(*session->link, Reason::kSessionTakenOver, "taken over by another connection",
+               EndCause::kDuplicateClientId);
     session = find_session(attempt.client_id);  // a session without expiry ended with its connection
   }
   if (session != nullptr && attempt.clean_start) {
@@ -156,6 +161,10 @@ void Broker::State::answer_connect(ClientLink& link, Session& session, bool sess
   link.connection.accept(session.inflight, session_present, link.out(), extra.view());
   link.ready = true;
   ++stats.connects;
+  if (lifecycle != nullptr) {
+    link.session_identifier = random_uuid();
+    lifecycle->connected(lifecycle_client(link, session.client_id));
+  }
   link.reschedule();
   session.resend = session_present && !session.inflight.outgoing.empty();
   drain(session);
@@ -164,19 +173,22 @@ void Broker::State::answer_connect(ClientLink& link, Session& session, bool sess
   need_round_end();
 }
 
-void Broker::State::disconnect(ClientLink& link, Reason reason, std::string_view why) {
+void Broker::State::disconnect(ClientLink& link, Reason reason, std::string_view why, EndCause cause) {
   if (link.ended) return;
   if (link.connection.connected()) {
     link.connection.disconnect(reason, link.out());
   } else if (link.connection.state() == Connection::State::kConnecting) {
     link.connection.refuse(reason, link.out());
   }
-  end_link(link, why, WillAction::kPublish);
+  end_link(link, why, WillAction::kPublish, cause);
 }
 
-void Broker::State::end_link(ClientLink& link, std::string_view why, WillAction will) {
+void Broker::State::end_link(ClientLink& link, std::string_view why, WillAction will, EndCause cause) {
   if (link.ended) return;
   link.ended = true;
+  if (lifecycle != nullptr && link.ready && link.session != nullptr) {
+    lifecycle->disconnected(lifecycle_client(link, link.session->client_id), cause);
+  }
   link.ready = false;
   link.pending.reset();
   ended.push_back(link.id);

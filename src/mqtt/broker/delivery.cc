@@ -97,7 +97,7 @@ void Broker::State::deliver(const Match& match, const Publish& packet, MessageRe
     Publish variant = packet;
     variant.qos = qos;
     variant.retain = retain;
-    journal.put(queue_key(session.client_id, number), to_stored(variant, kept->expires_ms, packet_id, own));
+    journal.put(queue_key(session.client_id, number), to_stored(variant, *kept, packet_id, own));
     held.stored = true;
     routed.durable = true;
   }
@@ -130,7 +130,7 @@ bool Broker::State::owe(Session& session, const MessageRef& message, bool retain
     Publish packet = publish_of(*message, now_ms, scratch);
     packet.qos = 1;
     packet.retain = retain;
-    journal.put(queue_key(session.client_id, held.number), to_stored(packet, message->expires_ms, 0, own));
+    journal.put(queue_key(session.client_id, held.number), to_stored(packet, *message, 0, own));
     held.stored = true;
   }
   const bool stored = held.stored;

@@ -43,11 +43,14 @@ std::unique_ptr<Device> BrokerTest::connected(std::string_view client_id, bool c
 
 ClientSummary BrokerTest::summary(std::string_view client_id) {
   ClientSummary found;
-  on_loop([&] {
-    for (const ClientSummary& row : broker->clients()) {
+  std::promise<void> done;
+  broker->clients({}, 1000, [&](std::vector<ClientSummary> list) {
+    for (const ClientSummary& row : list) {
       if (row.client_id == client_id) found = row;
     }
+    done.set_value();
   });
+  done.get_future().wait();
   return found;
 }
 

@@ -68,14 +68,15 @@ class Reader {
 };
 
 std::string stored(std::string_view topic, std::string_view payload, const Properties& properties, bool retain,
-                   std::uint8_t qos, std::int64_t expires_ms, std::uint16_t packet_id,
+                   std::uint8_t qos, std::int64_t expires_ms, std::int64_t created_ms, std::uint16_t packet_id,
                    const std::vector<std::uint32_t>& identifiers) {
   std::string out;
   out.reserve(64 + topic.size() + payload.size() + properties.bytes().size());
-  out.push_back(1);
+  out.push_back(2);
   out.push_back(static_cast<char>((retain ? 1 : 0) | qos << 1));
   put(out, packet_id, 2);
   put(out, static_cast<std::uint64_t>(expires_ms), 8);
+  put(out, static_cast<std::uint64_t>(created_ms), 8);
   put(out, properties.present(), 8);
   const auto count = static_cast<std::uint8_t>(std::min<std::size_t>(identifiers.size(), 255));
   put(out, count, 1);
@@ -99,6 +100,7 @@ MessageRef keep(const Publish& publish, std::int64_t now_ms) {
   message->payload = publish.payload;
   message->qos = publish.qos;
   message->retain = publish.retain;
+  message->created_ms = now_ms;
   if (!publish.properties.empty()) {
     const PropertyWriter writer = forwarded(publish.properties);
     message->properties = writer.view().bytes();
@@ -135,27 +137,29 @@ Publish publish_of(const Message& message, std::int64_t now_ms, PropertyWriter& 
   return publish;
 }
 
-std::string to_stored(const Publish& publish, std::int64_t expires_ms, std::uint16_t packet_id,
+std::string to_stored(const Publish& publish, const Message& times, std::uint16_t packet_id,
                       const std::vector<std::uint32_t>& identifiers) {
   const PropertyWriter writer = forwarded(publish.properties);
-  return stored(publish.topic, publish.payload, writer.view(), publish.retain, publish.qos, expires_ms, packet_id,
-                identifiers);
+  return stored(publish.topic, publish.payload, writer.view(), publish.retain, publish.qos, times.expires_ms,
+                times.created_ms, packet_id, identifiers);
 }
 
 std::string to_stored(const Message& message) {
   return stored(message.topic, message.payload, Properties(message.properties, message.present), message.retain,
-                message.qos, message.expires_ms, 0, {});
+                message.qos, message.expires_ms, message.created_ms, 0, {});
 }
 
 std::optional<StoredMessage> from_stored(std::string_view bytes) {
   Reader reader(bytes);
-  if (reader.number(1) != 1) return std::nullopt;
+  const std::uint64_t version = reader.number(1);
+  if (version != 1 && version != 2) return std::nullopt;
   const std::uint64_t flags = reader.number(1);
   StoredMessage result;
   result.packet_id = static_cast<std::uint16_t>(reader.number(2));
   MessageRef owner(new Message);
   auto& message = const_cast<Message&>(*owner);
   message.expires_ms = static_cast<std::int64_t>(reader.number(8));
+  if (version == 2) message.created_ms = static_cast<std::int64_t>(reader.number(8));
   message.present = reader.number(8);
   const std::uint64_t count = reader.number(1);
   for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {

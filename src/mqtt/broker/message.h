@@ -3,8 +3,9 @@
 // all that hold it; and its form in the store. Counted without atomics: on the broker's loop only. What is delivered at
 // once is never made a Message.
 //
-// Stored form, big-endian: version 1 | flags (bit 0 retain, bits 1-2 QoS) | packet id 2 | expires_ms 8 | property mask
-// 8 | count of subscription identifiers 1, each 4 | topic length 4, topic | properties length 4, properties | payload.
+// Stored form, big-endian: version 2 | flags (bit 0 retain, bits 1-2 QoS) | packet id 2 | expires_ms 8 | created_ms 8 |
+// property mask 8 | count of subscription identifiers 1, each 4 | topic length 4, topic | properties length 4,
+// properties | payload.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,7 @@ struct Message {
   std::string properties;       // what MQTT 5 forwards: no alias, no subscription identifiers, no expiry
   std::uint64_t present = 0;    // mask of them
   std::int64_t expires_ms = 0;  // 0 = never
+  std::int64_t created_ms = 0;  // when the server took it
   std::uint8_t qos = 0;
   bool retain = false;
   std::uint32_t references = 0;
@@ -69,7 +71,7 @@ struct StoredMessage {
   std::uint16_t packet_id = 0;
   std::vector<std::uint32_t> identifiers;
 };
-std::string to_stored(const Publish& publish, std::int64_t expires_ms, std::uint16_t packet_id,
+std::string to_stored(const Publish& publish, const Message& times, std::uint16_t packet_id,
                       const std::vector<std::uint32_t>& identifiers);
 std::string to_stored(const Message& message);
 std::optional<StoredMessage> from_stored(std::string_view bytes);  // nullopt: corrupt

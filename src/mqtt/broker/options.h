@@ -88,6 +88,7 @@ struct ClientSummary {
   std::string address;
   std::uint16_t port = 0;
   bool tls = false;
+  std::string listener;  // the name it came in by
   std::string principal_id;
   std::uint32_t keep_alive_s = 0;
   std::uint32_t session_expiry_s = 0;

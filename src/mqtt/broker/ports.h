@@ -13,6 +13,13 @@
 
 namespace muster::mqtt {
 
+// What a transport proved before MQTT began (a signed WebSocket upgrade, a custom token). Made above the broker, opaque
+// to it, read by the Authorizer.
+class TransportIdentity {
+ public:
+  virtual ~TransportIdentity() = default;
+};
+
 struct ConnectAttempt {
   std::string client_id;
   std::string username;
@@ -23,6 +30,7 @@ struct ConnectAttempt {
   std::string will_topic;
   bool will_retain = false;
   const io::PeerInfo* peer = nullptr;
+  std::shared_ptr<const TransportIdentity> identity;  // or null
 };
 
 // What a connection may do; made at CONNECT, asked for each packet, on the broker's loop. Answers at once (policies are
@@ -36,6 +44,8 @@ class ConnectionGrant {
   // False once the certificate was deactivated or the session ended: the broker closes the connection.
   virtual bool still_valid() = 0;
   virtual std::string_view principal_id() const = 0;  // for logs and events; certificate id or user name
+  // Wall clock; 0 = never. Then the broker closes the connection (temporary credentials, tokens).
+  virtual std::int64_t expires_ms() const { return 0; }
 };
 
 class Authorizer {
@@ -70,6 +80,42 @@ class IngressHook {
   // True when this hook owns the topic: it will call `handled` exactly once, on the broker's loop, after whatever the
   // message caused is durable (the broker then acknowledges it). False: the topic is unknown.
   virtual bool handle(const Ingress& message, std::function<void(bool accepted)> handled) = 0;
+};
+
+// Why a connection ended, as lifecycle events tell it (AWS IoT developer guide, "Lifecycle events").
+enum class EndCause : std::uint8_t {
+  kClientDisconnect,    // DISCONNECT from the client
+  kClientError,         // it broke the protocol
+  kConnectionLost,      // without DISCONNECT
+  kDuplicateClientId,   // taken over
+  kForbidden,           // published or wanted what it may not
+  kCredentialsInvalid,  // certificate deactivated, policy detached
+  kCredentialsExpired,  // ConnectionGrant::expires_ms
+  kKeepAlive,
+  kServerError,
+  kServerInitiated,  // administrator, or the server stops
+  kThrottled,        // a limit: reads nothing, sends too much
+};
+
+// A client as lifecycle events name it; views valid during the call.
+struct LifecycleClient {
+  std::string_view client_id;
+  std::string_view principal_id;
+  std::string_view session_identifier;  // a UUID, of this connection
+  std::string_view address;
+  std::int64_t now_ms = 0;
+};
+
+// Told about connections and subscriptions, on the broker's loop, as they happen. Must not call back into the broker
+// but by its thread-safe functions.
+class Lifecycle {
+ public:
+  virtual ~Lifecycle() = default;
+  virtual void connected(const LifecycleClient& client) = 0;
+  virtual void connect_failed(const LifecycleClient& client, std::string_view reason) = 0;
+  virtual void disconnected(const LifecycleClient& client, EndCause cause) = 0;
+  virtual void subscribed(const LifecycleClient& client, const std::vector<std::string>& filters) = 0;
+  virtual void unsubscribed(const LifecycleClient& client, const std::vector<std::string>& filters) = 0;
 };
 
 }  // namespace muster::mqtt

@@ -20,7 +20,7 @@ std::size_t kept_bytes(const Publish& packet) {
 void Broker::State::publish(ClientLink& link, const Publish& packet) {
   ++stats.messages_in;
   if (packet.payload.size() > options.max_payload_bytes) {
-    return disconnect(link, Reason::kPacketTooLarge, "payload above the limit");
+    return disconnect(link, Reason::kPacketTooLarge, "payload above the limit", EndCause::kClientError);
   }
   if (!link.grant->may_publish(packet.topic, packet.retain)) {
     ++stats.denied;
@@ -31,11 +31,11 @@ void Broker::State::publish(ClientLink& link, const Publish& packet) {
                                                      {"principal", link.grant->principal_id()}});
     }
     // AWS closes the connection, whatever the QoS and version.
-    return disconnect(link, Reason::kNotAuthorized, "publish without permission");
+    return disconnect(link, Reason::kNotAuthorized, "publish without permission", EndCause::kForbidden);
   }
   if (packet.topic.starts_with('$')) {
     if (offer_ingress(link, packet)) return;
-    return disconnect(link, Reason::kTopicNameInvalid, "publish on an unknown reserved topic");
+    return disconnect(link, Reason::kTopicNameInvalid, "publish on an unknown reserved topic", EndCause::kForbidden);
   }
   bool durable_first = false;
   if (packet.retain) {
@@ -43,7 +43,7 @@ void Broker::State::publish(ClientLink& link, const Publish& packet) {
       if (packet.qos > 0 && link.connection.version() == Version::k5) {
         return link.ack(packet.packet_id, Reason::kQuotaExceeded);
       }
-      return disconnect(link, Reason::kQuotaExceeded, "too many retained messages");
+      return disconnect(link, Reason::kQuotaExceeded, "too many retained messages", EndCause::kThrottled);
     }
     durable_first = set_retained(packet);
   }
@@ -124,7 +124,8 @@ void Broker::State::ingress_handled(std::uint64_t link_id, std::uint32_t ack, st
   if (link->ingress > 0) --link->ingress;
   if (!accepted && qos > 0) {
     // Not done and not durable: no acknowledgement, so that the client sends it again.
-    return disconnect(*link, Reason::kServerUnavailable, "a request on a reserved topic could not be carried out");
+    return disconnect(*link, Reason::kServerUnavailable, "a request on a reserved topic could not be carried out",
+                      EndCause::kServerError);
   }
   if (qos > 0) link->ack_due(ack);
   link->update_pause();
@@ -199,33 +200,81 @@ void Broker::publish_from_server(std::vector<store::OutboxMessage> batch, std::f
   });
 }
 
-void Broker::publish(std::string topic, std::string payload, std::uint8_t qos, bool retain,
-                     std::function<void(bool)> done) {
-  state_->loop.post([weak = std::weak_ptr<State>(state_), topic = std::move(topic), payload = std::move(payload), qos,
-                     retain, done = std::move(done)] {
+void Broker::publish(ServerMessage message, std::function<void(PublishOutcome)> done) {
+  state_->loop.post([weak = std::weak_ptr<State>(state_), message = std::move(message), done = std::move(done)] {
+    const auto answer = [&done](PublishOutcome outcome) {
+      if (done) done(outcome);
+    };
     const auto self = weak.lock();
-    if (!self) return done(false);
+    if (!self || self->stopping) return answer(PublishOutcome::kUnavailable);
     self->refresh_time();
+    if (!is_topic_name(message.topic)) return answer(PublishOutcome::kBadTopic);
+    if (message.payload.size() > self->options.max_payload_bytes ||
+        message.topic.size() > self->options.max_topic_bytes) {
+      return answer(PublishOutcome::kTooLarge);
+    }
     Publish packet;
-    packet.topic = topic;
-    packet.payload = payload;
-    packet.qos = std::min<std::uint8_t>(qos, 1);
-    packet.retain = retain;
-    const bool fits =
-        payload.size() <= self->options.max_payload_bytes && topic.size() <= self->options.max_topic_bytes;
-    if (self->stopping || !fits || !is_topic_name(topic) || topic.starts_with('$')) return done(false);
+    packet.topic = message.topic;
+    packet.payload = message.payload;
+    packet.qos = std::min<std::uint8_t>(message.qos, 1);
+    packet.retain = message.retain;
+    packet.properties = Properties(message.properties, message.present);
     bool durable = false;
-    if (retain) {
+    if (message.retain) {
+      if (!message.payload.empty() && !self->retained.fits(message.topic, kept_bytes(packet))) {
+        return answer(PublishOutcome::kNoRoom);
+      }
       durable = self->set_retained(packet);
-      if (!durable && !payload.empty()) return done(false);
     }
     durable |= self->route(packet, nullptr).durable;
-    if (durable && qos > 0) {
-      self->journal.wait([done] { done(true); });
+    if (durable && done) {
+      self->journal.wait([done] { done(PublishOutcome::kDone); });
     } else {
-      done(true);
+      answer(PublishOutcome::kDone);
     }
     self->need_round_end();
+  });
+}
+
+namespace {
+
+RetainedSummary summary_of(const Message& message, bool with_payload) {
+  RetainedSummary summary;
+  summary.topic = message.topic;
+  summary.payload_bytes = message.payload.size();
+  summary.qos = message.qos;
+  summary.modified_ms = message.created_ms;
+  if (with_payload) {
+    summary.payload = message.payload;
+    summary.properties = message.properties;
+    summary.present = message.present;
+  }
+  return summary;
+}
+
+}  // namespace
+
+void Broker::retained_message(std::string topic, std::function<void(std::optional<RetainedSummary>)> done) {
+  state_->loop.post([weak = std::weak_ptr<State>(state_), topic = std::move(topic), done = std::move(done)] {
+    const auto self = weak.lock();
+    if (!self) return done(std::nullopt);
+    self->refresh_time();
+    const MessageRef* found = self->retained.find(topic);
+    if (found == nullptr || (*found)->expired(self->now_ms)) return done(std::nullopt);
+    done(summary_of(**found, true));
+  });
+}
+
+void Broker::retained_messages(std::string after, std::size_t limit,
+                               std::function<void(std::vector<RetainedSummary>)> done) {
+  state_->loop.post([weak = std::weak_ptr<State>(state_), after = std::move(after), limit, done = std::move(done)] {
+    std::vector<RetainedSummary> list;
+    if (const auto self = weak.lock()) {
+      self->refresh_time();
+      self->retained.page(after, limit, self->now_ms,
+                          [&](const MessageRef& message) { list.push_back(summary_of(*message, false)); });
+    }
+    done(std::move(list));
   });
 }
 

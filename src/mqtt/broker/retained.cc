@@ -64,6 +64,15 @@ void Retained::match(std::string_view filter, const std::function<void(const Mes
   }
 }
 
+void Retained::page(std::string_view after, std::size_t limit, std::int64_t now_ms,
+                    const std::function<void(const MessageRef&)>& visit) const {
+  for (auto at = messages_.upper_bound(after); at != messages_.end() && limit > 0; ++at) {
+    if (at->second->expired(now_ms)) continue;
+    visit(at->second);
+    --limit;
+  }
+}
+
 std::string retained_key(std::string_view topic) {
   return store::Key(store::table::kRetained).text(topic).str();
 }

@@ -26,6 +26,9 @@ class Retained {
   void match(std::string_view filter, const std::function<void(const MessageRef&)>& visit) const;
   // Removes what has expired and tells each topic.
   void drop_expired(std::int64_t now_ms, const std::function<void(const std::string& topic)>& dropped);
+  // At most `limit` that have not expired, behind `after` in byte order of topics.
+  void page(std::string_view after, std::size_t limit, std::int64_t now_ms,
+            const std::function<void(const MessageRef&)>& visit) const;
   std::size_t size() const { return messages_.size(); }
 
  private:

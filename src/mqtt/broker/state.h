@@ -44,6 +44,9 @@ struct Broker::State : std::enable_shared_from_this<Broker::State> {
   void arm_tick();
   void durable(const std::vector<Journal::Waiter>& waiters);
   ClientLink* find_link(std::uint64_t id);
+  ClientSummary summary_of(const Session& session) const;
+  std::vector<ClientSummary> summaries(const std::string& after, std::size_t limit) const;
+  LifecycleClient lifecycle_client(const ClientLink& link, std::string_view client_id);
   bool may_log();  // at most kLogLinesASecond lines about clients
 
   // connecting.cc: connections and sessions
@@ -54,8 +57,9 @@ struct Broker::State : std::enable_shared_from_this<Broker::State> {
                       bool assigned_id);
   void refuse(ClientLink& link, Reason reason, std::string_view why);
   // The connection is over: its session goes on, or ends. `why` for the log and the client list.
-  void end_link(ClientLink& link, std::string_view why, WillAction will);
-  void disconnect(ClientLink& link, Reason reason, std::string_view why);  // ours: DISCONNECT, then end_link
+  void end_link(ClientLink& link, std::string_view why, WillAction will, EndCause cause);
+  void disconnect(ClientLink& link, Reason reason, std::string_view why,
+                  EndCause cause);  // ours: DISCONNECT, then end_link
   Session* find_session(std::string_view client_id);
   Session& make_session(std::string_view client_id);
   void end_session(Session& session);
@@ -116,6 +120,8 @@ struct Broker::State : std::enable_shared_from_this<Broker::State> {
   Subscriptions subscriptions;
   Retained retained;
   std::vector<IngressHook*> hooks;
+  Lifecycle* lifecycle = nullptr;
+  std::vector<std::string> listeners{"other"};
 
   std::size_t stranger_bytes = 0;  // kept for connections that are not let in yet; outlives them
   std::unordered_map<std::uint64_t, std::unique_ptr<ClientLink>> links;

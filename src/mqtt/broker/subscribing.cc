@@ -13,6 +13,7 @@ void Broker::State::subscribe(ClientLink& link, const Subscribe& packet) {
   const std::uint32_t identifier = packet.properties.number(PropertyId::kSubscriptionIdentifier, 0);
   std::string codes;
   std::vector<std::string> fresh;  // filters that get their retained messages
+  std::vector<std::string> told;
   bool granted = false;
   for (const SubscribeFilter wanted : packet.filters) {
     bool existed = false;
@@ -20,8 +21,10 @@ void Broker::State::subscribe(ClientLink& link, const Subscribe& packet) {
     codes.push_back(static_cast<char>(reason));
     if (static_cast<std::uint8_t>(reason) >= 0x80) continue;
     granted = true;
+    if (lifecycle != nullptr) told.emplace_back(wanted.filter);
     if (wanted.retain_handling == 0 || (wanted.retain_handling == 1 && !existed)) fresh.emplace_back(wanted.filter);
   }
+  if (!told.empty()) lifecycle->subscribed(lifecycle_client(link, session.client_id), told);
   const auto answer = [weak = weak_from_this(), id = link.id, packet_id = packet.packet_id, codes = std::move(codes),
                        fresh = std::move(fresh)] {
     const auto self = weak.lock();
@@ -112,11 +115,16 @@ void Broker::State::drop_subscription(Session& session, std::string_view filter)
 void Broker::State::unsubscribe(ClientLink& link, const Unsubscribe& packet) {
   Session& session = *link.session;
   std::string codes;
+  std::vector<std::string> told;
   for (const SubscribeFilter named : packet.filters) {
     const bool existed = session.filters.find(named.filter) != session.filters.end();
-    if (existed) drop_subscription(session, named.filter);
+    if (existed) {
+      drop_subscription(session, named.filter);
+      if (lifecycle != nullptr) told.emplace_back(named.filter);
+    }
     codes.push_back(static_cast<char>(existed ? Reason::kSuccess : Reason::kNoSubscriptionExisted));
   }
+  if (!told.empty()) lifecycle->unsubscribed(lifecycle_client(link, session.client_id), told);
   const auto answer = [weak = weak_from_this(), id = link.id, packet_id = packet.packet_id, codes = std::move(codes)] {
     const auto self = weak.lock();
     ClientLink* to = self ? self->find_link(id) : nullptr;
