@@ -20,6 +20,9 @@ class SystemClock final : public Clock {
   std::int64_t steady_ms() const override;
 };
 
+// Processors that this process may run on (its affinity, not the machine's count); at least 1.
+std::size_t available_processors();
+
 class VirtualClock final : public Clock {
  public:
   explicit VirtualClock(std::int64_t start_ms = 1'700'000'000'000) : now_(start_ms) {}

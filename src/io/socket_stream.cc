@@ -5,9 +5,12 @@
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <boost/asio/post.hpp>
 #include <cerrno>
+
+#include "io/loop.h"
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
@@ -47,6 +50,7 @@ SocketStream::SocketStream(tcp::socket socket, std::shared_ptr<void> slot)
 
 SocketStream::~SocketStream() {
   close();
+  if (between_ >= 0) ::close(between_);
   SSL_free(ssl_);
 }
 
@@ -144,6 +148,23 @@ void SocketStream::close() {
   }
   boost::system::error_code ignored;
   socket_.close(ignored);
+}
+
+void SocketStream::leave_loop() {
+  boost::system::error_code error;
+  between_v6_ = socket_.local_endpoint(error).address().is_v6();
+  const int descriptor = socket_.release(error);
+  if (!error) between_ = descriptor;
+}
+
+void SocketStream::enter_loop(Loop& loop) {
+  const int descriptor = std::exchange(between_, -1);
+  tcp::socket fresh(loop.context());
+  boost::system::error_code error;
+  if (descriptor >= 0) fresh.assign(between_v6_ ? tcp::v6() : tcp::v4(), descriptor, error);
+  if (error) ::close(descriptor);
+  socket_ = std::move(fresh);  // closed, and so failing, if it could not be taken over
+  socket_.native_non_blocking(true, error);
 }
 
 bool SocketStream::peek(int& first) {

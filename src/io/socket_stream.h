@@ -25,6 +25,8 @@ class SocketStream final : public Stream {
   void shutdown_write() override;
   void close() override;
   const PeerInfo& peer() const override { return peer_; }
+  void leave_loop() override;
+  void enter_loop(Loop& loop) override;
 
   // True when a byte can be peeked; -1 in `first` at the end of the stream.
   bool peek(int& first);
@@ -49,6 +51,8 @@ class SocketStream final : public Stream {
   std::shared_ptr<char> alive_ = std::make_shared<char>();  // callbacks in flight hold it weakly
   std::string failure_;
   PeerInfo peer_;
+  int between_ = -1;  // the descriptor on its way to another loop
+  bool between_v6_ = false;
 };
 
 }  // namespace muster::io

@@ -32,6 +32,8 @@ struct IoOutcome {
   std::size_t bytes = 0;
 };
 
+class Loop;
+
 class Stream {
  public:
   virtual ~Stream() = default;  // closes at once
@@ -46,6 +48,10 @@ class Stream {
   virtual void shutdown_write() = 0;
   virtual void close() = 0;  // sends TLS close_notify if it can without waiting; drops the rest
   virtual const PeerInfo& peer() const = 0;
+  // To another loop, with no callback outstanding: leave on the old loop's thread, then enter on the new one's; between
+  // them nothing else is called. What was not read yet is read there.
+  virtual void leave_loop() = 0;
+  virtual void enter_loop(Loop& loop) = 0;
 };
 
 // Awaitable forms for code that handles one request at a time (HTTP). `deadline_ms` is relative; 0 = none. After a
@@ -59,8 +65,7 @@ enum class Direction : std::uint8_t { kRead, kWrite };
 // False when the deadline passed first.
 boost::asio::awaitable<bool> wait_ready(Stream& stream, Direction direction, std::int64_t deadline_ms);
 
-// Two connected in-memory ends on one loop, each with `capacity` bytes of buffer.
-class Loop;
+// Two connected in-memory ends on one loop, each with `capacity` bytes of buffer; they stay there.
 std::pair<std::unique_ptr<Stream>, std::unique_ptr<Stream>> memory_pair(Loop& loop, std::size_t capacity = 65536);
 
 }  // namespace muster::io

@@ -34,6 +34,8 @@ constexpr std::array kSettings{
     Setting{"device.https_port", Type::kInteger, "-1", -1, kMaxPort,
             "a second mutual-TLS port for HTTPS, as AWS's 8443; -1: none"},
     Setting{"device.max_connections", Type::kInteger, "100000", 1, 10'000'000, "open connections on the device ports"},
+    Setting{"device.loops", Type::kInteger, "0", 0, 64,
+            "threads that serve devices, each with a part of the MQTT sessions; 0: one for each processor"},
     Setting{"device.host", Type::kText, "", 0, 0,
             "host name that DescribeEndpoint answers; empty: the first of tls.names"},
     Setting{"plain_mqtt.port", Type::kInteger, "-1", -1, kMaxPort,
@@ -90,6 +92,8 @@ void store_integer(Config& c, std::string_view key, std::int64_t v) {
     c.device_https_port = v;
   else if (key == "device.max_connections")
     c.device_max_connections = v;
+  else if (key == "device.loops")
+    c.device_loops = v;
   else if (key == "plain_mqtt.port")
     c.plain_mqtt_port = v;
   else if (key == "mqtt.max_packet_bytes")
@@ -294,9 +298,9 @@ std::string to_toml(const Config& c) {
       << "\nbase_domains = " << toml_list(c.http_base_domains) << "\nmax_connections = " << c.http_max_connections
       << "\n\n[device]\naddress = " << toml_list(c.device_address) << "\nport = " << c.device_port
       << "\nhttps_port = " << c.device_https_port << "\nmax_connections = " << c.device_max_connections
-      << "\nhost = " << toml_string(c.device_host) << "\n\n[plain_mqtt]\nport = " << c.plain_mqtt_port
-      << "\npolicy = " << toml_string(c.plain_mqtt_policy) << "\n\n[tls]\nnames = " << toml_list(c.tls_names)
-      << "\n\n[store]\nengine = " << toml_string(c.store_engine)
+      << "\nloops = " << c.device_loops << "\nhost = " << toml_string(c.device_host)
+      << "\n\n[plain_mqtt]\nport = " << c.plain_mqtt_port << "\npolicy = " << toml_string(c.plain_mqtt_policy)
+      << "\n\n[tls]\nnames = " << toml_list(c.tls_names) << "\n\n[store]\nengine = " << toml_string(c.store_engine)
       << "\npostgresql = " << toml_string(c.store_postgresql.empty() ? "" : "(hidden)")
       << "\n\n[mqtt]\nmax_packet_bytes = " << c.mqtt_max_packet_bytes
       << "\nmax_queued_messages = " << c.mqtt_max_queued_messages << "\nsession_expiry_s = " << c.mqtt_session_expiry_s

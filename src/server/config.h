@@ -33,6 +33,7 @@ struct Config {
   std::int64_t device_port = 0;
   std::int64_t device_https_port = 0;
   std::int64_t device_max_connections = 0;
+  std::int64_t device_loops = 0;
   std::string device_host;
 
   std::int64_t plain_mqtt_port = 0;

@@ -37,9 +37,9 @@ bool is_mqtt_alpn(std::string_view alpn) {
 
 }  // namespace
 
-FrontDoor::FrontDoor(io::Loop& api_loop, io::Loop& device_loop, metrics::Registry& metrics)
+FrontDoor::FrontDoor(io::Loop& api_loop, std::vector<io::Loop*> device_loops, metrics::Registry& metrics)
     : api_loop_(api_loop),
-      device_loop_(device_loop),
+      device_loops_(std::move(device_loops)),
       handler_([this](io::HttpRequest& request, io::HttpBody& body) { return counted(request, body); }),
       running_gauge_(metrics.gauge("muster_http_requests_running", "HTTP requests being answered now")) {}
 
@@ -60,44 +60,58 @@ Result<std::uint16_t> FrontDoor::open_api(const io::ListenOptions& options) {
   return port;
 }
 
+Result<std::uint16_t> FrontDoor::open_on_device_loops(io::ListenOptions options, const Serve& serve) {
+  options.reuse_port = device_loops_.size() > 1;
+  for (std::size_t shard = 0; shard < device_loops_.size(); ++shard) {
+    auto on_stream = [shard, serve](std::unique_ptr<io::Stream> stream) { serve(shard, std::move(stream)); };
+    TRY(auto listener, io::Listener::create(*device_loops_[shard], options, on_stream));
+    options.port = listener->port();  // when any free one was asked for
+    listeners_.push_back(std::move(listener));
+  }
+  return options.port;
+}
+
+void FrontDoor::serve_mqtt(std::size_t shard, std::unique_ptr<io::Stream> stream, std::string initial,
+                           std::uint16_t listener) {
+  mqtt::Arrival arrival;
+  arrival.initial = std::move(initial);
+  arrival.listener = listener;
+  broker_->accept(shard, std::move(stream), std::move(arrival));
+}
+
 Result<std::uint16_t> FrontDoor::open_device(const io::ListenOptions& options) {
-  auto serve = [this](std::unique_ptr<io::Stream> stream) {
-    if (is_mqtt_alpn(stream->peer().alpn)) return broker_->accept(std::move(stream));
+  return open_on_device_loops(options, [this](std::size_t shard, std::unique_ptr<io::Stream> stream) {
+    io::Loop& loop = *device_loops_[shard];
+    if (is_mqtt_alpn(stream->peer().alpn)) return serve_mqtt(shard, std::move(stream), {}, tls_listener_);
     if (is_http_alpn(stream->peer().alpn)) {
-      return device_loop_.spawn(io::serve_http(device_loop_, std::move(stream), "", handler_, stopping_));
+      return loop.spawn(io::serve_http(loop, std::move(stream), "", handler_, stopping_));
     }
-    device_loop_.spawn(serve_device(std::move(stream)));
-  };
-  TRY(auto listener, io::Listener::create(device_loop_, options, serve));
-  std::uint16_t port = listener->port();
-  listeners_.push_back(std::move(listener));
-  return port;
+    loop.spawn(serve_device(shard, std::move(stream)));
+  });
 }
 
 Result<std::uint16_t> FrontDoor::open_plain_mqtt(const io::ListenOptions& options) {
-  auto serve = [this](std::unique_ptr<io::Stream> stream) { broker_->accept(std::move(stream)); };
-  TRY(auto listener, io::Listener::create(device_loop_, options, serve));
-  std::uint16_t port = listener->port();
-  listeners_.push_back(std::move(listener));
-  return port;
+  return open_on_device_loops(options, [this](std::size_t shard, std::unique_ptr<io::Stream> stream) {
+    serve_mqtt(shard, std::move(stream), {}, plain_listener_);
+  });
 }
 
-boost::asio::awaitable<void> FrontDoor::serve_device(std::unique_ptr<io::Stream> stream) {
+boost::asio::awaitable<void> FrontDoor::serve_device(std::size_t shard, std::unique_ptr<io::Stream> stream) {
   std::array<char, 1> first{};
   std::int64_t got = co_await io::read_some(*stream, first, kFirstByteDeadlineMs);
   if (got != 1) co_return;
   std::string initial(first.data(), 1);
   if (first[0] == kMqttConnect) {
-    mqtt::Arrival arrival;
-    arrival.initial = std::move(initial);
-    broker_->accept(std::move(stream), std::move(arrival));
+    serve_mqtt(shard, std::move(stream), std::move(initial), tls_listener_);
     co_return;
   }
-  co_await io::serve_http(device_loop_, std::move(stream), std::move(initial), handler_, stopping_);
+  co_await io::serve_http(*device_loops_[shard], std::move(stream), std::move(initial), handler_, stopping_);
 }
 
 void FrontDoor::start(mqtt::Broker& broker, io::HttpHandler handler) {
   broker_ = &broker;
+  tls_listener_ = broker.add_listener("mqtts");
+  plain_listener_ = broker.add_listener("mqtt");
   inner_ = std::move(handler);
   for (auto& listener : listeners_) listener->start();
 }

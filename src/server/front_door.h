@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // FrontDoor: decides what a fresh connection speaks. The API port serves HTTP, with TLS when the first byte asks for
 // it; the device ports (mutual TLS) serve MQTT or HTTPS, told apart by ALPN or else by the first byte; the plain MQTT
-// port serves MQTT alone. Counts running requests, so that a stop can wait for them. Each listener lives on one loop.
+// port serves MQTT alone. Counts running requests, so that a stop can wait for them. A device port has a listener on
+// each device loop (SO_REUSEPORT): the kernel spreads connections, and so handshakes, over the loops.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/metrics.h"
@@ -20,7 +23,7 @@ namespace muster::server {
 
 class FrontDoor {
  public:
-  FrontDoor(io::Loop& api_loop, io::Loop& device_loop, metrics::Registry& metrics);
+  FrontDoor(io::Loop& api_loop, std::vector<io::Loop*> device_loops, metrics::Registry& metrics);
   FrontDoor(const FrontDoor&) = delete;
   FrontDoor& operator=(const FrontDoor&) = delete;
 
@@ -28,7 +31,7 @@ class FrontDoor {
   Result<std::uint16_t> open_api(const io::ListenOptions& options);
   Result<std::uint16_t> open_device(const io::ListenOptions& options);
   Result<std::uint16_t> open_plain_mqtt(const io::ListenOptions& options);
-  // `handler` answers HTTP; it and the broker, which lives on the device loop, outlive the loops.
+  // `handler` answers HTTP; it and the broker, whose shards live on the device loops in this order, outlive the loops.
   void start(mqtt::Broker& broker, io::HttpHandler handler);
 
   // Stops accepting and taking new requests on open connections. On any thread.
@@ -36,12 +39,16 @@ class FrontDoor {
   std::int64_t running_requests() const { return running_.load(); }
 
  private:
-  boost::asio::awaitable<void> serve_device(std::unique_ptr<io::Stream> stream);
+  using Serve = std::function<void(std::size_t shard, std::unique_ptr<io::Stream> stream)>;
+  Result<std::uint16_t> open_on_device_loops(io::ListenOptions options, const Serve& serve);
+  void serve_mqtt(std::size_t shard, std::unique_ptr<io::Stream> stream, std::string initial, std::uint16_t listener);
+  boost::asio::awaitable<void> serve_device(std::size_t shard, std::unique_ptr<io::Stream> stream);
   boost::asio::awaitable<io::HttpResponse> counted(io::HttpRequest& request, io::HttpBody& body);
 
   io::Loop& api_loop_;
-  io::Loop& device_loop_;
+  const std::vector<io::Loop*> device_loops_;
   mqtt::Broker* broker_ = nullptr;
+  std::uint16_t tls_listener_ = 0, plain_listener_ = 0;  // names of the broker
   io::HttpHandler inner_;
   io::HttpHandler handler_;
   std::atomic<bool> stopping_{false};

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "domain/iam/identities.h"
 #include "domain/jobs/engine.h"
+#include "io/env.h"
 #include "io/files.h"
 #include "io/net.h"
 #include "mqtt/broker/broker.h"
@@ -55,22 +56,22 @@ struct Server::Parts {
   std::unique_ptr<objects::Blobs> blobs;
   Endpoints endpoints;
 
-  // One loop for HTTP, one for the devices: a burst of API calls does not delay MQTT, and the reverse.
+  // One loop for HTTP, the others for the devices: a burst of API calls does not delay MQTT, and the reverse.
   io::Loop api_loop{"api"};
-  io::Loop device_loop{"device"};
+  std::vector<std::unique_ptr<io::Loop>> device_loops;
   std::unique_ptr<io::BlockingPool> pool;
   std::unique_ptr<FrontDoor> door;
 
   registry::PolicyGenerations generations;
   std::unique_ptr<iam::StoreCredentials> credentials;
-  std::unique_ptr<api::device::DeviceAuthorizer> authorizer;
+  std::vector<std::unique_ptr<api::device::DeviceAuthorizer>> authorizers;  // by device loop
   std::unique_ptr<mqtt::Broker> broker;
   std::unique_ptr<store::Outbox> outbox;
   std::unique_ptr<store::Timers> timers;
   std::optional<jobs::Context> jobs_context;
   jobs::Signals signals;
   std::unique_ptr<jobs::Engine> engine;
-  std::unique_ptr<api::device::JobsTopics> jobs_topics;
+  std::vector<std::unique_ptr<api::device::JobsTopics>> jobs_topics;  // by device loop
   api::Operations operations;
   std::unique_ptr<api::Pipeline> pipeline;
   std::unique_ptr<Readiness> readiness;
@@ -127,7 +128,14 @@ Result<std::uint16_t> Server::Parts::open_on_each_address(io::ListenOptions opti
 
 // Binds every port before anything is served, so that a taken port is an error of the start.
 Status Server::Parts::open_ports() {
-  door = std::make_unique<FrontDoor>(api_loop, device_loop, metrics);
+  const std::size_t loops = config.device_loops > 0 ? static_cast<std::size_t>(config.device_loops)
+                                                    : std::min<std::size_t>(io::available_processors(), 64);
+  std::vector<io::Loop*> loop_list;
+  for (std::size_t i = 0; i < loops; ++i) {
+    device_loops.push_back(std::make_unique<io::Loop>("device"));
+    loop_list.push_back(device_loops.back().get());
+  }
+  door = std::make_unique<FrontDoor>(api_loop, loop_list, metrics);
   TRY(auto api_tls, io::TlsContext::create({.certificate_chain_pem = identity->chain_pem,
                                             .private_key_pem = identity->key_pem,
                                             .client_ca_pem = {},
@@ -175,16 +183,24 @@ Status Server::Parts::make_broker() {
   credentials = std::make_unique<iam::StoreCredentials>(*store, account.realm);
   api::device::AuthorizerOptions authorizer_options;
   authorizer_options.plain_policy = config.plain_mqtt_policy;
-  authorizer = std::make_unique<api::device::DeviceAuthorizer>(device_loop, *store, account.realm, generations,
-                                                               authorizer_options);
+  std::vector<mqtt::BrokerLoop> loops;
+  for (const auto& loop : device_loops) {
+    authorizers.push_back(
+        std::make_unique<api::device::DeviceAuthorizer>(*loop, *store, account.realm, generations, authorizer_options));
+    loops.push_back({loop.get(), authorizers.back().get()});
+  }
   mqtt::BrokerOptions options;
   options.max_connections = static_cast<std::size_t>(config.device_max_connections);
   options.max_packet_bytes = static_cast<std::size_t>(config.mqtt_max_packet_bytes);
   options.max_queue_messages = static_cast<std::size_t>(config.mqtt_max_queued_messages);
   options.session_expiry_s = static_cast<std::uint32_t>(config.mqtt_session_expiry_s);
-  TRY(broker, mqtt::Broker::create(device_loop, clock, *store, *authorizer, options));
+  options.message_log_directory = data.file("mqtt");
+  TRY(broker, mqtt::Broker::create(loops, clock, *store, options));
   // After a change of a certificate or its policies, once the authorizer has read it again.
-  authorizer->on_reloaded([this](std::string certificate_id) { broker->recheck(std::move(certificate_id)); });
+  for (std::size_t shard = 0; shard < authorizers.size(); ++shard) {
+    authorizers[shard]->on_reloaded(
+        [this, shard](std::string certificate_id) { broker->recheck(shard, std::move(certificate_id)); });
+  }
   return {};
 }
 
@@ -200,8 +216,11 @@ void Server::Parts::make_jobs() {
   signals.engine = [this](std::string_view job_id) { engine->poke(job_id); };
   engine = std::make_unique<jobs::Engine>(*store, *jobs_context, signals);
   engine->register_timers(*timers);
-  jobs_topics = std::make_unique<api::device::JobsTopics>(device_loop, clock, *store, *jobs_context, signals);
-  broker->add_ingress(*jobs_topics);
+  for (std::size_t shard = 0; shard < device_loops.size(); ++shard) {
+    jobs_topics.push_back(
+        std::make_unique<api::device::JobsTopics>(*device_loops[shard], clock, *store, *jobs_context, signals));
+    broker->add_ingress(shard, *jobs_topics.back());
+  }
 }
 
 void Server::Parts::make_operations() {
@@ -254,7 +273,7 @@ Status Server::Parts::make_http() {
                            .credentials = *credentials,
                            .clock = clock,
                            .metrics = metrics,
-                           .certificates = authorizer.get()};
+                           .certificates = authorizers.front().get()};
   pipeline = std::make_unique<api::Pipeline>(parts, options);
   readiness = std::make_unique<Readiness>(*store, clock);
   observe_store(metrics, *store);
@@ -300,7 +319,7 @@ void Server::start() {
                   if (auto answer = p.admin->answer(request)) co_return std::move(*answer);
                   co_return co_await p.pipeline->handle(request, body);
                 });
-  p.device_loop.start();
+  for (const auto& loop : p.device_loops) loop->start();
   p.api_loop.start();
   p.api_loop.post([&p] { p.sweep_blobs(); });
   p.started = true;
@@ -314,7 +333,7 @@ void Server::stop() {
   wait_for([&p] { return p.door->running_requests() == 0; }, p.config.drain_s * 1000);
   wait_for_call([&p](auto done) { p.broker->stop(done); }, p.config.drain_s * 1000);
   p.engine->stop();
-  p.device_loop.stop();
+  for (const auto& loop : p.device_loops) loop->stop();
   p.api_loop.stop();
   p.pool.reset();
   p.outbox.reset();

@@ -155,6 +155,8 @@ struct AppendLog::State {
 
   std::mutex mutex;
   std::condition_variable work;
+  std::condition_variable idle;
+  bool busy = false;
   std::vector<Job> pending;
   bool stopping = false;
   std::atomic<std::size_t> pending_bytes{0};
@@ -236,6 +238,7 @@ void AppendLog::State::run() {
     work.wait(lock, [&] { return !pending.empty() || stopping; });
     if (pending.empty()) return;
     jobs.swap(pending);
+    busy = true;
     lock.unlock();
     while (!write(jobs)) {
       if (!failing.exchange(true)) {
@@ -243,6 +246,7 @@ void AppendLog::State::run() {
                    {{"directory", options.directory}, {"error", std::strerror(errno)}});
       }
       lock.lock();
+      idle.notify_all();
       const bool give_up = work.wait_for(lock, pause, [&] { return stopping; });
       lock.unlock();
       if (give_up) return;
@@ -261,6 +265,8 @@ void AppendLog::State::run() {
     pending_bytes -= bytes;
     if (durable && end != 0) durable(end);
     lock.lock();
+    busy = false;
+    idle.notify_all();
   }
 }
 
@@ -341,6 +347,12 @@ void AppendLog::remove_before(std::uint64_t segment) {
   const std::lock_guard lock(state_->mutex);
   state_->pending.push_back(std::move(job));
   state_->work.notify_one();
+}
+
+bool AppendLog::flush() {
+  std::unique_lock lock(state_->mutex);
+  state_->idle.wait(lock, [&] { return state_->failing || (state_->pending.empty() && !state_->busy); });
+  return !state_->failing;
 }
 
 std::size_t AppendLog::pending_bytes() const {

@@ -54,6 +54,9 @@ class AppendLog {
   // Removes all segments before this one, after everything appended until now is durable.
   void remove_before(std::uint64_t segment);
 
+  // Waits until everything before is done; false when writing fails. Not on the log's thread.
+  bool flush();
+
   std::size_t pending_bytes() const;  // appended and not yet durable; thread-safe
   bool failing() const;               // thread-safe
   std::uint64_t syncs() const;        // thread-safe

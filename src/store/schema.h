@@ -64,7 +64,7 @@ inline constexpr char kThingExecution = 'k';  // text thing, descending queued_m
 
 inline constexpr char kSession = 'q';       // text client id -> MQTT session
 inline constexpr char kSubscription = 'r';  // text client id, text filter -> options
-inline constexpr char kSessionQueue = 's';  // text client id, integer number -> message (binary: mqtt/broker/journal)
+inline constexpr char kSessionQueue = 's';  // not used any more: queues are in the message log
 inline constexpr char kRetained = 't';      // text topic -> message
 }  // namespace table
 

@@ -1,355 +1,297 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rounds, time, and what others call.
+// What others call: each call goes to the loops of the shards that it concerns.
 #include "mqtt/broker/broker.h"
 
 #include <algorithm>
+#include <atomic>
+#include <filesystem>
 
-#include "base/log.h"
-#include "mqtt/broker/state.h"
+#include "mqtt/broker/shard.h"
+#include "mqtt/codec/topics.h"
 
 namespace muster::mqtt {
 
 namespace {
 
-constexpr std::int64_t kTickMs = 500;
-constexpr std::int64_t kRetainedLookMs = 60'000;
-constexpr int kLogLinesASecond = 20;
-
-ConnectionLimits connection_limits(const BrokerOptions& options) {
-  ConnectionLimits limits;
-  limits.max_packet_bytes = static_cast<std::uint32_t>(options.max_packet_bytes);
-  limits.max_connect_bytes = static_cast<std::uint32_t>(options.max_connect_bytes);
-  limits.max_topic_bytes = static_cast<std::uint32_t>(options.max_topic_bytes);
-  limits.receive_maximum = options.receive_maximum;
-  limits.max_inflight = options.max_inflight;
-  limits.connect_deadline_ms = options.connect_deadline_ms;
-  limits.max_keep_alive_s = static_cast<std::uint16_t>(std::min<std::uint32_t>(options.max_keep_alive_s, 65535));
-  return limits;
+// Runs `fn` on a shard's loop unless the broker is gone by then; then `gone`.
+template <class F, class G>
+void on_shard(const std::shared_ptr<Shard>& shard, F fn, G gone) {
+  shard->loop.post([weak = std::weak_ptr<Shard>(shard), fn = std::move(fn), gone = std::move(gone)] {
+    if (const auto self = weak.lock()) {
+      fn(*self);
+    } else {
+      gone();
+    }
+  });
 }
 
 }  // namespace
 
-Broker::State::State(io::Loop& on, const io::Clock& time, store::Store& records, Authorizer& who,
-                     const BrokerOptions& wanted)
-    : loop(on),
-      clock(time),
-      store(records),
-      authorizer(who),
-      options(wanted),
-      limits(connection_limits(wanted)),
-      journal(on, records, [this](const std::vector<Journal::Waiter>& waiters) { durable(waiters); }),
-      retained(wanted.max_retained, wanted.max_retained_bytes),
-      deadlines(time.steady_ms()) {
-  read_buffer.resize(kKeptInShared + kReadSize);
-  refresh_time();
-}
-
-Broker::State::~State() = default;
-
-ClientLink* Broker::State::find_link(std::uint64_t id) {
-  const auto at = links.find(id);
-  return at == links.end() ? nullptr : at->second.get();
-}
-
-bool Broker::State::may_log() {
-  const std::int64_t second = steady_ms / 1000;
-  if (second != log_second) {
-    log_second = second;
-    log_lines = 0;
-  }
-  return ++log_lines <= kLogLinesASecond;
-}
-
-void Broker::State::need_round_end() {
-  if (round_end_asked) return;
-  round_end_asked = true;
-  loop.at_round_end([weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->end_round();
-  });
-}
-
-void Broker::State::durable(const std::vector<Journal::Waiter>& waiters) {
-  refresh_time();
-  stats.durable_batches = journal.batches();
-  ClientLink* link = nullptr;
-  std::uint64_t found = 0;
-  for (const Journal::Waiter& waiter : waiters) {
-    if (waiter.link != found) {
-      found = waiter.link;
-      link = find_link(found);
-    }
-    if (link != nullptr) link->ack_due(waiter.ack);
-  }
-  need_round_end();  // the next batch
-}
-
-void Broker::State::end_round() {
-  round_end_asked = false;
-  // Each step may make work for an earlier one; a connection ends once, and output stops at a full socket.
-  do {
-    for (const std::uint64_t id : std::exchange(resumed, {})) {
-      if (ClientLink* link = find_link(id)) link->pump();
-    }
-    for (const std::uint64_t id : std::exchange(broken, {})) {
-      if (ClientLink* link = find_link(id))
-        end_link(*link, "connection lost", WillAction::kPublish, EndCause::kConnectionLost);
-    }
-    publish_wills();
-    journal.commit();
-    while (!dirty.empty()) {
-      ClientLink* link = dirty.back();
-      dirty.pop_back();
-      link->dirty = false;
-      if (link->ended) continue;  // written when it is closed, below
-      link->flush();
-      if (link->session != nullptr && link->ready) drain(*link->session);
-      link->update_pause();
-    }
-  } while (!resumed.empty() || !broken.empty() || !wills.empty());
-  for (const std::uint64_t id : std::exchange(ended, {})) {
-    const auto at = links.find(id);
-    if (at == links.end()) continue;
-    ClientLink& link = *at->second;
-    if (!link.peer_gone && link.linger()) continue;
-    link.flush();
-    link.stream->close();
-    links.erase(at);
-  }
-  stats.connections = links.size();
-  if (stopping && on_stopped && links.empty() && journal.idle()) {
-    const auto stopped = std::exchange(on_stopped, nullptr);
-    stopped();
-  }
-}
-
-void Broker::State::tick() {
-  refresh_time();
-  deadlines.advance(steady_ms, [&](const Deadlines::Entry& entry) {
-    if (ClientLink* link = find_link(entry.link)) link->check_deadline(entry.second);
-  });
-  for (const std::uint64_t id : std::exchange(blocked, {})) {
-    ClientLink* link = find_link(id);
-    if (link == nullptr || link->ended) continue;
-    link->watched = link->blocked_since_ms != 0;
-    if (!link->watched) continue;
-    if (steady_ms - link->blocked_since_ms >= options.write_stall_ms) {
-      if (link->session != nullptr) count_drop(*link->session, "reads nothing, connection closed");
-      end_link(*link, "did not read what was sent to it", WillAction::kPublish, EndCause::kThrottled);
-    } else {
-      blocked.push_back(id);
-    }
-  }
-  std::vector<Session*> late;
-  for (Session* session : holding) {
-    if (steady_ms - session->held_since_ms >= options.max_hold_ms) late.push_back(session);
-  }
-  for (Session* session : late) {
-    session->slow = true;
-    release_acks(*session);
-  }
-  while (!stopping && !wills_due.empty() && wills_due.begin()->first <= now_ms) {
-    Session& session = *wills_due.begin()->second;
-    take_will(session);
-    if (session.stored) store_session(session);
-  }
-  while (!stopping && !expiring.empty() && expiring.begin()->first <= now_ms) {
-    Session& session = *expiring.begin()->second;
-    if (session.will) take_will(session);
-    end_session(session);
-  }
-  if (steady_ms >= retained_look_ms) {
-    retained_look_ms = steady_ms + kRetainedLookMs;
-    retained.drop_expired(now_ms, [&](const std::string& topic) {
-      journal.erase(retained_key(topic));
-      ++stats.expired;
-    });
-    stats.retained = retained.size();
-  }
-  journal.flush_lazy();
-  need_round_end();
-}
-
-void Broker::State::arm_tick() {
-  ticker = loop.after_ms(kTickMs, [weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (!self) return;
-    self->tick();
-    self->arm_tick();
-  });
-}
-
-std::vector<ClientSummary> Broker::State::summaries(const std::string& after, std::size_t limit) const {
-  std::vector<const Session*> chosen;
-  for (const auto& [client_id, owned] : sessions) {
-    if (client_id > after) chosen.push_back(owned.get());
-  }
-  const auto by_id = [](const Session* a, const Session* b) { return a->client_id < b->client_id; };
-  if (chosen.size() > limit) {
-    std::nth_element(chosen.begin(), chosen.begin() + static_cast<std::ptrdiff_t>(limit), chosen.end(), by_id);
-    chosen.resize(limit);
-  }
-  std::sort(chosen.begin(), chosen.end(), by_id);
-  std::vector<ClientSummary> list;
-  list.reserve(chosen.size());
-  for (const Session* session : chosen) list.push_back(summary_of(*session));
-  return list;
-}
-
-ClientSummary Broker::State::summary_of(const Session& session) const {
-  ClientSummary row;
-  row.client_id = session.client_id;
-  row.protocol = static_cast<std::uint8_t>(session.version);
-  row.principal_id = session.principal_id;
-  row.session_expiry_s = session.expiry_s;
-  row.subscriptions = session.filters.size();
-  row.inflight = session.inflight.outgoing.size();
-  row.queued = session.queue.size();
-  row.queued_bytes = session.held_bytes;
-  row.dropped = session.dropped;
-  row.disconnected_ms = session.disconnected_ms;
-  row.last_disconnect = session.last_disconnect;
-  if (session.link != nullptr) {
-    row.connected = session.link->ready;
-    row.keep_alive_s = session.link->connection.keep_alive_s();
-    row.connected_ms = session.link->connected_ms;
-    row.listener = listeners[session.link->listener];
-    const io::PeerInfo& peer = session.link->stream->peer();
-    row.address = peer.address;
-    row.port = peer.port;
-    row.tls = peer.tls;
-  }
-  return row;
-}
-
-LifecycleClient Broker::State::lifecycle_client(const ClientLink& link, std::string_view client_id) {
-  LifecycleClient client;
-  client.client_id = client_id;
-  if (link.grant) client.principal_id = link.grant->principal_id();
-  client.session_identifier = link.session_identifier;
-  client.address = link.stream->peer().address;
-  client.now_ms = now_ms;
-  return client;
-}
-
-Broker::Broker(std::shared_ptr<State> state) : state_(std::move(state)) {}
+Broker::Broker(std::unique_ptr<Hub> hub) : hub_(std::move(hub)) {}
 
 Broker::~Broker() {
-  // Sessions point at links and links at streams with callbacks: all go before the state does.
-  state_->ticker.reset();
-  state_->stopping = true;
-  state_->dirty.clear();
-  state_->links.clear();
+  // Sessions point at links and links at streams with callbacks: all go before the shard does.
+  for (const auto& shard : hub_->shards) {
+    shard->ticker.reset();
+    shard->stopping = true;
+    shard->dirty.clear();
+    shard->links.clear();
+  }
+  hub_->shards.clear();
 }
 
-Result<std::unique_ptr<Broker>> Broker::create(io::Loop& loop, const io::Clock& clock, store::Store& store,
-                                               Authorizer& authorizer, const BrokerOptions& options) {
-  auto state = std::make_shared<State>(loop, clock, store, authorizer, options);
-  TRY_VOID(state->load());
-  return std::unique_ptr<Broker>(new Broker(std::move(state)));
+Result<std::unique_ptr<Broker>> Broker::create(const std::vector<BrokerLoop>& loops, const io::Clock& clock,
+                                               store::Store& store, const BrokerOptions& options) {
+  auto hub = std::make_unique<Hub>(options);
+  for (const BrokerLoop& on : loops) {
+    const auto number = static_cast<std::uint16_t>(hub->shards.size());
+    hub->shards.push_back(std::make_shared<Shard>(*hub, number, *on.loop, clock, store, *on.authorizer));
+  }
+  for (const auto& shard : hub->shards) shard->outgoing.resize(hub->shards.size());
+  TRY_VOID(load_shards(*hub));
+  return std::unique_ptr<Broker>(new Broker(std::move(hub)));
 }
 
-void Broker::add_ingress(IngressHook& hook) {
-  state_->hooks.push_back(&hook);
+std::size_t Broker::shards() const {
+  return hub_->shards.size();
 }
 
-void Broker::start() {
-  state_->loop.post([weak = std::weak_ptr<State>(state_)] {
-    const auto self = weak.lock();
-    if (!self) return;
-    self->tick();
-    self->arm_tick();
-  });
-}
-
-void Broker::tick() {
-  state_->tick();
+void Broker::add_ingress(std::size_t shard, IngressHook& hook) {
+  hub_->shards[shard]->hooks.push_back(&hook);
 }
 
 std::uint16_t Broker::add_listener(std::string name) {
-  state_->listeners.push_back(std::move(name));
-  return static_cast<std::uint16_t>(state_->listeners.size() - 1);
+  hub_->listeners.push_back(std::move(name));
+  for (const auto& shard : hub_->shards) shard->by_listener.push_back(std::make_unique<ListenerStats>());
+  return static_cast<std::uint16_t>(hub_->listeners.size() - 1);
+}
+
+const std::vector<std::string>& Broker::listeners() const {
+  return hub_->listeners;
 }
 
 void Broker::set_lifecycle(Lifecycle& lifecycle) {
-  state_->lifecycle = &lifecycle;
+  hub_->lifecycle = &lifecycle;
 }
 
-void Broker::accept(std::unique_ptr<io::Stream> stream, Arrival arrival) {
-  State& state = *state_;
-  if (state.stopping || state.links.size() >= state.options.max_connections) {
-    ++state.stats.refused;
-    return;
+void Broker::start() {
+  for (const auto& shard : hub_->shards) {
+    on_shard(
+        shard,
+        [](Shard& self) {
+          self.tick();
+          self.arm_tick();
+        },
+        [] {});
   }
-  state.refresh_time();
-  ++state.stats.accepted;
-  const std::uint64_t id = ++state.last_link;
-  auto& link = state.links[id];
-  link = std::make_unique<ClientLink>(state, id, std::move(stream), std::move(arrival));
-  state.stats.connections = state.links.size();
-  link->reschedule();
-  link->pump();
+}
+
+void Broker::tick(std::size_t shard) {
+  hub_->shards[shard]->tick();
+}
+
+void Broker::accept(std::size_t shard, std::unique_ptr<io::Stream> stream, Arrival arrival) {
+  hub_->shards[shard]->accept(std::move(stream), std::move(arrival), false);
+}
+
+void Broker::publish_from_server(std::vector<store::OutboxMessage> batch, std::function<void()> handled) {
+  on_shard(
+      hub_->shards[0],
+      [batch = std::move(batch), handled](Shard& self) {
+        self.refresh_time();
+        // One call for each message and one for the batch, so that it is handled when all are.
+        auto left = std::make_shared<std::size_t>(1);
+        const auto one = [left, handled] {
+          if (--*left == 0) handled();
+        };
+        for (const store::OutboxMessage& message : batch) {
+          if (!is_topic_name(message.topic)) continue;  // ours: not reachable from outside
+          Publish packet;
+          packet.topic = message.topic;
+          packet.payload = message.payload;
+          packet.qos = std::min<std::uint8_t>(message.qos, 1);
+          ++*left;
+          self.publish_for_server(packet, one);
+        }
+        one();
+        self.need_round_end();
+      },
+      [] {});
+}
+
+void Broker::publish(ServerMessage message, std::function<void(PublishOutcome)> done) {
+  const auto answer = [done](PublishOutcome outcome) {
+    if (done) done(outcome);
+  };
+  on_shard(
+      hub_->shards[0],
+      [message = std::move(message), answer](Shard& self) {
+        const BrokerOptions& options = self.hub.options;
+        if (self.stopping) return answer(PublishOutcome::kUnavailable);
+        self.refresh_time();
+        if (!is_topic_name(message.topic)) return answer(PublishOutcome::kBadTopic);
+        if (message.payload.size() > options.max_payload_bytes || message.topic.size() > options.max_topic_bytes) {
+          return answer(PublishOutcome::kTooLarge);
+        }
+        Publish packet;
+        packet.topic = message.topic;
+        packet.payload = message.payload;
+        packet.qos = std::min<std::uint8_t>(message.qos, 2);
+        packet.retain = message.retain;
+        packet.properties = Properties(message.properties, message.present);
+        if (message.retain && !self.retained_fits(packet)) return answer(PublishOutcome::kNoRoom);
+        self.publish_for_server(packet, [answer] { answer(PublishOutcome::kDone); });
+        self.need_round_end();
+      },
+      [answer] { answer(PublishOutcome::kUnavailable); });
+}
+
+namespace {
+
+RetainedSummary summary_of(const Message& message, bool with_payload) {
+  RetainedSummary summary;
+  summary.topic = message.topic;
+  summary.payload_bytes = message.payload.size();
+  summary.qos = message.qos;
+  summary.modified_ms = message.created_ms;
+  if (with_payload) {
+    summary.payload = message.payload;
+    summary.properties = message.properties;
+    summary.present = message.present;
+  }
+  return summary;
+}
+
+}  // namespace
+
+void Broker::retained_message(std::string topic, std::function<void(std::optional<RetainedSummary>)> done) {
+  on_shard(
+      hub_->shards[0],
+      [topic = std::move(topic), done](Shard& self) {
+        self.refresh_time();
+        std::optional<RetainedSummary> found;
+        {
+          const std::lock_guard lock(self.hub.retained_mutex);
+          const MessageRef* message = self.hub.retained.find(topic);
+          if (message != nullptr && !(*message)->expired(self.now_ms)) found = summary_of(**message, true);
+        }
+        done(std::move(found));
+      },
+      [done] { done(std::nullopt); });
+}
+
+void Broker::retained_messages(std::string after, std::size_t limit,
+                               std::function<void(std::vector<RetainedSummary>)> done) {
+  on_shard(
+      hub_->shards[0],
+      [after = std::move(after), limit, done](Shard& self) {
+        self.refresh_time();
+        std::vector<RetainedSummary> list;
+        {
+          const std::lock_guard lock(self.hub.retained_mutex);
+          self.hub.retained.page(after, limit, self.now_ms,
+                                 [&](const MessageRef& message) { list.push_back(summary_of(*message, false)); });
+        }
+        done(std::move(list));
+      },
+      [done] { done({}); });
 }
 
 void Broker::recheck(std::string principal_id) {
-  state_->loop.post([weak = std::weak_ptr<State>(state_), principal_id = std::move(principal_id)] {
-    const auto self = weak.lock();
-    if (!self) return;
-    self->refresh_time();
-    for (const auto& [id, link] : self->links) {
-      if (!link->grant || link->ended) continue;
-      if (!principal_id.empty() && link->grant->principal_id() != principal_id) continue;
-      if (!link->grant->still_valid()) {
-        self->disconnect(*link, Reason::kNotAuthorized, "its certificate or permission is no longer valid",
-                         EndCause::kCredentialsInvalid);
-      }
-    }
-  });
+  for (const auto& shard : hub_->shards) {
+    on_shard(
+        shard, [principal_id](Shard& self) { self.recheck(principal_id); }, [] {});
+  }
 }
 
 void Broker::recheck_all() {
   recheck({});
 }
 
+void Broker::recheck(std::size_t shard, std::string principal_id) {
+  on_shard(
+      hub_->shards[shard], [principal_id = std::move(principal_id)](Shard& self) { self.recheck(principal_id); },
+      [] {});
+}
+
 void Broker::stop(std::function<void()> stopped) {
-  state_->loop.post([weak = std::weak_ptr<State>(state_), stopped = std::move(stopped)] {
-    const auto self = weak.lock();
-    if (!self) return stopped();
-    self->refresh_time();
-    self->stopping = true;
-    self->on_stopped = stopped;
-    for (const auto& [id, link] : self->links) {
-      if (link->lingering) link->close();
-      if (link->ended) continue;
-      if (link->connection.connected()) link->connection.disconnect(Reason::kServerShuttingDown, link->out());
-      self->end_link(*link, "server is shutting down", WillAction::kKeep, EndCause::kServerInitiated);
-    }
-    self->need_round_end();
-  });
+  auto left = std::make_shared<std::atomic<std::size_t>>(hub_->shards.size());
+  const auto one = [left, stopped] {
+    if (--*left == 0) stopped();
+  };
+  for (const auto& shard : hub_->shards)
+    on_shard(
+        shard, [one](Shard& self) { self.stop(one); }, one);
 }
 
 void Broker::clients(std::string after, std::size_t limit, std::function<void(std::vector<ClientSummary>)> done) {
-  state_->loop.post([weak = std::weak_ptr<State>(state_), after = std::move(after), limit, done = std::move(done)] {
-    const auto self = weak.lock();
-    done(self ? self->summaries(after, limit) : std::vector<ClientSummary>());
-  });
+  struct Gathered {
+    std::atomic<std::size_t> left;
+    std::vector<std::vector<ClientSummary>> parts;
+  };
+  auto gathered = std::make_shared<Gathered>();
+  gathered->left = hub_->shards.size();
+  gathered->parts.resize(hub_->shards.size());
+  const auto one = [gathered, limit, done] {
+    if (--gathered->left > 0) return;
+    std::vector<ClientSummary> all;
+    for (auto& part : gathered->parts) std::move(part.begin(), part.end(), std::back_inserter(all));
+    std::sort(all.begin(), all.end(),
+              [](const ClientSummary& a, const ClientSummary& b) { return a.client_id < b.client_id; });
+    if (all.size() > limit) all.resize(limit);
+    done(std::move(all));
+  };
+  for (const auto& shard : hub_->shards) {
+    on_shard(
+        shard,
+        [gathered, after, limit, one](Shard& self) {
+          gathered->parts[self.index] = self.summaries(after, limit);
+          one();
+        },
+        one);
+  }
 }
 
 void Broker::disconnect(std::string client_id, std::string reason, std::function<void(bool)> done) {
-  state_->loop.post(
-      [weak = std::weak_ptr<State>(state_), client_id = std::move(client_id), reason = std::move(reason), done] {
-        const auto self = weak.lock();
-        Session* session = self ? self->find_session(client_id) : nullptr;
+  const auto& shard = hub_->shards[hub_->owner(client_id)];
+  on_shard(
+      shard,
+      [client_id, reason, done](Shard& self) {
+        Session* session = self.find_session(client_id);
         const bool found = session != nullptr && session->link != nullptr;
         if (found) {
-          self->refresh_time();
-          self->disconnect(*session->link, Reason::kAdministrativeAction, reason, EndCause::kServerInitiated);
+          self.refresh_time();
+          self.disconnect(*session->link, Reason::kAdministrativeAction, reason, EndCause::kServerInitiated);
         }
         if (done) done(found);
+      },
+      [done] {
+        if (done) done(false);
       });
 }
 
-const BrokerStats& Broker::stats() const {
-  return state_->stats;
+bool Broker::flush() {
+  bool all = true;
+  for (const auto& shard : hub_->shards) all = shard->log->wait_until_durable().has_value() && all;
+  return all;
+}
+
+std::uint64_t Broker::total(Counter BrokerStats::*counter) const {
+  std::uint64_t sum = 0;
+  for (const auto& shard : hub_->shards) sum += shard->stats.*counter;
+  return sum;
+}
+
+std::uint64_t Broker::total(std::size_t listener, Counter ListenerStats::*counter) const {
+  std::uint64_t sum = 0;
+  for (const auto& shard : hub_->shards) sum += (*shard->by_listener[listener]).*counter;
+  return sum;
+}
+
+std::uint64_t Broker::total(Counter ListenerStats::*counter) const {
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < hub_->listeners.size(); ++i) sum += total(i, counter);
+  return sum;
 }
 
 }  // namespace muster::mqtt

@@ -6,11 +6,13 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
 #include <memory>
 #include <set>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "io/env.h"
@@ -95,6 +97,7 @@ class Device {
   void publish(std::string_view topic, std::string_view payload, std::uint8_t qos = 0, std::uint16_t packet_id = 0,
                bool retain = false);
   void puback(std::uint16_t packet_id);
+  void ack(PacketType type, std::uint16_t packet_id, Reason reason = Reason::kSuccess);  // PUBREC, PUBREL, PUBCOMP
   void disconnect();
   void drop();  // closes the stream without DISCONNECT
   void set_reading(bool reading);
@@ -135,7 +138,13 @@ class BrokerTest : public ::testing::TestWithParam<Version> {
       std::promise<void> done;
       loop.post([&] { loop.at_round_end([&] { done.set_value(); }); });
       done.get_future().wait();
+      if (broker) broker->flush();
     }
+  }
+  void mend_log() {
+    log_fails = false;
+    while (!broker->flush()) std::this_thread::yield();
+    settle();
   }
   void advance_ms(std::int64_t by);
   void make_broker();
@@ -151,6 +160,8 @@ class BrokerTest : public ::testing::TestWithParam<Version> {
   std::unique_ptr<store::MemoryStore> store;
   RuledAuthorizer authorizer;
   BrokerOptions options;
+  std::string directory;
+  std::atomic<bool> log_fails{false};  // the message log's disk
   std::vector<IngressHook*> hooks;
   std::unique_ptr<Broker> broker;
 };

@@ -4,34 +4,36 @@
 namespace muster::mqtt {
 
 void register_metrics(metrics::Registry& registry, const Broker& broker) {
-  const BrokerStats& stats = broker.stats();
-  const auto gauge = [&](std::string_view name, std::string_view help, const Counter& value) {
-    registry.observed_gauge(name, help, [&value] { return static_cast<std::int64_t>(std::uint64_t{value}); });
+  const auto gauge = [&](std::string_view name, std::string_view help, auto member) {
+    registry.observed_gauge(name, help, [&broker, member] { return static_cast<std::int64_t>(broker.total(member)); });
   };
-  const auto counter = [&](std::string_view name, std::string_view help, const Counter& value) {
-    registry.observed_counter(name, help, [&value] { return std::uint64_t{value}; });
+  const auto counter = [&](std::string_view name, std::string_view help, auto member) {
+    registry.observed_counter(name, help, [&broker, member] { return broker.total(member); });
   };
-  gauge("muster_mqtt_connections", "Open MQTT connections", stats.connections);
-  gauge("muster_mqtt_sessions", "MQTT sessions, connected and stored", stats.sessions);
-  gauge("muster_mqtt_subscriptions", "MQTT subscriptions", stats.subscriptions);
-  gauge("muster_mqtt_retained_messages", "Retained messages", stats.retained);
-  gauge("muster_mqtt_queued_messages", "Messages held for sessions, in flight included", stats.queued_messages);
-  gauge("muster_mqtt_queued_bytes", "Bytes held for sessions", stats.queued_bytes);
-  counter("muster_mqtt_accepted_total", "Connections accepted", stats.accepted);
-  counter("muster_mqtt_connects_total", "CONNECTs answered with success", stats.connects);
-  counter("muster_mqtt_refused_total", "Connections closed unread: too many", stats.refused);
-  counter("muster_mqtt_auth_failures_total", "CONNECTs refused by the authorizer", stats.auth_failures);
-  counter("muster_mqtt_denied_total", "Publishes, filters and deliveries without permission", stats.denied);
-  counter("muster_mqtt_takeovers_total", "Connections replaced by another of the same client id", stats.takeovers);
+  using Stats = BrokerStats;
+  using Listener = ListenerStats;
+  gauge("muster_mqtt_connections", "Open MQTT connections", &Listener::connections);
+  gauge("muster_mqtt_sessions", "MQTT sessions, connected and stored", &Stats::sessions);
+  gauge("muster_mqtt_subscriptions", "MQTT subscriptions", &Stats::subscriptions);
+  gauge("muster_mqtt_retained_messages", "Retained messages", &Stats::retained);
+  gauge("muster_mqtt_queued_messages", "Messages held for sessions, in flight included", &Stats::queued_messages);
+  gauge("muster_mqtt_queued_bytes", "Bytes held for sessions", &Stats::queued_bytes);
+  counter("muster_mqtt_accepted_total", "Connections accepted", &Listener::accepted);
+  counter("muster_mqtt_connects_total", "CONNECTs answered with success", &Listener::connects);
+  counter("muster_mqtt_refused_total", "Connections closed unread: too many", &Stats::refused);
+  counter("muster_mqtt_auth_failures_total", "CONNECTs refused by the authorizer", &Listener::auth_failures);
+  counter("muster_mqtt_denied_total", "Publishes, filters and deliveries without permission", &Stats::denied);
+  counter("muster_mqtt_takeovers_total", "Connections replaced by another of the same client id", &Stats::takeovers);
   counter("muster_mqtt_protocol_errors_total", "Connections ended by a violation of the protocol",
-          stats.protocol_errors);
-  counter("muster_mqtt_messages_in_total", "PUBLISH packets received", stats.messages_in);
-  counter("muster_mqtt_messages_out_total", "PUBLISH packets sent", stats.messages_out);
-  counter("muster_mqtt_bytes_in_total", "Bytes received", stats.bytes_in);
-  counter("muster_mqtt_bytes_out_total", "Bytes sent", stats.bytes_out);
-  counter("muster_mqtt_dropped_total", "Messages dropped: slow readers and full queues", stats.dropped);
-  counter("muster_mqtt_expired_total", "Messages whose expiry passed in a queue", stats.expired);
-  counter("muster_mqtt_durable_batches_total", "Transactions of session state", stats.durable_batches);
+          &Stats::protocol_errors);
+  counter("muster_mqtt_messages_in_total", "PUBLISH packets received", &Listener::messages_in);
+  counter("muster_mqtt_messages_out_total", "PUBLISH packets sent", &Listener::messages_out);
+  counter("muster_mqtt_bytes_in_total", "Bytes received", &Listener::bytes_in);
+  counter("muster_mqtt_bytes_out_total", "Bytes sent", &Listener::bytes_out);
+  counter("muster_mqtt_dropped_total", "Messages dropped: slow readers and full queues", &Stats::dropped);
+  counter("muster_mqtt_expired_total", "Messages whose expiry passed in a queue", &Stats::expired);
+  counter("muster_mqtt_durable_batches_total", "Transactions of session state", &Stats::durable_batches);
+  counter("muster_mqtt_log_syncs_total", "Syncs of the message log", &Stats::log_syncs);
 }
 
 }  // namespace muster::mqtt

@@ -66,7 +66,7 @@ TEST_P(BrokerTest, UnsubscribeStopsDelivery) {
   if (is_v5()) EXPECT_EQ(unsuback.codes, std::string("\x00\x11", 2));
   device->publish("x", "gone");
   EXPECT_TRUE(device->take().empty());
-  EXPECT_EQ(broker->stats().subscriptions, 0U);
+  EXPECT_EQ(broker->total(&BrokerStats::subscriptions), 0U);
 }
 
 TEST_P(BrokerTest, NoMatchingSubscribersIsSaidInVersion5) {
@@ -88,7 +88,7 @@ TEST_P(BrokerTest, TakeoverDisconnectsTheFirst) {
   }
   EXPECT_TRUE(first->closed());
   EXPECT_FALSE(second->closed());
-  EXPECT_EQ(broker->stats().takeovers, 1U);
+  EXPECT_EQ(broker->total(&BrokerStats::takeovers), 1U);
   second->subscribe("still/here", 0);
   EXPECT_EQ(second->take_one(PacketType::kSuback).codes.size(), 1U);
 }
@@ -110,7 +110,7 @@ TEST_P(BrokerTest, RefusesClientIdsThatAreTooLong) {
   device->connect(std::string(129, 'x'));
   EXPECT_EQ(device->take_one(PacketType::kConnack).reason, Reason::kClientIdentifierNotValid);
   EXPECT_TRUE(device->closed());
-  EXPECT_EQ(broker->stats().sessions, 0U);
+  EXPECT_EQ(broker->total(&BrokerStats::sessions), 0U);
 }
 
 TEST_P(BrokerTest, ConnackOfVersion5NamesTheLimits) {
@@ -122,25 +122,11 @@ TEST_P(BrokerTest, ConnackOfVersion5NamesTheLimits) {
   device->connect(packet);
   const Seen connack = device->take_one(PacketType::kConnack);
   const Properties properties = connack.props();
-  EXPECT_EQ(properties.number(PropertyId::kMaximumQos), 1U);
-  EXPECT_EQ(properties.number(PropertyId::kSharedSubscriptionAvailable), 0U);
+  EXPECT_FALSE(properties.has(PropertyId::kMaximumQos));
+  EXPECT_FALSE(properties.has(PropertyId::kSharedSubscriptionAvailable));
   EXPECT_EQ(properties.number(PropertyId::kReceiveMaximum), 100U);
   EXPECT_EQ(properties.number(PropertyId::kMaximumPacketSize), 149'504U);
   EXPECT_EQ(properties.number(PropertyId::kServerKeepAlive), 1200U);
-}
-
-TEST_P(BrokerTest, SharedSubscriptionsAreRefused) {
-  auto device = connected("d");
-  device->subscribe("$share/group/x", 1);
-  const auto seen = device->take();
-  ASSERT_EQ(seen.size(), 1U);
-  if (seen[0].type == PacketType::kSuback) {
-    EXPECT_EQ(seen[0].codes, is_v5() ? "\x9E" : "\x80");
-  } else {
-    EXPECT_EQ(seen[0].reason, Reason::kSharedSubscriptionsNotSupported);
-  }
-  device->publish("x", "not shared");
-  EXPECT_EQ(broker->stats().messages_out, 0U);
 }
 
 TEST_P(BrokerTest, KeepAliveEndsASilentClient) {
@@ -172,7 +158,7 @@ TEST_P(BrokerTest, AConnectionThatSaysNothingIsClosed) {
   advance_ms(2'000);
   EXPECT_TRUE(mute->closed());
   advance_ms(5'000);
-  EXPECT_EQ(broker->stats().connections, 0U);
+  EXPECT_EQ(broker->total(&ListenerStats::connections), 0U);
 }
 
 TEST_P(BrokerTest, RefusesWhatTheAuthorizerRefuses) {
@@ -190,8 +176,8 @@ TEST_P(BrokerTest, RefusesWhatTheAuthorizerRefuses) {
   packet.password = "p";
   user->connect(packet);
   EXPECT_EQ(user->take_one(PacketType::kConnack).reason, Reason::kBadUserNameOrPassword);
-  EXPECT_EQ(broker->stats().auth_failures, 2U);
-  EXPECT_EQ(broker->stats().sessions, 0U);
+  EXPECT_EQ(broker->total(&ListenerStats::auth_failures), 2U);
+  EXPECT_EQ(broker->total(&BrokerStats::sessions), 0U);
 }
 
 TEST_P(BrokerTest, WaitsForASlowAuthorizerAndKeepsWhatCameBehindConnect) {
@@ -246,7 +232,7 @@ TEST_P(BrokerTest, AnUnauthorisedRetainedPublishLeavesNothing) {
   auto device = connected("d");
   device->publish("r", "x", 0, 0, true);
   EXPECT_TRUE(device->closed());
-  EXPECT_EQ(broker->stats().retained, 0U);
+  EXPECT_EQ(broker->total(&BrokerStats::retained), 0U);
 }
 
 TEST_P(BrokerTest, AnUnauthorisedFilterFailsAloneInItsSuback) {
@@ -329,7 +315,7 @@ TEST_P(BrokerTest, RetainedMessagesReachNewSubscribersAndCanBeDeleted) {
   EXPECT_EQ(device->take().size(), 2U);
   kill_broker();
   make_broker();
-  EXPECT_EQ(broker->stats().retained, 0U);
+  EXPECT_EQ(broker->total(&BrokerStats::retained), 0U);
 }
 
 TEST_P(BrokerTest, RetainedMessagesSurviveARestart) {

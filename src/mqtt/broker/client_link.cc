@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "base/log.h"
-#include "mqtt/broker/state.h"
+#include "mqtt/broker/shard.h"
 
 namespace muster::mqtt {
 
@@ -15,26 +15,31 @@ constexpr std::size_t kLargestSpare = 64 * 1024;
 constexpr std::int64_t kIdleLookMs = 60'000;  // for a connection without a deadline at present
 }  // namespace
 
-ClientLink::ClientLink(Broker::State& broker, std::uint64_t link_id, std::unique_ptr<io::Stream> connected,
-                       Arrival arrival)
+ClientLink::ClientLink(Shard& broker, std::uint64_t link_id, std::unique_ptr<io::Stream> connected, Arrival arrival)
     : id(link_id),
       listener(arrival.listener),
       stream(std::move(connected)),
       identity(std::move(arrival.identity)),
-      connection(broker.limits, broker.steady_ms),
+      connection(broker.hub.limits, broker.steady_ms),
       broker_(broker),
-      kept_(std::move(arrival.initial)) {}
+      kept_(std::move(arrival.initial)) {
+  stats = &broker.listener_stats(listener);
+  ++stats->connections;
+}
 
 ClientLink::~ClientLink() {
-  broker_.stranger_bytes -= counted_;
+  broker_.hub.stranger_bytes -= counted_;
+  --stats->connections;
 }
 
 bool ClientLink::within_strangers_bound() {
   const std::size_t now = connection.connected() ? 0 : kept_.size();
-  broker_.stranger_bytes += now;
-  broker_.stranger_bytes -= counted_;
+  if (now != counted_) {
+    broker_.hub.stranger_bytes += now;
+    broker_.hub.stranger_bytes -= counted_;
+  }
   counted_ = now;
-  return now <= kSmallConnect || broker_.stranger_bytes <= broker_.options.max_stranger_bytes;
+  return now <= kSmallConnect || broker_.hub.stranger_bytes <= broker_.hub.options.max_stranger_bytes;
 }
 
 void ClientLink::wait_readable() {
@@ -52,6 +57,10 @@ std::size_t ClientLink::handle(std::string_view bytes) {
   const std::size_t before = out_.size();
   const std::size_t consumed = connection.receive(bytes, broker_.steady_ms, *this, out_);
   if (out_.size() != before) out();
+  if (moving_) {
+    broker_.move_away(*this, moving_to_, std::string(bytes));
+    return bytes.size();
+  }
   if (clogged()) update_pause();
   return consumed;
 }
@@ -105,7 +114,7 @@ bool ClientLink::read_once(std::size_t& budget) {
   }
   switch (outcome.kind) {
     case io::IoOutcome::Kind::kMoved:
-      broker_.stats.bytes_in += outcome.bytes;
+      stats->bytes_in += outcome.bytes;
       budget -= std::min(budget, outcome.bytes);
       return outcome.bytes == asked;
     case io::IoOutcome::Kind::kWouldBlock:
@@ -137,7 +146,7 @@ std::string& ClientLink::out() {
 }
 
 bool ClientLink::clogged() const {
-  return pending_output() > broker_.options.max_output_bytes;
+  return pending_output() > broker_.hub.options.max_output_bytes;
 }
 
 void ClientLink::flush_if_large() {
@@ -150,7 +159,7 @@ void ClientLink::flush() {
     const io::IoOutcome outcome = stream->write(std::string_view(out_).substr(written_));
     if (outcome.kind == io::IoOutcome::Kind::kMoved) {
       written_ += outcome.bytes;
-      broker_.stats.bytes_out += outcome.bytes;
+      stats->bytes_out += outcome.bytes;
       blocked_since_ms = 0;
       continue;
     }
@@ -254,19 +263,29 @@ void ClientLink::update_pause() {
   broker_.need_round_end();
 }
 
-void ClientLink::ack(std::uint16_t packet_id, Reason reason) {
-  if (acks_.empty()) {
-    connection.puback(packet_id, reason, out());
-    return;
+void ClientLink::send_ack(AckKind kind, std::uint16_t packet_id, Reason reason) {
+  switch (kind) {
+    case AckKind::kPuback:
+      return connection.puback(packet_id, reason, out());
+    case AckKind::kPubrec:
+      return connection.pubrec(packet_id, reason, out());
+    case AckKind::kPubrel:
+      return connection.pubrel(packet_id, out());
+    case AckKind::kPubcomp:
+      return connection.pubcomp(packet_id, out());
   }
-  acks_.push_back({packet_id, reason, 0});
+}
+
+void ClientLink::ack(AckKind kind, std::uint16_t packet_id, Reason reason) {
+  if (acks_.empty()) return send_ack(kind, packet_id, reason);
+  acks_.push_back({packet_id, reason, kind, 0});
   update_pause();
 }
 
-std::uint32_t ClientLink::ack_later(std::uint16_t packet_id, Reason reason, std::uint32_t conditions) {
-  const auto number = first_ack_ + static_cast<std::uint32_t>(acks_.size());
-  acks_.push_back({packet_id, reason, conditions});
-  update_pause();
+std::uint32_t ClientLink::ack_later(AckKind kind, std::uint16_t packet_id, Reason reason, std::uint32_t conditions) {
+  const std::uint32_t number = next_ack();
+  acks_.push_back({packet_id, reason, kind, conditions});
+  if (acks_.size() >= kMaxWaitingAcks) update_pause();
   return number;
 }
 
@@ -287,13 +306,18 @@ void ClientLink::send_due_acks() {
   while (!acks_.empty() && acks_.front().conditions == 0) {
     const PendingAck next = acks_.pop_front();
     ++first_ack_;
-    connection.puback(next.packet_id, next.reason, out());
+    send_ack(next.kind, next.packet_id, next.reason);
   }
   acks_.release();
   update_pause();
 }
 
 void ClientLink::on_connect(const Connect& packet) {
+  if (!packet.client_id.empty()) {
+    moving_to_ = broker_.hub.owner(packet.client_id);
+    moving_ = moving_to_ != broker_.index;
+    if (moving_) return;
+  }
   broker_.begin_connect(*this, packet);
 }
 
@@ -301,11 +325,40 @@ void ClientLink::on_publish(const Publish& packet) {
   if (!ended) broker_.publish(*this, packet);
 }
 
+void ClientLink::on_publish_again(std::uint16_t packet_id) {
+  if (ended) return;
+  const std::uint32_t number = ack_later(AckKind::kPubrec, packet_id, Reason::kSuccess);
+  broker_.log->wait(Waiter{id, number, broker_.index});
+  broker_.need_round_end();
+}
+
 void ClientLink::on_puback(std::uint64_t token, std::uint16_t /*packet_id*/, Reason /*reason*/) {
   // A refusal by the client (MQTT 5, reason >= 0x80) settles the message as well: 4.3.2.
   if (session == nullptr) return;
   broker_.acknowledged(*session, token);
   broker_.drain(*session);
+}
+
+void ClientLink::on_pubrec(std::uint64_t token, std::uint16_t packet_id, Reason reason) {
+  if (session == nullptr || ended) return;
+  if (static_cast<std::uint8_t>(reason) >= 0x80) return on_puback(token, packet_id, reason);
+  if (!broker_.released(*session, token)) return ack(AckKind::kPubrel, packet_id, Reason::kSuccess);
+  // After a crash the message must not be sent again: the client may forget its id with PUBREL.
+  broker_.log->wait(Waiter{id, ack_later(AckKind::kPubrel, packet_id, Reason::kSuccess), broker_.index});
+  broker_.need_round_end();
+}
+
+void ClientLink::on_pubrel(std::uint16_t packet_id) {
+  if (session == nullptr || ended) return;
+  if (!session->persistent()) return ack(AckKind::kPubcomp, packet_id, Reason::kSuccess);
+  // After a crash the id must be free: the client may use it for another message after PUBCOMP.
+  broker_.log->completed(session->id, packet_id);
+  broker_.log->wait(Waiter{id, ack_later(AckKind::kPubcomp, packet_id, Reason::kSuccess), broker_.index});
+  broker_.need_round_end();
+}
+
+void ClientLink::on_pubcomp(std::uint64_t token, std::uint16_t packet_id) {
+  on_puback(token, packet_id, Reason::kSuccess);
 }
 
 void ClientLink::on_subscribe(const Subscribe& packet) {
@@ -320,7 +373,7 @@ void ClientLink::on_disconnect(const Disconnect& packet) {
   if (ended) return;
   if (session != nullptr && session->expiry_s > 0) {
     if (const auto expiry_s = packet.properties.number(PropertyId::kSessionExpiry)) {
-      session->expiry_s = std::min(*expiry_s, broker_.options.max_session_expiry_s);
+      session->expiry_s = std::min(*expiry_s, broker_.hub.options.max_session_expiry_s);
     }
   }
   const bool with_will = packet.reason == Reason::kDisconnectWithWill;
@@ -331,6 +384,7 @@ void ClientLink::on_disconnect(const Disconnect& packet) {
 void ClientLink::on_protocol_error(const ProtocolError& error) {
   if (ended) return;
   ++broker_.stats.protocol_errors;
+  ++stats->protocol_errors;
   if (broker_.may_log()) {
     log::info("mqtt: connection ended", {{"reason", to_string(error.reason)},
                                          {"detail", error.text},

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // ClientLink: one network connection of the broker: its Stream, its protocol state machine, what was received of an
 // incomplete packet and what is to be sent. Reads into a buffer that all connections of the loop share, as much as is
-// there up to kReadBudget a round; writes once a round. Idle it owns neither buffer. Made by Broker::accept, owned by
-// the broker's state, on its loop; dies at the end of the round in which it ended.
+// there up to kReadBudget a round; writes once a round. Idle it owns neither buffer. Made by Shard::accept, owned by
+// the shard, on its loop; dies at the end of the round in which it ended. A CONNECT whose client id belongs to another
+// shard sends the stream there, with everything that was read.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +20,7 @@
 namespace muster::mqtt {
 
 struct Session;
+struct Shard;
 
 inline constexpr std::size_t kReadSize = 64 * 1024;
 inline constexpr std::size_t kReadBudget = 256 * 1024;  // bytes of one client in one round; others come first then
@@ -46,7 +48,7 @@ struct PendingConnect {
 
 class ClientLink final : public ConnectionEvents {
  public:
-  ClientLink(Broker::State& broker, std::uint64_t link_id, std::unique_ptr<io::Stream> connected, Arrival arrival);
+  ClientLink(Shard& shard, std::uint64_t link_id, std::unique_ptr<io::Stream> connected, Arrival arrival);
   ~ClientLink() override;
 
   void pump();   // handles what was kept, reads what is there, asks to be called again
@@ -60,10 +62,12 @@ class ClientLink final : public ConnectionEvents {
   bool clogged() const;  // more output than a client may leave unread
   std::size_t pending_output() const { return out_.size() - written_; }
 
-  // Acknowledgements of QoS 1 leave in the order of arrival (MQTT-4.6.0-2), whenever each becomes due.
-  void ack(std::uint16_t packet_id, Reason reason);
-  // A number for ack_due(), which has to be called `conditions` times.
-  std::uint32_t ack_later(std::uint16_t packet_id, Reason reason, std::uint32_t conditions = 1);
+  // Acknowledgements leave in the order in which they were caused (MQTT-4.6.0-2 to -4), whenever each becomes due.
+  enum class AckKind : std::uint8_t { kPuback, kPubrec, kPubrel, kPubcomp };
+  void ack(AckKind kind, std::uint16_t packet_id, Reason reason);
+  // A number for ack_due(), which has to be called `conditions` times; next_ack() says it beforehand.
+  std::uint32_t ack_later(AckKind kind, std::uint16_t packet_id, Reason reason, std::uint32_t conditions = 1);
+  std::uint32_t next_ack() const { return first_ack_ + static_cast<std::uint32_t>(acks_.size()); }
   void ack_due(std::uint32_t number);
   void ack_due(std::uint32_t number, Reason reason);
 
@@ -75,7 +79,11 @@ class ClientLink final : public ConnectionEvents {
 
   void on_connect(const Connect& packet) override;
   void on_publish(const Publish& packet) override;
+  void on_publish_again(std::uint16_t packet_id) override;
   void on_puback(std::uint64_t token, std::uint16_t packet_id, Reason reason) override;
+  void on_pubrec(std::uint64_t token, std::uint16_t packet_id, Reason reason) override;
+  void on_pubrel(std::uint16_t packet_id) override;
+  void on_pubcomp(std::uint64_t token, std::uint16_t packet_id) override;
   void on_subscribe(const Subscribe& packet) override;
   void on_unsubscribe(const Unsubscribe& packet) override;
   void on_disconnect(const Disconnect& packet) override;
@@ -100,11 +108,13 @@ class ClientLink final : public ConnectionEvents {
   bool lingering = false;
   bool dirty = false;
   bool watched = false;  // in the list of those that wait to write
+  ListenerStats* stats = nullptr;
 
  private:
   struct PendingAck {
     std::uint16_t packet_id = 0;
     Reason reason = Reason::kSuccess;
+    AckKind kind = AckKind::kPuback;
     std::uint32_t conditions = 0;  // that still have to come true
   };
 
@@ -116,9 +126,10 @@ class ClientLink final : public ConnectionEvents {
   bool within_strangers_bound();
   bool stuck() const { return connection.paused() || connection.state() == Connection::State::kConnecting; }
   void send_due_acks();
+  void send_ack(AckKind kind, std::uint16_t packet_id, Reason reason);
   void discard();
 
-  Broker::State& broker_;
+  Shard& broker_;
   std::string kept_;  // received, not handled: an incomplete packet, or while stuck
   std::string out_;
   std::size_t counted_ = 0;       // of kept_, in stranger_bytes
@@ -129,6 +140,8 @@ class ClientLink final : public ConnectionEvents {
   bool waiting_readable_ = false;
   bool waiting_writable_ = false;
   bool pumping_ = false;
+  bool moving_ = false;  // to moving_to_
+  std::size_t moving_to_ = 0;
 };
 
 }  // namespace muster::mqtt

@@ -2,17 +2,18 @@
 // CONNECT to the end of the connection: who it is, which session it gets, takeover, and what becomes of session and
 // will.
 #include <algorithm>
+#include <cstring>
 
 #include "base/crypto.h"
 #include "base/log.h"
-#include "mqtt/broker/state.h"
+#include "mqtt/broker/shard.h"
 #include "mqtt/codec/topics.h"
 
 namespace muster::mqtt {
 
-void Broker::State::begin_connect(ClientLink& link, const Connect& packet) {
+void Shard::begin_connect(ClientLink& link, const Connect& packet) {
   if (stopping) return refuse(link, Reason::kServerShuttingDown, "shutting down");
-  if (journal.failing()) return refuse(link, Reason::kServerUnavailable, "sessions cannot be stored");
+  if (journal.failing() || log->failing()) return refuse(link, Reason::kServerUnavailable, "sessions cannot be stored");
   if (packet.properties.has(PropertyId::kAuthenticationMethod)) {
     return refuse(link, Reason::kBadAuthenticationMethod, "enhanced authentication");
   }
@@ -22,13 +23,15 @@ void Broker::State::begin_connect(ClientLink& link, const Connect& packet) {
   attempt.client_id = packet.client_id;
   if (packet.client_id.empty()) {
     // MQTT 3.1.1 section 3.1.3.1: only a clean session may come without an id.
-    if ((!v5 && !packet.clean_start) || !options.allow_anonymous_without_id) {
+    if ((!v5 && !packet.clean_start) || !hub.options.allow_anonymous_without_id) {
       return refuse(link, Reason::kClientIdentifierNotValid, "empty client id");
     }
-    attempt.client_id = "auto-" + random_hex(16);
+    do {
+      attempt.client_id = "auto-" + random_hex(16);
+    } while (hub.owner(attempt.client_id) != index);
     pending->assigned_id = true;
   }
-  if (attempt.client_id.size() > options.max_client_id_bytes) {
+  if (attempt.client_id.size() > hub.options.max_client_id_bytes) {
     return refuse(link, Reason::kClientIdentifierNotValid, "client id too long");
   }
   attempt.username = packet.username;
@@ -41,10 +44,10 @@ void Broker::State::begin_connect(ClientLink& link, const Connect& packet) {
     pending->has_expiry = true;
     pending->expiry_s = *expiry_s;
   }
-  if (!v5) pending->expiry_s = packet.clean_start ? 0 : options.session_expiry_s;
+  if (!v5) pending->expiry_s = packet.clean_start ? 0 : hub.options.session_expiry_s;
   if (packet.has_will) {
     if (packet.will.topic.starts_with('$')) return refuse(link, Reason::kTopicNameInvalid, "will on a reserved topic");
-    if (packet.will.payload.size() > options.max_payload_bytes) {
+    if (packet.will.payload.size() > hub.options.max_payload_bytes) {
       return refuse(link, Reason::kPacketTooLarge, "will above the payload limit");
     }
     attempt.has_will = true;
@@ -63,26 +66,26 @@ void Broker::State::begin_connect(ClientLink& link, const Connect& packet) {
   });
 }
 
-void Broker::State::refuse(ClientLink& link, Reason reason, std::string_view why) {
+void Shard::refuse(ClientLink& link, Reason reason, std::string_view why) {
   if (may_log()) {
     const std::string client = link.pending ? link.pending->attempt.client_id : std::string();
     log::info(
         "mqtt: connect refused",
         {{"client", client}, {"reason", to_string(reason)}, {"detail", why}, {"peer", link.stream->peer().address}});
   }
-  if (lifecycle != nullptr && link.pending) {
-    lifecycle->connect_failed(lifecycle_client(link, link.pending->attempt.client_id), to_string(reason));
+  if (hub.lifecycle != nullptr && link.pending) {
+    hub.lifecycle->connect_failed(lifecycle_client(link, link.pending->attempt.client_id), to_string(reason));
   }
   link.connection.refuse(reason, link.out());
   end_link(link, why, WillAction::kDrop, EndCause::kServerError);
 }
 
-void Broker::State::authorized(std::uint64_t link_id, Authorizer::Decision decision) {
+void Shard::authorized(std::uint64_t link_id, Authorizer::Decision decision) {
   ClientLink* link = find_link(link_id);
   if (link == nullptr || link->ended || !link->pending || link->grant) return;
   refresh_time();
   if (!decision.grant) {
-    ++stats.auth_failures;
+    ++link->stats->auth_failures;
     return refuse(*link, decision.bad_credentials ? Reason::kBadUserNameOrPassword : Reason::kNotAuthorized,
                   decision.reason);
   }
@@ -93,13 +96,13 @@ void Broker::State::authorized(std::uint64_t link_id, Authorizer::Decision decis
     return refuse(*link, Reason::kNotAuthorized, "will without permission");
   }
   const bool known = find_session(attempt.client_id) != nullptr;
-  if (!known && sessions.size() >= options.max_sessions) {
+  if (!known && hub.sessions >= hub.options.max_sessions) {
     return refuse(*link, Reason::kQuotaExceeded, "too many sessions");
   }
   establish(*link);
 }
 
-void Broker::State::establish(ClientLink& link) {
+void Shard::establish(ClientLink& link) {
   const std::unique_ptr<PendingConnect> pending = std::move(link.pending);
   const ConnectAttempt& attempt = pending->attempt;
   Session* session = find_session(attempt.client_id);
@@ -115,19 +118,19 @@ void Broker::State::establish(ClientLink& link) {
     session = nullptr;
   }
   const bool present = session != nullptr;
-  if (!present) session = &make_session(attempt.client_id);
+  if (!present) session = &make_session(attempt.client_id, 0);
   forget_times(*session);
   session->will.reset();  // delayed, and the client came back in time
   session->link = &link;
   session->version = link.connection.version();
-  session->expiry_s = std::min(pending->expiry_s, options.max_session_expiry_s);
+  session->expiry_s = std::min(pending->expiry_s, hub.options.max_session_expiry_s);
   session->principal_id = link.grant->principal_id();
   session->disconnected_ms = 0;
   if (pending->has_will) {
     Publish will;
     will.topic = attempt.will_topic;
     will.payload = pending->will_payload;
-    will.qos = std::min<std::uint8_t>(pending->will_qos, 1);
+    will.qos = pending->will_qos;
     will.retain = attempt.will_retain;
     will.properties = Properties(pending->will_properties, pending->will_present);
     session->will = std::make_unique<SessionWill>();
@@ -153,17 +156,18 @@ void Broker::State::establish(ClientLink& link) {
   answer_connect(link, *session, present, pending->expiry_s, pending->assigned_id);
 }
 
-void Broker::State::answer_connect(ClientLink& link, Session& session, bool session_present,
-                                   std::uint32_t asked_expiry_s, bool assigned_id) {
+void Shard::answer_connect(ClientLink& link, Session& session, bool session_present, std::uint32_t asked_expiry_s,
+                           bool assigned_id) {
   PropertyWriter extra;
   if (assigned_id) extra.add(PropertyId::kAssignedClientId, session.client_id);
   if (session.expiry_s != asked_expiry_s) extra.add(PropertyId::kSessionExpiry, session.expiry_s);
   link.connection.accept(session.inflight, session_present, link.out(), extra.view());
   link.ready = true;
-  ++stats.connects;
-  if (lifecycle != nullptr) {
+  session.online.store(true, std::memory_order_relaxed);
+  ++link.stats->connects;
+  if (hub.lifecycle != nullptr) {
     link.session_identifier = random_uuid();
-    lifecycle->connected(lifecycle_client(link, session.client_id));
+    hub.lifecycle->connected(lifecycle_client(link, session.client_id));
   }
   link.reschedule();
   session.resend = session_present && !session.inflight.outgoing.empty();
@@ -173,7 +177,7 @@ void Broker::State::answer_connect(ClientLink& link, Session& session, bool sess
   need_round_end();
 }
 
-void Broker::State::disconnect(ClientLink& link, Reason reason, std::string_view why, EndCause cause) {
+void Shard::disconnect(ClientLink& link, Reason reason, std::string_view why, EndCause cause) {
   if (link.ended) return;
   if (link.connection.connected()) {
     link.connection.disconnect(reason, link.out());
@@ -183,11 +187,11 @@ void Broker::State::disconnect(ClientLink& link, Reason reason, std::string_view
   end_link(link, why, WillAction::kPublish, cause);
 }
 
-void Broker::State::end_link(ClientLink& link, std::string_view why, WillAction will, EndCause cause) {
+void Shard::end_link(ClientLink& link, std::string_view why, WillAction will, EndCause cause) {
   if (link.ended) return;
   link.ended = true;
-  if (lifecycle != nullptr && link.ready && link.session != nullptr) {
-    lifecycle->disconnected(lifecycle_client(link, link.session->client_id), cause);
+  if (hub.lifecycle != nullptr && link.ready && link.session != nullptr) {
+    hub.lifecycle->disconnected(lifecycle_client(link, link.session->client_id), cause);
   }
   link.ready = false;
   link.pending.reset();
@@ -197,8 +201,10 @@ void Broker::State::end_link(ClientLink& link, std::string_view why, WillAction 
   if (session == nullptr) return;
   link.connection.detach();
   session->link = nullptr;
+  session->online.store(false, std::memory_order_relaxed);
   session->slow = false;
   release_acks(*session);
+  session->sent_until = session->queue.empty() ? session->next_number - 1 : session->queue.front().number - 1;
   session->last_disconnect = why;
   session->disconnected_ms = now_ms;
   if (session->will) {
@@ -218,43 +224,63 @@ void Broker::State::end_link(ClientLink& link, std::string_view why, WillAction 
   expire_session_later(*session);
 }
 
-Session* Broker::State::find_session(std::string_view client_id) {
+Session* Shard::find_session(std::string_view client_id) {
   const auto at = sessions.find(client_id);
   return at == sessions.end() ? nullptr : at->second.get();
 }
 
-Session& Broker::State::make_session(std::string_view client_id) {
+Session& Shard::make_session(std::string_view client_id, std::uint64_t id) {
   auto& slot = sessions[std::string(client_id)];
   slot = std::make_unique<Session>();
   slot->client_id = client_id;
+  slot->shard = index;
+  while (id == 0 || sessions_by_id.contains(id)) {  // 64 random bits: chance makes none twice
+    const std::string random = random_bytes(sizeof id);
+    std::memcpy(&id, random.data(), sizeof id);
+  }
+  slot->id = id;
+  sessions_by_id.emplace(id, slot.get());
+  ++hub.sessions;
   stats.sessions = sessions.size();
   return *slot;
 }
 
-void Broker::State::end_session(Session& session) {
+void Shard::end_session(Session& session) {
   forget_times(session);
-  for (auto& [filter, subscription] : session.filters) {
-    subscriptions.unlink(subscription);
-    --stats.subscriptions;
-    if (session.stored) journal.erase(subscription_key(session.client_id, filter));
+  if (!session.filters.empty()) {
+    const std::unique_lock lock(hub.subscriptions_mutex);
+    for (auto& [filter, subscription] : session.filters) hub.subscriptions.unlink(subscription);
   }
-  for (Held& held : session.sent) forget(session, held);
-  for (std::size_t i = 0; i < session.queue.size(); ++i) forget(session, session.queue[i]);
-  // A session of the same name may number its messages from 1 again: the old keys go first.
-  journal.flush_lazy();
-  if (session.stored) journal.erase(session_key(session.client_id));
+  stats.subscriptions -= session.filters.size();
+  if (session.stored) {
+    for (const auto& [filter, subscription] : session.filters) {
+      journal.erase(subscription_key(session.client_id, filter));
+    }
+    journal.erase(session_key(session.client_id));
+    log->ended(session.id);
+  }
+  release_acks(session);
+  const auto let_go = [&](const Held& held) {
+    stats.queued_bytes -= held.message->bytes();
+    --stats.queued_messages;
+    if (held.stored) log->lost_place(held.segment);
+  };
+  for (std::size_t i = 0; i < session.sent.size(); ++i) let_go(session.sent[i]);
+  for (std::size_t i = 0; i < session.queue.size(); ++i) let_go(session.queue[i]);
   if (session.link != nullptr) session.link->session = nullptr;
+  sessions_by_id.erase(session.id);
   sessions.erase(sessions.find(session.client_id));
+  --hub.sessions;
   stats.sessions = sessions.size();
   need_round_end();
 }
 
-void Broker::State::expire_session_later(Session& session) {
+void Shard::expire_session_later(Session& session) {
   session.expires_ms = session.disconnected_ms + std::int64_t{session.expiry_s} * 1000;
   expiring.emplace(session.expires_ms, &session);
 }
 
-void Broker::State::forget_times(Session& session) {
+void Shard::forget_times(Session& session) {
   if (session.expires_ms != 0) expiring.erase({session.expires_ms, &session});
   session.expires_ms = 0;
   if (session.will && session.will->due_ms != 0) {
@@ -263,7 +289,7 @@ void Broker::State::forget_times(Session& session) {
   }
 }
 
-void Broker::State::take_will(Session& session) {
+void Shard::take_will(Session& session) {
   if (session.will->due_ms != 0) wills_due.erase({session.will->due_ms, &session});
   session.will->due_ms = 0;
   wills.push_back(std::move(*session.will));
@@ -271,7 +297,7 @@ void Broker::State::take_will(Session& session) {
   need_round_end();
 }
 
-void Broker::State::store_session(Session& session) {
+void Shard::store_session(Session& session) {
   session.stored = true;
   journal.put(session_key(session.client_id), session_record(session));
   need_round_end();

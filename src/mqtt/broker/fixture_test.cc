@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mqtt/broker/broker_fixture.h"
 
+#include <filesystem>
+
 namespace muster::mqtt {
 
 void BrokerTest::SetUp() {
   store = store::make_memory_store(clock);
+  std::string pattern = std::filesystem::temp_directory_path() / "muster-broker-XXXXXX";
+  directory = ::mkdtemp(pattern.data());
+  options.message_log_directory = directory + "/mqtt";
+  options.may_write_log = [this] { return !log_fails; };
   loop.start();
   make_broker();
 }
@@ -12,13 +18,17 @@ void BrokerTest::SetUp() {
 void BrokerTest::TearDown() {
   kill_broker();
   loop.stop();
+  std::filesystem::remove_all(directory);
 }
 
 void BrokerTest::make_broker() {
-  auto made = Broker::create(loop, clock, *store, authorizer, options);
-  ASSERT_TRUE(made.has_value());
-  broker = std::move(*made);
-  for (IngressHook* hook : hooks) broker->add_ingress(*hook);
+  // On the loop: what it reads at the start belongs to the loop from then on.
+  on_loop([&] {
+    auto made = Broker::create({{&loop, &authorizer}}, clock, *store, options);
+    ASSERT_TRUE(made.has_value());
+    broker = std::move(*made);
+    for (IngressHook* hook : hooks) broker->add_ingress(0, *hook);
+  });
   advance_ms(0);
 }
 
@@ -59,7 +69,7 @@ Device::Device(BrokerTest& owner, Version spoken, std::size_t capacity) : test(o
     auto [mine, theirs] = io::memory_pair(test.loop, capacity);
     stream_ = std::move(mine);
     pump();
-    test.broker->accept(std::move(theirs));
+    test.broker->accept(0, std::move(theirs));
   });
 }
 
@@ -162,6 +172,15 @@ void Device::puback(std::uint16_t packet_id) {
   send(bytes);
 }
 
+void Device::ack(PacketType type, std::uint16_t packet_id, Reason reason) {
+  const Ack packet{packet_id, reason, {}};
+  std::string bytes;
+  if (type == PacketType::kPubrec) encode(bytes, version, Pubrec{packet});
+  if (type == PacketType::kPubrel) encode(bytes, version, Pubrel{packet});
+  if (type == PacketType::kPubcomp) encode(bytes, version, Pubcomp{packet});
+  send(bytes);
+}
+
 void Device::disconnect() {
   std::string bytes;
   encode(bytes, version, Disconnect{});
@@ -190,6 +209,17 @@ bool Device::closed() {
   test.on_loop([&] { result = closed_; });
   return result;
 }
+
+namespace {
+
+const Ack* ack_of(const Packet& packet) {
+  if (const auto* puback = std::get_if<Puback>(&packet)) return puback;
+  if (const auto* pubrec = std::get_if<Pubrec>(&packet)) return pubrec;
+  if (const auto* pubrel = std::get_if<Pubrel>(&packet)) return pubrel;
+  return std::get_if<Pubcomp>(&packet);
+}
+
+}  // namespace
 
 std::vector<Seen> Device::take() {
   test.settle();
@@ -220,9 +250,9 @@ std::vector<Seen> Device::take() {
       one.dup = publish->dup;
       one.packet_id = publish->packet_id;
       copy(publish->properties);
-    } else if (const auto* puback = std::get_if<Puback>(&outcome.packet)) {
-      one.packet_id = puback->packet_id;
-      one.reason = puback->reason;
+    } else if (const Ack* ack = ack_of(outcome.packet)) {
+      one.packet_id = ack->packet_id;
+      one.reason = ack->reason;
     } else if (const auto* suback = std::get_if<Suback>(&outcome.packet)) {
       one.packet_id = suback->packet_id;
       one.codes = suback->codes;

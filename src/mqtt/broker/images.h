@@ -15,7 +15,7 @@ class Images {
   void reset() { built_ = 0; }
   // nullptr when the message cannot be encoded.
   const PublishImage* get(const Publish& packet, Version version, std::uint8_t qos, bool retain) {
-    const unsigned index = (version == Version::k5 ? 4U : 0U) + (qos > 0 ? 2U : 0U) + (retain ? 1U : 0U);
+    const unsigned index = (version == Version::k5 ? 6U : 0U) + qos * 2U + (retain ? 1U : 0U);
     PublishImage& image = images_[index];
     if ((built_ & 1U << index) == 0) {
       Publish variant = packet;
@@ -29,7 +29,7 @@ class Images {
   }
 
  private:
-  std::array<PublishImage, 8> images_;
+  std::array<PublishImage, 12> images_;
   unsigned built_ = 0;
 };
 

@@ -10,7 +10,6 @@ namespace muster::mqtt {
 
 namespace {
 
-constexpr std::size_t kLazyLimit = 512;
 constexpr std::int64_t kFirstRetryMs = 100;
 constexpr std::int64_t kLongestRetryMs = 5000;
 
@@ -48,7 +47,6 @@ struct Journal::State : std::enable_shared_from_this<Journal::State> {
   // Shared with the transaction's body, which may run on a thread of the store; not touched here until it is done.
   std::shared_ptr<Batch> running;
   std::shared_ptr<Batch> spare = std::make_shared<Batch>();
-  std::vector<std::string> lazy;
   std::unique_ptr<io::Loop::TimerToken> retry;
   std::int64_t retry_ms = kFirstRetryMs;
   std::uint64_t batches = 0;
@@ -126,16 +124,6 @@ void Journal::erase(std::string key) {
   state_->open.changes.push_back({std::move(key), {}, true});
 }
 
-void Journal::erase_lazily(std::string key) {
-  state_->lazy.push_back(std::move(key));
-  if (state_->lazy.size() >= kLazyLimit) flush_lazy();
-}
-
-void Journal::flush_lazy() {
-  for (std::string& key : state_->lazy) state_->open.changes.push_back({std::move(key), {}, true});
-  state_->lazy.clear();
-}
-
 void Journal::wait(Waiter waiter) {
   state_->open.waiters.push_back(waiter);
 }
@@ -152,7 +140,6 @@ void Journal::commit() {
     state.release(batch);
     return;
   }
-  flush_lazy();
   state.running = state.spare ? std::exchange(state.spare, nullptr) : std::make_shared<State::Batch>();
   std::swap(*state.running, state.open);
   state.start();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Journal: the broker's writes. Collects what a round changes (session queues, sessions, subscriptions, retained
-// messages) and gives it to the store as one transaction, one at a time and in order: what arrives while one is on its
-// way to the disk goes with the next, so that batches grow with load and one sync serves them all. Waiters hear when
-// what was collected before them is durable. A refused transaction is tried again (first after 100 ms, then up to 5 s)
-// with the same keys, so memory and store never part; until then acknowledgements wait and failing() is true. Owned by
-// the Broker, on its loop.
+// Journal: the broker's writes. Collects what a round changes (sessions, subscriptions, retained messages; queues
+// are message_log.h) and gives it to the store as one transaction, one at a time and in order: what arrives while one
+// is on its way to the disk goes with the next, so that batches grow with load and one sync serves them all. Waiters
+// hear when what was collected before them is durable. A refused transaction is tried again (first after 100 ms, then
+// up to 5 s) with the same keys, so memory and store never part; until then acknowledgements wait and failing() is
+// true. Owned by the Broker, on its loop.
 #pragma once
 
 #include <cstdint>
@@ -15,17 +15,13 @@
 #include <vector>
 
 #include "io/loop.h"
+#include "mqtt/broker/waiter.h"
 #include "store/store.h"
 
 namespace muster::mqtt {
 
 class Journal {
  public:
-  // An acknowledgement that waits: entry `ack` of a connection's order of acknowledgements.
-  struct Waiter {
-    std::uint64_t link = 0;
-    std::uint32_t ack = 0;
-  };
   // Called after each batch, on the loop; the owner calls commit() afterwards.
   using OnDurable = std::function<void(const std::vector<Waiter>&)>;
 
@@ -34,11 +30,6 @@ class Journal {
 
   void put(std::string key, std::string value);
   void erase(std::string key);
-  // Removes what need not be removed soon (an acknowledged message): goes with the next batch, starts none until many
-  // wait or flush_lazy() is called.
-  void erase_lazily(std::string key);
-  void flush_lazy();
-
   void wait(Waiter waiter);
   void wait(std::function<void()> durable);
 

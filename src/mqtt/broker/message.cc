@@ -19,14 +19,6 @@ bool is_forwarded(PropertyId id) {
   }
 }
 
-PropertyWriter forwarded(const Properties& properties) {
-  PropertyWriter writer;
-  for (const Property& property : properties) {
-    if (is_forwarded(property.id)) writer.add(property);
-  }
-  return writer;
-}
-
 void put(std::string& out, std::uint64_t value, unsigned bytes) {
   for (unsigned i = bytes; i-- > 0;) out.push_back(static_cast<char>(value >> (8 * i)));
 }
@@ -67,27 +59,15 @@ class Reader {
   bool ok_ = true;
 };
 
-std::string stored(std::string_view topic, std::string_view payload, const Properties& properties, bool retain,
-                   std::uint8_t qos, std::int64_t expires_ms, std::int64_t created_ms, std::uint16_t packet_id,
-                   const std::vector<std::uint32_t>& identifiers) {
-  std::string out;
-  out.reserve(64 + topic.size() + payload.size() + properties.bytes().size());
-  out.push_back(2);
-  out.push_back(static_cast<char>((retain ? 1 : 0) | qos << 1));
-  put(out, packet_id, 2);
-  put(out, static_cast<std::uint64_t>(expires_ms), 8);
-  put(out, static_cast<std::uint64_t>(created_ms), 8);
-  put(out, properties.present(), 8);
-  const auto count = static_cast<std::uint8_t>(std::min<std::size_t>(identifiers.size(), 255));
-  put(out, count, 1);
-  for (std::size_t i = 0; i < count; ++i) put(out, identifiers[i], 4);
-  put_text(out, topic);
-  put_text(out, properties.bytes());
-  out.append(payload);
-  return out;
-}
-
 }  // namespace
+
+PropertyWriter forwarded(const Properties& properties) {
+  PropertyWriter writer;
+  for (const Property& property : properties) {
+    if (is_forwarded(property.id)) writer.add(property);
+  }
+  return writer;
+}
 
 std::int64_t expiry_of(const Publish& publish, std::int64_t now_ms) {
   const auto interval_s = publish.properties.number(PropertyId::kMessageExpiry);
@@ -137,42 +117,36 @@ Publish publish_of(const Message& message, std::int64_t now_ms, PropertyWriter& 
   return publish;
 }
 
-std::string to_stored(const Publish& publish, const Message& times, std::uint16_t packet_id,
-                      const std::vector<std::uint32_t>& identifiers) {
-  const PropertyWriter writer = forwarded(publish.properties);
-  return stored(publish.topic, publish.payload, writer.view(), publish.retain, publish.qos, times.expires_ms,
-                times.created_ms, packet_id, identifiers);
-}
-
 std::string to_stored(const Message& message) {
-  return stored(message.topic, message.payload, Properties(message.properties, message.present), message.retain,
-                message.qos, message.expires_ms, message.created_ms, 0, {});
+  std::string out;
+  out.reserve(64 + message.bytes());
+  out.push_back(1);
+  out.push_back(static_cast<char>((message.retain ? 1 : 0) | message.qos << 1));
+  put(out, static_cast<std::uint64_t>(message.expires_ms), 8);
+  put(out, static_cast<std::uint64_t>(message.created_ms), 8);
+  put(out, message.present, 8);
+  put_text(out, message.topic);
+  put_text(out, message.properties);
+  out.append(message.payload);
+  return out;
 }
 
-std::optional<StoredMessage> from_stored(std::string_view bytes) {
+std::optional<MessageRef> from_stored(std::string_view bytes) {
   Reader reader(bytes);
-  const std::uint64_t version = reader.number(1);
-  if (version != 1 && version != 2) return std::nullopt;
+  if (reader.number(1) != 1) return std::nullopt;
   const std::uint64_t flags = reader.number(1);
-  StoredMessage result;
-  result.packet_id = static_cast<std::uint16_t>(reader.number(2));
-  MessageRef owner(new Message);
-  auto& message = const_cast<Message&>(*owner);
-  message.expires_ms = static_cast<std::int64_t>(reader.number(8));
-  if (version == 2) message.created_ms = static_cast<std::int64_t>(reader.number(8));
-  message.present = reader.number(8);
-  const std::uint64_t count = reader.number(1);
-  for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
-    result.identifiers.push_back(static_cast<std::uint32_t>(reader.number(4)));
-  }
-  message.topic = reader.text();
-  message.properties = reader.text();
+  auto* message = new Message;
+  MessageRef owner(message);
+  message->expires_ms = static_cast<std::int64_t>(reader.number(8));
+  message->created_ms = static_cast<std::int64_t>(reader.number(8));
+  message->present = reader.number(8);
+  message->topic = reader.text();
+  message->properties = reader.text();
   if (!reader.ok()) return std::nullopt;
-  message.payload = reader.rest();
-  message.retain = (flags & 1) != 0;
-  message.qos = static_cast<std::uint8_t>(flags >> 1 & 3);
-  result.message = std::move(owner);
-  return result;
+  message->payload = reader.rest();
+  message->retain = (flags & 1) != 0;
+  message->qos = static_cast<std::uint8_t>(flags >> 1 & 3);
+  return owner;
 }
 
 }  // namespace muster::mqtt

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,9 @@ struct BrokerOptions {
   // held back until an eighth is left, at most for this long; then it counts as slow until its queue is empty.
   // Meanwhile its queue may grow to 16 times the count, within the bytes.
   std::int64_t max_hold_ms = 1000;
+  std::string message_log_directory;    // where messages owed to persistent sessions are kept
+  std::function<bool()> may_write_log;  // tests: false makes a write fail
+  std::size_t max_log_segments = 16;    // of 64 MiB each and shard; beyond, what lives in the oldest is written again
   // Messages held for one session: what waits for an absent or slow client. When full, the oldest that was not sent yet
   // is dropped, counted in the client list and logged: the newest state is worth most to a device that comes back.
   std::size_t max_queue_messages = 1000;
@@ -57,28 +61,39 @@ class Counter {
   std::atomic<std::uint64_t> value_{0};
 };
 
-// Counters since start; any thread may read.
+// Counters of one shard since start; any thread may read.
 struct BrokerStats {
-  Counter connections;  // open now
-  Counter sessions;     // now
+  Counter sessions;  // now
   Counter subscriptions;
   Counter retained;
   Counter queued_messages;
   Counter queued_bytes;
-  Counter accepted;
-  Counter connects;  // CONNACK with success
-  Counter refused;   // bounds: connections closed unread
+  Counter moved;    // connections that went to the shard of their client id
+  Counter refused;  // bounds: connections closed unread
   Counter auth_failures;
   Counter denied;  // publish, subscribe or receive without permission
   Counter takeovers;
   Counter protocol_errors;
   Counter messages_in;
   Counter messages_out;
+  Counter dropped;          // QoS 0 for slow clients, and queue overflow
+  Counter expired;          // message expiry
+  Counter durable_batches;  // transactions of session state
+  Counter log_syncs;        // of the message log
+};
+
+// Of one listener on one shard.
+struct ListenerStats {
+  Counter connections;  // open now
+  Counter accepted;
+  Counter connects;
+  Counter refused;
+  Counter auth_failures;
+  Counter protocol_errors;
+  Counter messages_in;
+  Counter messages_out;
   Counter bytes_in;
   Counter bytes_out;
-  Counter dropped;  // QoS 0 for slow clients, and queue overflow
-  Counter expired;  // message expiry
-  Counter durable_batches;
 };
 
 struct ClientSummary {

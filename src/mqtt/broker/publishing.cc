@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What comes in: a client's PUBLISH, requests on reserved topics, wills, messages of the server itself.
 #include <algorithm>
+#include <mutex>
 
 #include "base/log.h"
-#include "mqtt/broker/state.h"
+#include "mqtt/broker/shard.h"
 #include "mqtt/codec/topics.h"
 
 namespace muster::mqtt {
@@ -17,9 +18,9 @@ std::size_t kept_bytes(const Publish& packet) {
 
 }  // namespace
 
-void Broker::State::publish(ClientLink& link, const Publish& packet) {
-  ++stats.messages_in;
-  if (packet.payload.size() > options.max_payload_bytes) {
+void Shard::publish(ClientLink& link, const Publish& packet) {
+  ++link.stats->messages_in;
+  if (packet.payload.size() > hub.options.max_payload_bytes) {
     return disconnect(link, Reason::kPacketTooLarge, "payload above the limit", EndCause::kClientError);
   }
   if (!link.grant->may_publish(packet.topic, packet.retain)) {
@@ -37,56 +38,100 @@ void Broker::State::publish(ClientLink& link, const Publish& packet) {
     if (offer_ingress(link, packet)) return;
     return disconnect(link, Reason::kTopicNameInvalid, "publish on an unknown reserved topic", EndCause::kForbidden);
   }
-  bool durable_first = false;
-  if (packet.retain) {
-    if (!packet.payload.empty() && !retained.fits(packet.topic, kept_bytes(packet))) {
-      if (packet.qos > 0 && link.connection.version() == Version::k5) {
-        return link.ack(packet.packet_id, Reason::kQuotaExceeded);
-      }
-      return disconnect(link, Reason::kQuotaExceeded, "too many retained messages", EndCause::kThrottled);
+  if (packet.retain && !packet.payload.empty() && !retained_fits(packet)) {
+    if (packet.qos > 0 && link.connection.version() == Version::k5) {
+      return link.ack(packet.qos == 2 ? ClientLink::AckKind::kPubrec : ClientLink::AckKind::kPuback, packet.packet_id,
+                      Reason::kQuotaExceeded);
     }
-    durable_first = set_retained(packet);
+    return disconnect(link, Reason::kQuotaExceeded, "too many retained messages", EndCause::kThrottled);
   }
-  const Routed routed = route(packet, link.session);
-  acknowledge(link, packet, routed.matched, durable_first || routed.durable);
-}
-
-void Broker::State::acknowledge(ClientLink& link, const Publish& packet, bool matched, bool durable_first) {
+  Owed owed{Waiter{link.id, link.next_ack(), index}, packet.qos > 0, 0};
+  if (packet.retain) set_retained(packet, owed);
+  const bool matched = route(packet, link.session, owed);
   if (packet.qos == 0) return;
+  if (packet.qos == 2 && link.session->persistent()) {
+    log->received(link.session->id, packet.packet_id);
+    log->wait(owed.waiter);
+    ++owed.conditions;
+    need_round_end();
+  }
   const Reason reason = matched ? Reason::kSuccess : Reason::kNoMatchingSubscribers;
-  const auto conditions = static_cast<std::uint32_t>((durable_first ? 1 : 0) + congested.size());
-  if (conditions == 0) return link.ack(packet.packet_id, reason);
-  const Journal::Waiter waiter{link.id, link.ack_later(packet.packet_id, reason, conditions)};
-  if (durable_first) journal.wait(waiter);
-  for (Session* session : congested) {
-    if (session->held_acks.empty()) {
-      session->held_since_ms = steady_ms;
-      holding.insert(session);
-    }
-    session->held_acks.push_back(waiter);
+  const auto kind = packet.qos == 2 ? ClientLink::AckKind::kPubrec : ClientLink::AckKind::kPuback;
+  if (owed.conditions == 0) {
+    link.ack(kind, packet.packet_id, reason);
+  } else {
+    link.ack_later(kind, packet.packet_id, reason, owed.conditions);
   }
 }
 
-bool Broker::State::set_retained(const Publish& packet) {
+void Shard::publish_for_server(const Publish& packet, std::function<void()> done) {
+  Owed owed{Waiter{0, next_call(), index}, packet.qos > 0 || packet.retain, 0};
+  if (packet.retain) set_retained(packet, owed);
+  route(packet, nullptr, owed);
+  if (owed.conditions == 0) return done();
+  calls.emplace(++last_call, Call{owed.conditions, std::move(done)});
+}
+
+bool Shard::retained_fits(const Publish& packet) {
+  const std::lock_guard lock(hub.retained_mutex);
+  return hub.retained.fits(packet.topic, kept_bytes(packet));
+}
+
+bool Shard::set_retained(const Publish& packet, Owed& owed) {
+  Hub::RetainedChange change;
+  change.key = retained_key(packet.topic);
+  const std::lock_guard lock(hub.retained_mutex);
   if (packet.payload.empty()) {
-    if (!retained.erase(packet.topic)) return false;
-    journal.erase(retained_key(packet.topic));
+    if (!hub.retained.erase(packet.topic)) return true;
   } else {
     const MessageRef message = keep(packet, now_ms);
-    if (!retained.set(message)) {
+    if (!hub.retained.set(message)) {
       ++stats.dropped;
       if (may_log()) log::warn("mqtt: no room for a retained message", {{"topic", packet.topic}});
       return false;
     }
-    journal.put(retained_key(packet.topic), to_stored(*message));
+    change.value = to_stored(*message);
   }
-  stats.retained = retained.size();
-  need_round_end();
+  if (owed.wanted) {
+    change.waits = true;
+    change.waiter = owed.waiter;
+    ++owed.conditions;
+  }
+  hub.retained_changes.push_back(std::move(change));
+  Shard& writer = *hub.shards[0];
+  if (&writer == this) {
+    need_round_end();
+  } else if (!writer.retained_poked.exchange(true)) {
+    writer.loop.post([weak = writer.weak_from_this()] {
+      if (const auto self = weak.lock()) {
+        self->retained_poked = false;
+        self->need_round_end();
+      }
+    });
+  }
   return true;
 }
 
+void Shard::write_retained() {
+  std::vector<Hub::RetainedChange> changes;
+  {
+    const std::lock_guard lock(hub.retained_mutex);
+    if (hub.retained_changes.empty()) return;
+    changes.swap(hub.retained_changes);
+    stats.retained = hub.retained.size();
+  }
+  for (Hub::RetainedChange& change : changes) {
+    if (change.value.empty()) {
+      journal.erase(std::move(change.key));
+    } else {
+      journal.put(std::move(change.key), std::move(change.value));
+    }
+    if (change.waits) journal.wait(change.waiter);
+  }
+}
+
 // False: nobody owns the topic, and the packet's form has no way to say so but to close.
-bool Broker::State::offer_ingress(ClientLink& link, const Publish& packet) {
+bool Shard::offer_ingress(ClientLink& link, const Publish& packet) {
   Ingress message;
   message.client_id = link.session->client_id;
   message.topic = packet.topic;
@@ -95,13 +140,14 @@ bool Broker::State::offer_ingress(ClientLink& link, const Publish& packet) {
   if (const auto data = packet.properties.text(PropertyId::kCorrelationData)) message.correlation_data = *data;
   if (const auto topic = packet.properties.text(PropertyId::kResponseTopic)) message.response_topic = *topic;
   message.grant = link.grant.get();
-  std::weak_ptr<State> weak = weak_from_this();
+  std::weak_ptr<Shard> weak = weak_from_this();
   message.reply = [weak, id = link.id](const std::string& topic, const std::string& payload) {
     if (const auto self = weak.lock()) self->reply(id, topic, payload);
   };
   // The place in the order of acknowledgements is taken first: a hook may answer before it returns.
   std::uint32_t number = 0;
-  if (packet.qos > 0) number = link.ack_later(packet.packet_id, Reason::kSuccess);
+  const auto kind = packet.qos == 2 ? ClientLink::AckKind::kPubrec : ClientLink::AckKind::kPuback;
+  if (packet.qos > 0) number = link.ack_later(kind, packet.packet_id, Reason::kSuccess);
   ++link.ingress;
   const auto handled = [weak, id = link.id, number, qos = packet.qos](bool accepted) {
     if (const auto self = weak.lock()) self->ingress_handled(id, number, qos, accepted);
@@ -118,7 +164,7 @@ bool Broker::State::offer_ingress(ClientLink& link, const Publish& packet) {
   return true;
 }
 
-void Broker::State::ingress_handled(std::uint64_t link_id, std::uint32_t ack, std::uint8_t qos, bool accepted) {
+void Shard::ingress_handled(std::uint64_t link_id, std::uint32_t ack, std::uint8_t qos, bool accepted) {
   ClientLink* link = find_link(link_id);
   if (link == nullptr || link->ended) return;
   if (link->ingress > 0) --link->ingress;
@@ -132,7 +178,7 @@ void Broker::State::ingress_handled(std::uint64_t link_id, std::uint32_t ack, st
 }
 
 // To the requester alone, once, whether it subscribed or not (AWS: "Jobs device MQTT API").
-void Broker::State::reply(std::uint64_t link_id, const std::string& topic, const std::string& payload) {
+void Shard::reply(std::uint64_t link_id, const std::string& topic, const std::string& payload) {
   ClientLink* link = find_link(link_id);
   if (link == nullptr || link->ended || !link->ready || link->session == nullptr) return;
   if (!is_topic_name(topic)) return;
@@ -144,15 +190,17 @@ void Broker::State::reply(std::uint64_t link_id, const std::string& topic, const
   }
   std::uint8_t qos = 0;
   for (const auto& [filter, subscription] : session.filters) {
-    if (subscription.qos > qos && topic_matches(filter, topic)) qos = subscription.qos;
+    const auto shared = parse_shared(filter);
+    if (subscription.qos > qos && topic_matches(shared ? shared->filter : filter, topic)) qos = subscription.qos;
   }
+  qos = std::min<std::uint8_t>(qos, 1);
   Publish packet;
   packet.topic = topic;
   packet.payload = payload;
   packet.qos = qos;
   if (qos > 0) {
     // Kept for this session until it is acknowledged, as MQTT wants; nobody is promised that it is durable.
-    owe(session, keep(packet, now_ms), false, {}, false);
+    owe(session, keep(packet, now_ms), qos, false, {}, false);
     return;
   }
   if (!single.build(session.version, packet)) return;
@@ -160,7 +208,7 @@ void Broker::State::reply(std::uint64_t link_id, const std::string& topic, const
   send_now(session, *link, single);
 }
 
-void Broker::State::publish_wills() {
+void Shard::publish_wills() {
   while (!wills.empty()) {
     const std::vector<SessionWill> due = std::exchange(wills, {});
     for (const SessionWill& will : due) {
@@ -171,111 +219,11 @@ void Broker::State::publish_wills() {
       }
       PropertyWriter scratch;
       const Publish packet = publish_of(*will.message, now_ms, scratch);
-      if (packet.retain) set_retained(packet);
-      route(packet, nullptr);
+      Owed owed;
+      if (packet.retain) set_retained(packet, owed);
+      route(packet, nullptr, owed);
     }
   }
-}
-
-void Broker::publish_from_server(std::vector<store::OutboxMessage> batch, std::function<void()> handled) {
-  state_->loop.post([weak = std::weak_ptr<State>(state_), batch = std::move(batch), handled = std::move(handled)] {
-    const auto self = weak.lock();
-    if (!self) return;
-    self->refresh_time();
-    bool durable = false;
-    for (const store::OutboxMessage& message : batch) {
-      if (!is_topic_name(message.topic)) continue;  // ours: not reachable from outside
-      Publish packet;
-      packet.topic = message.topic;
-      packet.payload = message.payload;
-      packet.qos = std::min<std::uint8_t>(message.qos, 1);
-      durable |= self->route(packet, nullptr).durable;
-    }
-    if (durable) {
-      self->journal.wait(handled);
-    } else {
-      handled();
-    }
-    self->need_round_end();
-  });
-}
-
-void Broker::publish(ServerMessage message, std::function<void(PublishOutcome)> done) {
-  state_->loop.post([weak = std::weak_ptr<State>(state_), message = std::move(message), done = std::move(done)] {
-    const auto answer = [&done](PublishOutcome outcome) {
-      if (done) done(outcome);
-    };
-    const auto self = weak.lock();
-    if (!self || self->stopping) return answer(PublishOutcome::kUnavailable);
-    self->refresh_time();
-    if (!is_topic_name(message.topic)) return answer(PublishOutcome::kBadTopic);
-    if (message.payload.size() > self->options.max_payload_bytes ||
-        message.topic.size() > self->options.max_topic_bytes) {
-      return answer(PublishOutcome::kTooLarge);
-    }
-    Publish packet;
-    packet.topic = message.topic;
-    packet.payload = message.payload;
-    packet.qos = std::min<std::uint8_t>(message.qos, 1);
-    packet.retain = message.retain;
-    packet.properties = Properties(message.properties, message.present);
-    bool durable = false;
-    if (message.retain) {
-      if (!message.payload.empty() && !self->retained.fits(message.topic, kept_bytes(packet))) {
-        return answer(PublishOutcome::kNoRoom);
-      }
-      durable = self->set_retained(packet);
-    }
-    durable |= self->route(packet, nullptr).durable;
-    if (durable && done) {
-      self->journal.wait([done] { done(PublishOutcome::kDone); });
-    } else {
-      answer(PublishOutcome::kDone);
-    }
-    self->need_round_end();
-  });
-}
-
-namespace {
-
-RetainedSummary summary_of(const Message& message, bool with_payload) {
-  RetainedSummary summary;
-  summary.topic = message.topic;
-  summary.payload_bytes = message.payload.size();
-  summary.qos = message.qos;
-  summary.modified_ms = message.created_ms;
-  if (with_payload) {
-    summary.payload = message.payload;
-    summary.properties = message.properties;
-    summary.present = message.present;
-  }
-  return summary;
-}
-
-}  // namespace
-
-void Broker::retained_message(std::string topic, std::function<void(std::optional<RetainedSummary>)> done) {
-  state_->loop.post([weak = std::weak_ptr<State>(state_), topic = std::move(topic), done = std::move(done)] {
-    const auto self = weak.lock();
-    if (!self) return done(std::nullopt);
-    self->refresh_time();
-    const MessageRef* found = self->retained.find(topic);
-    if (found == nullptr || (*found)->expired(self->now_ms)) return done(std::nullopt);
-    done(summary_of(**found, true));
-  });
-}
-
-void Broker::retained_messages(std::string after, std::size_t limit,
-                               std::function<void(std::vector<RetainedSummary>)> done) {
-  state_->loop.post([weak = std::weak_ptr<State>(state_), after = std::move(after), limit, done = std::move(done)] {
-    std::vector<RetainedSummary> list;
-    if (const auto self = weak.lock()) {
-      self->refresh_time();
-      self->retained.page(after, limit, self->now_ms,
-                          [&](const MessageRef& message) { list.push_back(summary_of(*message, false)); });
-    }
-    done(std::move(list));
-  });
 }
 
 }  // namespace muster::mqtt

@@ -17,6 +17,7 @@ class Ring {
   T& operator[](std::size_t index) { return slots_[(head_ + index) & (capacity_ - 1)]; }
   const T& operator[](std::size_t index) const { return slots_[(head_ + index) & (capacity_ - 1)]; }
   T& front() { return slots_[head_]; }
+  const T& front() const { return slots_[head_]; }
   T& back() { return (*this)[size_ - 1]; }
 
   void push_back(T value) {
@@ -28,6 +29,15 @@ class Ring {
     T value = std::move(slots_[head_]);
     slots_[head_] = T{};
     head_ = (head_ + 1) & (capacity_ - 1);
+    --size_;
+    return value;
+  }
+  // Takes one out of the middle; those behind it move up.
+  T take(std::size_t index) {
+    if (index == 0) return pop_front();
+    T value = std::move((*this)[index]);
+    for (std::size_t i = index; i + 1 < size_; ++i) (*this)[i] = std::move((*this)[i + 1]);
+    (*this)[size_ - 1] = T{};
     --size_;
     return value;
   }

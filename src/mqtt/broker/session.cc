@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mqtt/broker/session.h"
 
-#include <algorithm>
+#include <cstdlib>
 
 #include "base/json.h"
 #include "base/text.h"
@@ -10,17 +10,31 @@
 
 namespace muster::mqtt {
 
+std::size_t Session::sent_index(std::uint64_t number) const {
+  if (sent.empty()) return 0;
+  if (sent.front().number == number) return 0;  // clients acknowledge in order
+  std::size_t low = 0, high = sent.size();
+  while (low < high) {
+    const std::size_t middle = (low + high) / 2;
+    if (sent[middle].number < number) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low < sent.size() && sent[low].number == number ? low : sent.size();
+}
+
 Held* Session::find_sent(std::uint64_t number) {
-  const auto at = std::lower_bound(sent.begin(), sent.end(), number,
-                                   [](const Held& held, std::uint64_t wanted) { return held.number < wanted; });
-  return at != sent.end() && at->number == number ? &*at : nullptr;
+  const std::size_t index = sent_index(number);
+  return index < sent.size() ? &sent[index] : nullptr;
 }
 
 Held Session::take_sent(std::uint64_t number) {
-  Held* found = find_sent(number);
-  if (found == nullptr) return {};
-  Held taken = std::move(*found);
-  sent.erase(sent.begin() + (found - sent.data()));
+  const std::size_t index = sent_index(number);
+  if (index >= sent.size()) return {};
+  Held taken = sent.take(index);
+  sent.release();
   return taken;
 }
 
@@ -30,15 +44,14 @@ std::string session_key(std::string_view client_id) {
 std::string subscription_key(std::string_view client_id, std::string_view filter) {
   return store::Key(store::table::kSubscription).text(client_id).text(filter).str();
 }
-std::string queue_key(std::string_view client_id, std::uint64_t number) {
-  return store::Key(store::table::kSessionQueue).text(client_id).integer(static_cast<std::int64_t>(number)).str();
-}
 
 std::string session_record(const Session& session) {
   json::object record;
+  record["id"] = std::to_string(session.id);  // 64 bits: more than a JSON number keeps everywhere
   record["version"] = static_cast<int>(session.version);
   record["expiry_s"] = session.expiry_s;
   record["disconnected_ms"] = session.disconnected_ms;
+  if (session.disconnected_ms != 0) record["sent_until"] = session.sent_until;
   record["principal"] = session.principal_id;
   if (session.will) {
     record["will"] = to_base64(to_stored(*session.will->message));
@@ -59,6 +72,10 @@ std::string subscription_record(const Subscription& subscription) {
 
 Status read_session_record(Session& session, std::string_view record) {
   TRY(const json::object object, parse_record(record));
+  const std::string id(get_string(object, "id"));
+  session.id = std::strtoull(id.c_str(), nullptr, 10);
+  if (session.id == 0) return internal("session record without an id");
+  session.sent_until = static_cast<std::uint64_t>(get_int(object, "sent_until"));
   session.version = get_int(object, "version", 4) == 5 ? Version::k5 : Version::k311;
   session.expiry_s = static_cast<std::uint32_t>(get_int(object, "expiry_s"));
   session.disconnected_ms = get_int(object, "disconnected_ms");
@@ -68,7 +85,7 @@ Status read_session_record(Session& session, std::string_view record) {
     auto stored = from_stored(bytes);
     if (!stored) return internal("corrupt will in the session record");
     session.will = std::make_unique<SessionWill>();
-    session.will->message = std::move(stored->message);
+    session.will->message = *std::move(stored);
     session.will->delay_s = static_cast<std::uint32_t>(get_int(object, "will_delay_s"));
   }
   return {};

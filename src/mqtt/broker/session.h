@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Session: what outlives a network connection: subscriptions, what is in flight, the queue of messages that wait, the
-// will whose time has not come. Owned by the Broker, on its loop; a persistent one (expiry above 0) has records in the
-// store, reloaded at start. Messages in `sent` and `queue` are numbered in order; the number is the key of the stored
-// copy and the token in Inflight.
+// will whose time has not come. Owned by one shard, on its loop; other shards see only `id`, `shard` and the atomics.
+// A persistent one (expiry above 0) has records in the store and its messages in the message log, reloaded at start.
+// Messages in `sent` and `queue` are numbered in order; the number is the token in Inflight, which decides the packet
+// id.
 //
-// Records: kSession: client id -> JSON {version, expiry_s, disconnected_ms (0 = connected), principal, will,
-// will_delay_s}; kSubscription: client id, filter -> JSON {qos, nl, rap, rh, id}; kSessionQueue: client id, number ->
-// message.h's form.
+// Records: kSession: client id -> JSON {id, version, expiry_s, disconnected_ms (0 = connected), sent_until, principal,
+// will, will_delay_s}; kSubscription: client id, filter -> JSON {qos, nl, rap, rh, id}.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -18,24 +19,28 @@
 #include <vector>
 
 #include "base/result.h"
-#include "mqtt/broker/journal.h"
 #include "mqtt/broker/message.h"
 #include "mqtt/broker/ports.h"
 #include "mqtt/broker/ring.h"
 #include "mqtt/broker/subscriptions.h"
+#include "mqtt/broker/waiter.h"
 #include "mqtt/protocol/inflight.h"
 
 namespace muster::mqtt {
 
 class ClientLink;
 
-// A message owed to the session at QoS 1.
+// A message owed to the session at QoS 1 or 2.
 struct Held {
   MessageRef message;
   std::uint64_t number = 0;
   std::unique_ptr<std::vector<std::uint32_t>> identifiers;  // usually none
+  std::uint64_t segment = 0;                                // of the message log, when stored
+  std::uint64_t round = 0;                                  // of the message log that made it durable
+  std::uint8_t qos = 1;
   bool stored = false;
-  bool retain = false;  // as this subscriber sees it
+  bool retain = false;    // as this subscriber sees it
+  bool released = false;  // QoS 2: the client has it, PUBREL is what it gets
 };
 
 struct SessionWill {
@@ -52,41 +57,44 @@ struct TextHash {
 
 struct Session {
   std::string client_id;
+  std::uint64_t id = 0;  // never used again for another session
+  std::uint16_t shard = 0;
+  std::atomic<bool> online{false};  // for who chooses a member of a shared subscription
+  std::atomic<bool> busy{false};    // has more waiting than it takes
   ClientLink* link = nullptr;
   Version version = Version::k311;
   bool stored = false;  // has records
   std::uint32_t expiry_s = 0;
   std::int64_t disconnected_ms = 0;
-  std::int64_t expires_ms = 0;  // while disconnected
+  std::int64_t expires_ms = 0;   // while disconnected
+  std::uint64_t sent_until = 0;  // numbers up to this one may have been sent; kept while disconnected
   std::unordered_map<std::string, Subscription, TextHash, std::equal_to<>> filters;
   Inflight inflight;
-  std::vector<Held> sent;  // not acknowledged yet, kept for redelivery (persistent sessions); ascending numbers
+  Ring<Held> sent;  // not acknowledged yet, kept for redelivery (persistent sessions); ascending numbers
   Ring<Held> queue;
   std::uint64_t next_number = 1;
   std::size_t held_bytes = 0;  // of sent and queue
   std::uint64_t dropped = 0;
   bool overflow_logged = false;
   // Back-pressure: publishers whose acknowledgement waits until this client has taken more of its queue.
-  std::vector<Journal::Waiter> held_acks;
+  std::vector<Waiter> held_acks;
   std::int64_t held_since_ms = 0;  // steady
   bool slow = false;               // did not catch up in time: nobody waits for it until its queue is empty
   bool resend = false;             // entries of inflight wait for a free window after a reconnection
+  bool awaits_log = false;         // the next message of the queue may be sent once it is durable
   std::unique_ptr<SessionWill> will;
   std::string principal_id;
   std::string last_disconnect;
-  // Scratch of the publish that is being routed.
-  std::uint64_t match_round = 0;
-  std::uint32_t match_index = 0;
 
   bool persistent() const { return expiry_s > 0; }
   Held* find_sent(std::uint64_t number);
+  std::size_t sent_index(std::uint64_t number) const;  // sent.size() when it is not there
   // Takes it out; empty Held when it is not there.
   Held take_sent(std::uint64_t number);
 };
 
 std::string session_key(std::string_view client_id);
 std::string subscription_key(std::string_view client_id, std::string_view filter);
-std::string queue_key(std::string_view client_id, std::uint64_t number);
 
 std::string session_record(const Session& session);
 std::string subscription_record(const Subscription& subscription);

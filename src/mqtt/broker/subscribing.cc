@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // SUBSCRIBE and UNSUBSCRIBE. A persistent session's answer leaves when its records are durable.
 #include <algorithm>
+#include <mutex>
 
 #include "base/log.h"
-#include "mqtt/broker/state.h"
+#include "mqtt/broker/shard.h"
 #include "mqtt/codec/topics.h"
 
 namespace muster::mqtt {
 
-void Broker::State::subscribe(ClientLink& link, const Subscribe& packet) {
+void Shard::subscribe(ClientLink& link, const Subscribe& packet) {
   Session& session = *link.session;
   const std::uint32_t identifier = packet.properties.number(PropertyId::kSubscriptionIdentifier, 0);
   std::string codes;
@@ -21,10 +22,10 @@ void Broker::State::subscribe(ClientLink& link, const Subscribe& packet) {
     codes.push_back(static_cast<char>(reason));
     if (static_cast<std::uint8_t>(reason) >= 0x80) continue;
     granted = true;
-    if (lifecycle != nullptr) told.emplace_back(wanted.filter);
+    if (hub.lifecycle != nullptr) told.emplace_back(wanted.filter);
     if (wanted.retain_handling == 0 || (wanted.retain_handling == 1 && !existed)) fresh.emplace_back(wanted.filter);
   }
-  if (!told.empty()) lifecycle->subscribed(lifecycle_client(link, session.client_id), told);
+  if (!told.empty()) hub.lifecycle->subscribed(lifecycle_client(link, session.client_id), told);
   const auto answer = [weak = weak_from_this(), id = link.id, packet_id = packet.packet_id, codes = std::move(codes),
                        fresh = std::move(fresh)] {
     const auto self = weak.lock();
@@ -44,11 +45,9 @@ void Broker::State::subscribe(ClientLink& link, const Subscribe& packet) {
   }
 }
 
-Reason Broker::State::subscribe_one(ClientLink& link, const SubscribeFilter& wanted, std::uint32_t identifier,
-                                    bool& existed) {
+Reason Shard::subscribe_one(ClientLink& link, const SubscribeFilter& wanted, std::uint32_t identifier, bool& existed) {
   Session& session = *link.session;
-  if (is_shared(wanted.filter)) return Reason::kSharedSubscriptionsNotSupported;
-  if (wanted.filter.size() > options.max_topic_bytes || count_levels(wanted.filter) > kMaxFilterLevels) {
+  if (wanted.filter.size() > hub.options.max_topic_bytes || count_levels(wanted.filter) > kMaxFilterLevels) {
     return Reason::kTopicFilterInvalid;
   }
   if (!link.grant->may_subscribe(wanted.filter)) {
@@ -62,57 +61,77 @@ Reason Broker::State::subscribe_one(ClientLink& link, const SubscribeFilter& wan
   auto at = session.filters.find(wanted.filter);
   existed = at != session.filters.end();
   if (!existed) {
-    if (session.filters.size() >= options.max_subscriptions) return Reason::kQuotaExceeded;
+    if (session.filters.size() >= hub.options.max_subscriptions) return Reason::kQuotaExceeded;
     at = session.filters.emplace(std::string(wanted.filter), Subscription{}).first;
-    at->second.session = &session;
-    subscriptions.link(at->first, at->second);
     ++stats.subscriptions;
   }
   Subscription& subscription = at->second;
-  subscription.qos = std::min<std::uint8_t>(wanted.qos, 1);
-  subscription.identifier = identifier;
-  subscription.no_local = wanted.no_local;
-  subscription.retain_as_published = wanted.retain_as_published;
-  subscription.retain_handling = wanted.retain_handling;
+  {
+    const std::unique_lock lock(hub.subscriptions_mutex);
+    subscription.session = &session;
+    subscription.qos = wanted.qos;
+    subscription.identifier = identifier;
+    subscription.no_local = wanted.no_local;
+    subscription.retain_as_published = wanted.retain_as_published;
+    subscription.retain_handling = wanted.retain_handling;
+    if (existed) {
+      hub.subscriptions.changed();
+    } else {
+      hub.subscriptions.link(at->first, subscription);
+    }
+  }
   if (session.persistent()) {
     journal.put(subscription_key(session.client_id, wanted.filter), subscription_record(subscription));
   }
-  return subscription.qos == 0 ? Reason::kSuccess : Reason::kGrantedQos1;
+  return static_cast<Reason>(subscription.qos);
 }
 
-void Broker::State::send_retained(Session& session, std::string_view filter, const Subscription& subscription) {
-  retained.match(filter, [&](const MessageRef& message) {
+void Shard::send_retained(Session& session, std::string_view filter, const Subscription& subscription) {
+  if (is_shared(filter)) return;  // MQTT 5 section 4.8.2: none for shared subscriptions
+  std::vector<MessageRef> found;
+  {
+    const std::lock_guard lock(hub.retained_mutex);
+    hub.retained.match(filter, [&](const MessageRef& message) { found.push_back(message); });
+  }
+  for (const MessageRef& message : found) {
     ClientLink* link = session.link;
     if (link == nullptr || link->ended || link->broken) return;
-    if (message->expired(now_ms)) return;
+    if (message->expired(now_ms)) continue;
     if (!link->grant->may_receive(message->topic)) {
       ++stats.denied;
-      return;
+      continue;
     }
     std::vector<std::uint32_t> own;
     if (subscription.identifier != 0) own.push_back(subscription.identifier);
-    if (std::min(message->qos, subscription.qos) > 0) {
-      owe(session, message, true, std::move(own), true);
-      return;
+    const std::uint8_t qos = std::min(message->qos, subscription.qos);
+    if (qos > 0) {
+      owe(session, message, qos, true, std::move(own), true);
+      continue;
     }
-    if (link->clogged()) return count_drop(session, "slow reader");
+    if (link->clogged()) {
+      count_drop(session, "slow reader");
+      continue;
+    }
     Publish packet = publish_of(*message, now_ms, properties);
     packet.qos = 0;
     packet.retain = true;
     if (single.build(session.version, packet, own)) send_now(session, *link, single);
-  });
+  }
 }
 
-void Broker::State::drop_subscription(Session& session, std::string_view filter) {
+void Shard::drop_subscription(Session& session, std::string_view filter) {
   const auto at = session.filters.find(filter);
   if (at == session.filters.end()) return;
-  subscriptions.unlink(at->second);
+  {
+    const std::unique_lock lock(hub.subscriptions_mutex);
+    hub.subscriptions.unlink(at->second);
+  }
   --stats.subscriptions;
   if (session.stored) journal.erase(subscription_key(session.client_id, filter));
   session.filters.erase(at);
 }
 
-void Broker::State::unsubscribe(ClientLink& link, const Unsubscribe& packet) {
+void Shard::unsubscribe(ClientLink& link, const Unsubscribe& packet) {
   Session& session = *link.session;
   std::string codes;
   std::vector<std::string> told;
@@ -120,11 +139,11 @@ void Broker::State::unsubscribe(ClientLink& link, const Unsubscribe& packet) {
     const bool existed = session.filters.find(named.filter) != session.filters.end();
     if (existed) {
       drop_subscription(session, named.filter);
-      if (lifecycle != nullptr) told.emplace_back(named.filter);
+      if (hub.lifecycle != nullptr) told.emplace_back(named.filter);
     }
     codes.push_back(static_cast<char>(existed ? Reason::kSuccess : Reason::kNoSubscriptionExisted));
   }
-  if (!told.empty()) lifecycle->unsubscribed(lifecycle_client(link, session.client_id), told);
+  if (!told.empty()) hub.lifecycle->unsubscribed(lifecycle_client(link, session.client_id), told);
   const auto answer = [weak = weak_from_this(), id = link.id, packet_id = packet.packet_id, codes = std::move(codes)] {
     const auto self = weak.lock();
     ClientLink* to = self ? self->find_link(id) : nullptr;

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/crypto.h"
+#include "mqtt/codec/topics.h"
 
 namespace muster::mqtt {
 
@@ -26,20 +27,24 @@ Subscriptions::Subscriptions() : nodes_(1), edges_(64, kNone), seed_(0) {
   std::memcpy(&seed_, random.data(), sizeof seed_);
 }
 
-std::uint64_t Subscriptions::hash_edge(std::uint32_t parent, std::string_view level) const {
-  std::uint64_t hash = fold(seed_ ^ parent, kPrimeA ^ level.size());
-  const char* bytes = level.data();
-  std::size_t left = level.size();
+std::uint64_t keyed_hash(std::uint64_t seed, std::string_view text) {
+  std::uint64_t hash = fold(seed, kPrimeA ^ text.size());
+  const char* bytes = text.data();
+  std::size_t left = text.size();
   while (left >= 8) {
     std::uint64_t word = 0;
     std::memcpy(&word, bytes, 8);
-    hash = fold(hash ^ word, kPrimeB ^ seed_);
+    hash = fold(hash ^ word, kPrimeB ^ seed);
     bytes += 8;
     left -= 8;
   }
   std::uint64_t tail = 0;
   if (left > 0) std::memcpy(&tail, bytes, left);
-  return fold(hash ^ tail ^ kPrimeA, kPrimeB ^ seed_);
+  return fold(hash ^ tail ^ kPrimeA, kPrimeB ^ seed);
+}
+
+std::uint64_t Subscriptions::hash_edge(std::uint32_t parent, std::string_view level) const {
+  return keyed_hash(seed_ ^ parent, level);
 }
 
 std::uint32_t Subscriptions::find_child(std::uint32_t parent, std::string_view level) const {
@@ -124,35 +129,62 @@ std::uint32_t Subscriptions::make_child(std::uint32_t parent, std::string_view l
   return child;
 }
 
-void Subscriptions::link(std::string_view filter, Subscription& subscription) {
+std::uint32_t Subscriptions::make_path(std::string_view filter) {
   std::uint32_t node = kRoot;
   for (std::string_view rest = filter;;) {
     const std::size_t slash = rest.find('/');
     node = make_child(node, rest.substr(0, slash));
-    if (slash == std::string_view::npos) break;
+    if (slash == std::string_view::npos) return node;
     rest.remove_prefix(slash + 1);
   }
-  subscription.node = node;
-  subscription.position = static_cast<std::uint32_t>(nodes_[node].subscribers.size());
-  nodes_[node].subscribers.push_back(&subscription);
+}
+
+std::vector<Subscription*>& Subscriptions::list_of(Node& node, const Subscription& subscription) {
+  return subscription.group != nullptr ? subscription.group->members : node.subscribers;
+}
+
+void Subscriptions::link(std::string_view filter, Subscription& subscription) {
+  const auto shared = parse_shared(filter);
+  subscription.node = make_path(shared ? shared->filter : filter);
+  Node& node = nodes_[subscription.node];
+  subscription.group = nullptr;
+  if (shared) {
+    for (const auto& group : node.groups) {
+      if (group->name == shared->group) subscription.group = group.get();
+    }
+    if (subscription.group == nullptr) {
+      node.groups.push_back(std::make_unique<ShareGroup>());
+      subscription.group = node.groups.back().get();
+      subscription.group->name = shared->group;
+    }
+  }
+  std::vector<Subscription*>& list = list_of(node, subscription);
+  subscription.position = static_cast<std::uint32_t>(list.size());
+  list.push_back(&subscription);
   ++size_;
+  ++version_;
 }
 
 void Subscriptions::unlink(Subscription& subscription) {
-  auto& subscribers = nodes_[subscription.node].subscribers;
-  CHECK(subscription.position < subscribers.size() && subscribers[subscription.position] == &subscription);
-  Subscription* last = subscribers.back();
-  subscribers[subscription.position] = last;
+  Node& node = nodes_[subscription.node];
+  std::vector<Subscription*>& list = list_of(node, subscription);
+  CHECK(subscription.position < list.size() && list[subscription.position] == &subscription);
+  Subscription* last = list.back();
+  list[subscription.position] = last;
   last->position = subscription.position;
-  subscribers.pop_back();
+  list.pop_back();
+  if (subscription.group != nullptr && list.empty()) {
+    std::erase_if(node.groups, [&](const auto& group) { return group.get() == subscription.group; });
+  }
   --size_;
+  ++version_;
   release(subscription.node);
 }
 
 void Subscriptions::release(std::uint32_t index) {
   while (index != kRoot) {
     Node& node = nodes_[index];
-    if (!node.subscribers.empty() || node.children > 0) return;
+    if (!node.subscribers.empty() || !node.groups.empty() || node.children > 0) return;
     const std::uint32_t parent = node.parent;
     if (nodes_[parent].plus == index) {
       nodes_[parent].plus = kNone;

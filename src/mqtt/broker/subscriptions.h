@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Subscriptions: who wants a topic. A trie by topic level whose edges live in one open-addressed table, so that
-// matching allocates nothing, hashes each level once a branch and visits each node at most once. Owned by the Broker,
-// on its loop. A Subscription belongs to its session and is linked here, so that removal is constant time also under a
-// filter that thousands of clients share. Filters come in validated (codec/topics) and bounded in depth
-// (kMaxFilterLevels), which bounds recursion. MQTT 5 section 4.7: '#' also matches its parent level; a filter that
-// begins with a wildcard does not match a topic that begins with '$'.
+// matching allocates nothing, hashes each level once a branch and visits each node at most once. Owned by the Hub and
+// guarded by its lock; version() alone may be read without. A Subscription belongs to its session and is linked here,
+// so that removal is constant time also under a filter that thousands of clients share. Filters come in validated
+// (codec/topics) and bounded in depth (kMaxFilterLevels), which bounds recursion. MQTT 5 section 4.7: '#' also matches
+// its parent level; a filter that begins with a wildcard does not match a topic that begins with '$'. Shared
+// subscriptions (section 4.8.2, and for 3.1.1 clients too) are groups at the node of their filter.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,12 +19,14 @@
 namespace muster::mqtt {
 
 struct Session;
+struct ShareGroup;
 
 inline constexpr std::size_t kMaxFilterLevels = 128;
 
 // One filter of one session. Address stable while linked.
 struct Subscription {
   Session* session = nullptr;
+  ShareGroup* group = nullptr;   // of a shared subscription
   std::uint32_t identifier = 0;  // MQTT 5 subscription identifier, 0 = none
   std::uint8_t qos = 0;          // granted
   bool no_local = false;
@@ -31,19 +37,30 @@ struct Subscription {
   std::uint32_t position = 0;
 };
 
+struct ShareGroup {
+  std::string name;
+  std::vector<Subscription*> members;
+  mutable std::atomic<std::uint32_t> next{0};  // whose turn it is
+};
+
 class Subscriptions {
  public:
   Subscriptions();
   Subscriptions(const Subscriptions&) = delete;
   Subscriptions& operator=(const Subscriptions&) = delete;
 
+  // `filter` may be "$share/GROUP/FILTER".
   void link(std::string_view filter, Subscription& subscription);
   void unlink(Subscription& subscription);
+  void changed() { ++version_; }  // options of a linked subscription are about to be others
+  // Differs after every change: what was matched before may be kept while it does not.
+  std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
   std::size_t size() const { return size_; }
   std::size_t nodes() const { return nodes_.size() - free_.size() - 1; }  // without the root
 
-  // Calls visit(const Subscription&) for each match; a session with overlapping filters is visited once a filter.
-  // `visit` must not link or unlink.
+  using Groups = std::span<const std::unique_ptr<ShareGroup>>;
+  // Calls visit(std::span<Subscription* const>, Groups) for each filter that matches and has subscribers; a session is
+  // at most once in each span. `visit` must not link or unlink.
   template <class Visit>
   void match(std::string_view topic, Visit&& visit) const {
     const bool reserved = !topic.empty() && topic.front() == '$';
@@ -62,11 +79,14 @@ class Subscriptions {
     std::uint32_t plus = kNone;   // child '+'
     std::uint32_t multi = kNone;  // child '#'
     std::vector<Subscription*> subscribers;
+    std::vector<std::unique_ptr<ShareGroup>> groups;
   };
 
   template <class Visit>
-  void visit_all(std::uint32_t node, Visit& visit) const {
-    for (const Subscription* subscription : nodes_[node].subscribers) visit(*subscription);
+  void visit_all(std::uint32_t index, Visit& visit) const {
+    const Node& node = nodes_[index];
+    if (node.subscribers.empty() && node.groups.empty()) return;
+    visit(std::span<Subscription* const>(node.subscribers), Groups(node.groups));
   }
 
   // `ended`: the topic has no more levels. `reserved`: at the root of a '$' topic, where wildcards do not match.
@@ -90,7 +110,9 @@ class Subscriptions {
   std::uint64_t hash_edge(std::uint32_t parent, std::string_view level) const;
   std::uint32_t find_child(std::uint32_t parent, std::string_view level) const;
   std::uint32_t make_child(std::uint32_t parent, std::string_view level);
+  std::uint32_t make_path(std::string_view filter);
   std::uint32_t new_node(std::uint32_t parent, std::string_view level);
+  static std::vector<Subscription*>& list_of(Node& node, const Subscription& subscription);
   void release(std::uint32_t index);  // and its ancestors, while they are empty
   void insert_edge(std::uint32_t index);
   void erase_edge(std::uint32_t index);
@@ -101,7 +123,11 @@ class Subscriptions {
   std::vector<std::uint32_t> edges_;  // linear probing; kNone = empty slot
   std::size_t edge_count_ = 0;
   std::size_t size_ = 0;
+  std::atomic<std::uint64_t> version_{1};
   std::uint64_t seed_;  // random: clients choose the levels, not the collisions
 };
+
+// Multiply-and-fold over eight bytes at a time, keyed: for tables whose keys clients choose.
+std::uint64_t keyed_hash(std::uint64_t seed, std::string_view text);
 
 }  // namespace muster::mqtt

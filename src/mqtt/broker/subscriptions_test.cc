@@ -21,9 +21,11 @@ struct Linked {
 std::vector<std::string> matches(const Subscriptions& trie, const std::vector<std::unique_ptr<Linked>>& all,
                                  std::string_view topic) {
   std::vector<std::string> found;
-  trie.match(topic, [&](const Subscription& subscription) {
-    for (const auto& one : all) {
-      if (&one->subscription == &subscription) found.push_back(one->filter);
+  trie.match(topic, [&](std::span<Subscription* const> list, Subscriptions::Groups) {
+    for (const Subscription* subscription : list) {
+      for (const auto& one : all) {
+        if (&one->subscription == subscription) found.push_back(one->filter);
+      }
     }
   });
   std::sort(found.begin(), found.end());
@@ -102,11 +104,35 @@ TEST(Subscriptions, ManyUnderOneFilterLeaveInConstantTime) {
   std::vector<Subscription> crowd(20'000);
   for (Subscription& one : crowd) trie.link("fleet/all", one);
   std::size_t seen = 0;
-  trie.match("fleet/all", [&](const Subscription&) { ++seen; });
+  trie.match("fleet/all", [&](std::span<Subscription* const> list, Subscriptions::Groups) { seen += list.size(); });
   EXPECT_EQ(seen, crowd.size());
   for (Subscription& one : crowd) trie.unlink(one);
   EXPECT_EQ(trie.size(), 0U);
   EXPECT_EQ(trie.nodes(), 0U);
+}
+
+TEST(Subscriptions, SharedOnesAreGroupsAtTheirFilter) {
+  Subscriptions trie;
+  Subscription a, b, c, plain;
+  const std::uint64_t before = trie.version();
+  trie.link("$share/g/t/+", a);
+  trie.link("$share/g/t/+", b);
+  trie.link("$share/h/t/+", c);
+  trie.link("t/1", plain);
+  EXPECT_NE(trie.version(), before);
+  EXPECT_EQ(a.group, b.group);
+  EXPECT_NE(a.group, c.group);
+  std::size_t direct = 0, groups = 0, members = 0;
+  const auto count = [&](std::span<Subscription* const> list, Subscriptions::Groups found) {
+    direct += list.size();
+    groups += found.size();
+    for (const auto& group : found) members += group->members.size();
+  };
+  trie.match("t/1", count);
+  EXPECT_EQ(std::tie(direct, groups, members), std::make_tuple(1U, 2U, 3U));
+  for (Subscription* one : {&a, &c, &b, &plain}) trie.unlink(*one);
+  EXPECT_EQ(trie.nodes(), 0U);
+  EXPECT_EQ(trie.size(), 0U);
 }
 
 }  // namespace

@@ -355,6 +355,20 @@ Frame read_frame(std::string_view bytes, std::uint32_t max_packet) {
   return frame;
 }
 
+Decoded decode_publish(std::uint8_t first_byte, std::uint32_t header_size, std::string_view frame, Version version,
+                       Publish& into) {
+  Decoded decoded;
+  Reader reader(frame.substr(header_size));
+  into = Publish{};
+  decoded.error = read_publish(reader, first_byte, version, into);
+  decoded.ok = !bad(decoded.error);
+  if (!into.properties.has(PropertyId::kTopicAlias)) {
+    into.raw = frame;
+    into.raw_version = version;
+  }
+  return decoded;
+}
+
 Decoded decode_body(std::uint8_t first_byte, std::string_view body, Version version, Packet& into) {
   Decoded decoded;
   Reader reader(body);

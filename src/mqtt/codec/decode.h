@@ -42,6 +42,9 @@ struct Decoded {
   // For a refused CONNECT: the protocol level it asked for (0 when not even that was readable).
   std::uint8_t connect_level = 0;
 };
+// PUBLISH alone, without the detour over Packet: nearly all packets are. `frame` is the complete packet.
+Decoded decode_publish(std::uint8_t first_byte, std::uint32_t header_size, std::string_view frame, Version version,
+                       Publish& into);
 Decoded decode_body(std::uint8_t first_byte, std::string_view body, Version version, Packet& into);
 
 // Both steps. `consumed` is the packet's size when kPacket.

@@ -293,9 +293,19 @@ bool encode(std::string& out, Version version, const Packet& packet) {
 }
 
 bool PublishImage::build(Version version, const Publish& publish, std::span<const std::uint32_t> subscription_ids) {
-  bytes_.clear();
+  view_ = {};
   version_ = version;
   qos_ = publish.qos;
+  first_byte_ = static_cast<std::uint8_t>(0x30 | publish.qos << 1 | (publish.retain ? 1 : 0));
+  if (!publish.raw.empty() && publish.raw_version == version && subscription_ids.empty()) {
+    const bool had_id = (publish.raw.front() & 6) != 0;
+    if (had_id == (publish.qos > 0)) {
+      view_ = publish.raw;
+      packet_id_at_ = static_cast<std::uint32_t>(publish.topic.data() + publish.topic.size() - publish.raw.data());
+      return true;
+    }
+  }
+  bytes_.clear();
   Publish copy = publish;
   copy.dup = false;
   copy.packet_id = 0;
@@ -317,14 +327,16 @@ bool PublishImage::build(Version version, const Publish& publish, std::span<cons
   bytes_.reserve(header + body);
   if (!encode(bytes_, version, copy)) return false;
   packet_id_at_ = static_cast<std::uint32_t>(header + 2 + copy.topic.size());
+  view_ = bytes_;
   return true;
 }
 
 void PublishImage::append_to(std::string& out, std::uint16_t packet_id, bool dup) const {
+  if (view_.empty()) return;
   const std::size_t at = out.size();
-  out += bytes_;
-  if (qos_ == 0 || bytes_.empty()) return;
-  if (dup) out[at] = static_cast<char>(out[at] | 8);
+  out += view_;
+  out[at] = static_cast<char>(first_byte_ | (dup ? 8 : 0));
+  if (qos_ == 0) return;
   out[at + packet_id_at_] = static_cast<char>(packet_id >> 8);
   out[at + packet_id_at_ + 1] = static_cast<char>(packet_id & 0xff);
 }

@@ -42,24 +42,29 @@ Reason reason_of_return_code(std::uint8_t code);
 void append_varint(std::string& out, std::uint32_t value);  // at most 268,435,455
 std::uint32_t varint_size(std::uint32_t value);
 
-// A PUBLISH encoded once for all receivers of the same version, QoS > 0 and retain flag; packet id and DUP are patched
-// into each copy. Topic alias and subscription identifiers of the original belong to its connection and are left out;
-// receivers with subscription identifiers get an image of their own.
+// A PUBLISH encoded once for all receivers of the same version, QoS and retain flag; packet id and DUP are patched
+// into each copy. What arrived in the same form is not encoded again: then the image is a view of the received bytes.
+// Topic alias and subscription identifiers of the original belong to its connection and are left out; receivers with
+// subscription identifiers get an image of their own.
 class PublishImage {
  public:
   PublishImage() = default;
+  PublishImage(const PublishImage&) = delete;  // it may view its own bytes
+  PublishImage& operator=(const PublishImage&) = delete;
   // False (and empty) when the topic is longer than 65535 bytes or the whole beyond the protocol's size.
   bool build(Version version, const Publish& publish, std::span<const std::uint32_t> subscription_ids = {});
 
-  bool empty() const { return bytes_.empty(); }
-  std::size_t size() const { return bytes_.size(); }
+  bool empty() const { return view_.empty(); }
+  std::size_t size() const { return view_.size(); }
   std::uint8_t qos() const { return qos_; }
   Version version() const { return version_; }
   void append_to(std::string& out, std::uint16_t packet_id = 0, bool dup = false) const;
 
  private:
   std::string bytes_;
+  std::string_view view_;  // of bytes_, or of the packet that it was built from
   std::uint32_t packet_id_at_ = 0;
+  std::uint8_t first_byte_ = 0;
   std::uint8_t qos_ = 0;
   Version version_ = Version::k311;
 };

@@ -113,6 +113,10 @@ struct Publish {
   bool dup = false;
   std::uint16_t packet_id = 0;  // 0 at QoS 0
   Properties properties;
+  // The whole packet as it was received, when it may be forwarded as it is (topic and properties are the packet's own);
+  // else empty.
+  std::string_view raw;
+  Version raw_version = Version::k311;
 };
 
 struct Ack {

@@ -52,6 +52,7 @@ Reason in_connack(Reason reason) {
 
 }  // namespace
 
+void ConnectionEvents::on_publish_again(std::uint16_t) {}
 void ConnectionEvents::on_pubrec(std::uint64_t, std::uint16_t, Reason) {}
 void ConnectionEvents::on_pubcomp(std::uint64_t, std::uint16_t) {}
 void ConnectionEvents::on_pubrel(std::uint16_t) {}
@@ -82,6 +83,17 @@ std::size_t Connection::receive(std::string_view bytes, std::int64_t now_ms, Con
     if (frame.status == DecodeStatus::kNeedMore) break;
     consumed += frame.size();
     last_packet_ms_ = now_ms;
+    if (!fresh && frame.type() == PacketType::kPublish) {
+      Publish publish;
+      const Decoded published =
+          decode_publish(frame.first_byte, frame.header_size, rest.substr(0, frame.size()), version_, publish);
+      if (published.ok) {
+        handle_publish(publish, events, out);
+      } else {
+        fail(published.error.reason, published.error.text, events, out);
+      }
+      continue;
+    }
     const Decoded decoded =
         decode_body(frame.first_byte, rest.substr(frame.header_size, frame.body_size), version_, packet);
     if (decoded.ok) {
@@ -271,13 +283,13 @@ void Connection::handle_publish(Publish& packet, ConnectionEvents& events, std::
   }
   if (packet.qos > 0) {
     if (packet.qos == 2 && inflight_->incoming.contains(packet.packet_id)) {  // a repetition: delivered before
-      encode(out, version_, Pubrec{{packet.packet_id, Reason::kSuccess, {}}});
-      return;
+      return events.on_publish_again(packet.packet_id);
     }
     if (version_ == Version::k5 && unanswered_ + unreleased_ >= limits_->receive_maximum) {
       return fail(Reason::kReceiveMaximumExceeded, "receive maximum exceeded", events, out);
     }
     ++unanswered_;
+    if (packet.qos == 2) inflight_->incoming.add(packet.packet_id);
   }
   events.on_publish(packet);
 }
@@ -377,9 +389,8 @@ SendOutcome Connection::send(const PublishImage& image, std::uint64_t token, std
   const SendOutcome outcome = check_send(image);
   if (outcome != SendOutcome::kSent) return outcome;
   if (window() == 0) return SendOutcome::kWindowFull;
-  const std::uint16_t id = inflight_->outgoing.add(token, image.qos());
+  const std::uint16_t id = inflight_->outgoing.add_sent(token, image.qos());
   if (id == 0) return SendOutcome::kWindowFull;
-  inflight_->outgoing.find(id)->sent = true;
   ++outgoing_;
   image.append_to(out, id);
   if (packet_id != nullptr) *packet_id = id;
@@ -414,8 +425,12 @@ void Connection::puback(std::uint16_t packet_id, Reason reason, std::string& out
 
 void Connection::pubrec(std::uint16_t packet_id, Reason reason, std::string& out) {
   if (!connected()) return;
+  if (failed(reason)) {
+    inflight_->incoming.remove(packet_id);
+  } else if (unanswered_ > 0) {
+    ++unreleased_;
+  }
   if (unanswered_ > 0) --unanswered_;
-  if (!failed(reason) && inflight_->incoming.add(packet_id)) ++unreleased_;
   encode(out, version_, Pubrec{{packet_id, reason, {}}});
 }
 

@@ -41,10 +41,10 @@ struct ConnectionLimits {
   std::uint16_t receive_maximum = 100;    // QoS > 0 PUBLISHes without PUBACK or PUBCOMP from us, announced in MQTT 5
   std::uint16_t topic_alias_maximum = 8;  // client to server, announced in MQTT 5
   std::uint16_t max_inflight = 100;       // QoS > 0 towards the client, at most what it announced
-  std::uint8_t maximum_qos = 1;
+  std::uint8_t maximum_qos = 2;
   bool retain_available = true;
   bool wildcard_available = true;
-  bool shared_available = false;
+  bool shared_available = true;
   bool subscription_identifiers_available = true;
   std::int64_t connect_deadline_ms = 10'000;
   std::uint16_t min_keep_alive_s = 0;  // smaller wishes (not 0) are raised; MQTT 5 is told
@@ -61,7 +61,8 @@ class ConnectionEvents {
   virtual ~ConnectionEvents() = default;
   // Packets are views of the bytes given to receive(); valid during the call only.
   virtual void on_connect(const Connect& packet) = 0;
-  // Topic alias resolved. QoS 1: the owner answers with puback(), QoS 2 with pubrec(), now or later.
+  // Topic alias resolved. QoS 1: the owner answers with puback(), QoS 2 with pubrec(), now or later. At QoS 2 the
+  // packet id is in Inflight::incoming from now on; pubrec() with a failure takes it out.
   virtual void on_publish(const Publish& packet) = 0;
   // The client finished a QoS 1 message of ours, or (reason >= 0x80) refused it. The entry is gone from Inflight.
   virtual void on_puback(std::uint64_t token, std::uint16_t packet_id, Reason reason) = 0;
@@ -73,8 +74,11 @@ class ConnectionEvents {
   virtual void on_protocol_error(const ProtocolError& error) = 0;
   // PINGREQ was answered already.
   virtual void on_pingreq() {}
-  // QoS 2, only for owners that use it. The client has a message of ours: answer with pubrel() once that is noted
-  // (reason >= 0x80: it refused, the entry is gone).
+  // QoS 2, only for owners that use it. The client sent a message again that on_publish() had before: answer with
+  // pubrec() when that one's answer would be due.
+  virtual void on_publish_again(std::uint16_t packet_id);
+  // The client has a message of ours: answer with pubrel() once that is noted (reason >= 0x80: it refused, the entry is
+  // gone).
   virtual void on_pubrec(std::uint64_t token, std::uint16_t packet_id, Reason reason);
   virtual void on_pubcomp(std::uint64_t token, std::uint16_t packet_id);  // done, the entry is gone
   // The client releases a packet id that pubrec() acknowledged: answer with pubcomp().
@@ -113,7 +117,7 @@ class Connection {
 
   // To the client. QoS 0.
   SendOutcome send(const PublishImage& image, std::string& out);
-  // QoS 1 or 2 (as in the image): takes a packet id, told in *packet_id.
+  // QoS 1 or 2 (as in the image): takes the packet id of the token (inflight.h), told in *packet_id.
   SendOutcome send(const PublishImage& image, std::uint64_t token, std::string& out, std::uint16_t* packet_id);
   // After a reconnection, in the order of inflight.outgoing.entries(), those that are not `sent`: PUBLISH with DUP, or
   // PUBREL when the entry waits for PUBCOMP (image unused).

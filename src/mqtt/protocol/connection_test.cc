@@ -69,7 +69,12 @@ TEST_P(BothVersions, NothingIsHandledUntilConnectIsAnswered) {
 }
 
 TEST(Connection, ConnackOf5TellsTheLimits) {
-  TestPeer peer({.max_packet_bytes = 2000, .receive_maximum = 10, .topic_alias_maximum = 3, .max_keep_alive_s = 30});
+  TestPeer peer({.max_packet_bytes = 2000,
+                 .receive_maximum = 10,
+                 .topic_alias_maximum = 3,
+                 .maximum_qos = 1,
+                 .shared_available = false,
+                 .max_keep_alive_s = 30});
   peer.feed(kConnect5);
   PropertyWriter extra;
   extra.add(PropertyId::kAssignedClientId, "given");
@@ -142,7 +147,7 @@ TEST(Connection, WhatIsNotAConnectIsTurnedAway) {
       {"too large", "\x10\xff\xff\xff\x7f"s, "", Reason::kPacketTooLarge},
   };
   for (const FirstBytes& one : kCases) {
-    TestPeer peer;
+    TestPeer peer({.maximum_qos = 1});
     peer.feed(one.bytes);
     EXPECT_EQ(peer.events, Lines{"error " + std::to_string(static_cast<int>(one.reason))}) << one.name;
     EXPECT_EQ(peer.out, one.answer) << one.name << testing::PrintToString(peer.out);
@@ -235,7 +240,7 @@ TEST_P(BothVersions, PublishReachesTheOwnerAndIsAnswered) {
 }
 
 TEST_P(BothVersions, QosAboveTheMaximumEndsTheConnection) {
-  TestPeer peer;
+  TestPeer peer({.maximum_qos = 1});
   peer.connect(GetParam());
   peer.feed_packet(Publish{.topic = "t", .qos = 2, .packet_id = 1});
   expect_failed(peer, Reason::kQosNotSupported);

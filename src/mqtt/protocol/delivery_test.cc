@@ -13,10 +13,13 @@ namespace {
 using namespace std::string_literals;
 using Lines = std::vector<std::string>;
 
-PublishImage image_of(Version version, std::uint8_t qos, std::string_view payload = "p") {
-  PublishImage image;
-  EXPECT_TRUE(image.build(version, {.topic = "t", .payload = payload, .qos = qos}));
-  return image;
+struct TestImage : PublishImage {
+  TestImage(Version version, std::uint8_t qos, std::string_view payload) {
+    EXPECT_TRUE(build(version, {.topic = "t", .payload = payload, .qos = qos}));
+  }
+};
+TestImage image_of(Version version, std::uint8_t qos, std::string_view payload = "p") {
+  return TestImage(version, qos, payload);
 }
 
 std::vector<std::string> packets_in(const std::string& bytes, Version version) {
@@ -57,7 +60,7 @@ INSTANTIATE_TEST_SUITE_P(Mqtt, Delivery, testing::Values(Version::k311, Version:
 TEST_P(Delivery, AcknowledgementsFindTheirMessage) {
   TestPeer peer;
   peer.connect(version());
-  const PublishImage image = image_of(version(), 1);
+  const TestImage image = image_of(version(), 1);
   std::uint16_t first = 0, second = 0;
   EXPECT_EQ(peer.connection.send(image, 100, peer.out, &first), SendOutcome::kSent);
   EXPECT_EQ(peer.connection.send(image, 200, peer.out, &second), SendOutcome::kSent);
@@ -81,7 +84,7 @@ TEST_P(Delivery, TheWindowIsTheSmallerOfBothMaxima) {
   peer.feed_packet(Connect{.version = version(), .client_id = "c", .properties = writer.view()});
   peer.connection.accept(peer.inflight, false, peer.out);
   const std::size_t expected = version() == Version::k5 ? 3 : 5;
-  const PublishImage image = image_of(version(), 1);
+  const TestImage image = image_of(version(), 1);
   std::uint16_t id = 0;
   for (std::size_t i = 0; i < expected; ++i) {
     EXPECT_EQ(peer.connection.window(), expected - i);
@@ -102,8 +105,8 @@ TEST(DeliveryOf5, MessagesAboveTheClientsPacketSizeAreRefused) {
   peer.feed_packet(Connect{.version = Version::k5, .client_id = "c", .properties = writer.view()});
   peer.connection.accept(peer.inflight, false, peer.out);
   peer.take_out();
-  const PublishImage large = image_of(Version::k5, 0, std::string(100, 'x'));
-  const PublishImage large1 = image_of(Version::k5, 1, std::string(100, 'x'));
+  const TestImage large = image_of(Version::k5, 0, std::string(100, 'x'));
+  const TestImage large1 = image_of(Version::k5, 1, std::string(100, 'x'));
   EXPECT_EQ(peer.connection.send(large, peer.out), SendOutcome::kTooLarge);
   EXPECT_EQ(peer.connection.send(large1, 1, peer.out, nullptr), SendOutcome::kTooLarge);
   EXPECT_TRUE(peer.inflight.outgoing.empty());
@@ -114,17 +117,17 @@ TEST(DeliveryOf5, MessagesAboveTheClientsPacketSizeAreRefused) {
 TEST_P(Delivery, AResumedSessionIsSentAgainInOrder) {
   Inflight session;
   ConnectionLimits limits{.max_inflight = 2};
-  const PublishImage one = image_of(version(), 1);
-  const PublishImage two = image_of(version(), 2);
+  const TestImage one = image_of(version(), 1);
+  const TestImage two = image_of(version(), 2);
   {
     limits.max_inflight = 10;
     TestPeer peer(limits);
     peer.feed_packet(Connect{.version = version(), .clean_start = false, .client_id = "c"});
     peer.connection.accept(session, false, peer.out);
     std::uint16_t id = 0;
-    ASSERT_EQ(peer.connection.send(one, 11, peer.out, &id), SendOutcome::kSent);  // id 1
-    ASSERT_EQ(peer.connection.send(two, 12, peer.out, &id), SendOutcome::kSent);  // id 2
-    ASSERT_EQ(peer.connection.send(one, 13, peer.out, &id), SendOutcome::kSent);  // id 3
+    ASSERT_EQ(peer.connection.send(one, 1, peer.out, &id), SendOutcome::kSent);  // id 1
+    ASSERT_EQ(peer.connection.send(two, 2, peer.out, &id), SendOutcome::kSent);  // id 2
+    ASSERT_EQ(peer.connection.send(one, 3, peer.out, &id), SendOutcome::kSent);  // id 3
     ack<Pubrec>(peer, 2);
     peer.connection.pubrel(2, peer.out);
     peer.connection.detach();
@@ -145,7 +148,7 @@ TEST_P(Delivery, AResumedSessionIsSentAgainInOrder) {
   ack<Puback>(peer, 3);  // not sent on this connection: means nothing
   EXPECT_EQ(session.outgoing.size(), 3u);
   ack<Pubcomp>(peer, 2);
-  EXPECT_EQ(peer.take_events().back(), "pubcomp t12 id2 r0");
+  EXPECT_EQ(peer.take_events().back(), "pubcomp t2 id2 r0");
   EXPECT_EQ(peer.connection.resend(3, one, peer.out), SendOutcome::kSent);
   EXPECT_EQ(peer.connection.resend(3, one, peer.out), SendOutcome::kSent);  // a second time: nothing
   EXPECT_EQ(out(peer), (Lines{"PUBLISH 3 dup"}));
@@ -171,7 +174,8 @@ TEST_P(Delivery, Qos2FromTheClientIsDeliveredOnce) {
   Publish again = publish;
   again.dup = true;
   peer.feed_packet(again);
-  EXPECT_EQ(peer.take_events(), Lines{});
+  EXPECT_EQ(peer.take_events(), Lines{"publish again id5"});
+  peer.connection.pubrec(5, Reason::kSuccess, peer.out);
   EXPECT_EQ(out(peer), Lines{"PUBREC 5"});
   ack<Pubrel>(peer, 5);
   EXPECT_EQ(peer.take_events(), Lines{"pubrel id5"});
@@ -255,7 +259,7 @@ TEST(OutgoingInflight, NeverHandsOutAnIdThatIsInUse) {
   std::set<std::uint16_t> open;
   for (int step = 0; step < 200'000; ++step) {
     if (open.size() < 40 && random() % 2 == 0) {
-      const std::uint16_t id = inflight.add(static_cast<std::uint64_t>(step), 1);
+      const std::uint16_t id = inflight.add(static_cast<std::uint64_t>(step) + 1, 1);
       ASSERT_NE(id, 0);
       ASSERT_TRUE(open.insert(id).second);
     } else if (!open.empty()) {
@@ -271,13 +275,23 @@ TEST(OutgoingInflight, NeverHandsOutAnIdThatIsInUse) {
 
 TEST(OutgoingInflight, IsBoundedAndRestorable) {
   OutgoingInflight inflight;
-  EXPECT_TRUE(inflight.restore({.token = 1, .packet_id = 65535}));
-  EXPECT_FALSE(inflight.restore({.token = 2, .packet_id = 65535}));
-  EXPECT_FALSE(inflight.restore({.token = 2, .packet_id = 0}));
-  EXPECT_EQ(inflight.add(3, 1), 1) << "0 is skipped after 65535";
-  while (inflight.size() < OutgoingInflight::kMaxOutgoing) ASSERT_NE(inflight.add(0, 1), 0);
-  EXPECT_EQ(inflight.add(0, 1), 0);
+  EXPECT_TRUE(inflight.restore({.token = 65535, .packet_id = 65535}));
+  EXPECT_FALSE(inflight.restore({.token = 65536, .packet_id = 65535}));
+  EXPECT_FALSE(inflight.restore({.token = 65536, .packet_id = 0}));
+  EXPECT_EQ(inflight.add(65536, 1), 1) << "0 is skipped after 65535";
+  std::uint64_t token = 65537;
+  while (inflight.size() < OutgoingInflight::kMaxOutgoing) ASSERT_NE(inflight.add(token++, 1), 0);
+  EXPECT_EQ(inflight.add(token, 1), 0);
   EXPECT_EQ(inflight.entries().front().packet_id, 65535);
+}
+
+TEST(OutgoingInflight, AnIdIsNotTakenAgainWhileItsMessageIsOpen) {
+  OutgoingInflight inflight;
+  ASSERT_EQ(inflight.add(7, 2), 7);
+  EXPECT_EQ(inflight.add(7 + 65535, 2), 0);
+  ASSERT_EQ(inflight.add(8 + 65535, 2), 8);
+  ASSERT_TRUE(inflight.remove(7));
+  EXPECT_EQ(OutgoingInflight::packet_id_of(65536), 1);
 }
 
 }  // namespace

@@ -6,19 +6,19 @@
 namespace muster::mqtt {
 
 std::uint16_t OutgoingInflight::add(std::uint64_t token, std::uint8_t qos) {
-  if (size() >= kMaxOutgoing) return 0;
-  do {  // ends: there are more identifiers than entries
-    ++last_id_;
-  } while (last_id_ == 0 || find(last_id_) != nullptr);
-  entries_.push_back({token, last_id_, qos == 2 ? Wait::kPubrec : Wait::kPuback, false});
-  return last_id_;
+  const std::uint16_t packet_id = packet_id_of(token);
+  // In order, an entry with this id would be 65,535 numbers old, so it can only be the oldest.
+  if (size() >= kMaxOutgoing || (!empty() && token - entries_[head_].token >= 65535 && find(packet_id) != nullptr)) {
+    return 0;
+  }
+  entries_.push_back({token, packet_id, qos == 2 ? Wait::kPubrec : Wait::kPuback, false});
+  return packet_id;
 }
 
 bool OutgoingInflight::restore(const Entry& entry) {
   if (entry.packet_id == 0 || size() >= kMaxOutgoing || find(entry.packet_id) != nullptr) return false;
   entries_.push_back(entry);
   entries_.back().sent = false;
-  last_id_ = entry.packet_id;
   return true;
 }
 

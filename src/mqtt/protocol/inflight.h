@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Inflight: the packet identifiers of one session, QoS 1 and 2, both ways (MQTT 5 section 4.3, 4.4, 4.6). It belongs to
-// the session and outlives connections; a Connection works on it while attached. The owner gives each outgoing message
-// a token, by which it finds the message again. Single-threaded. Bounded: outgoing by kMaxOutgoing, incoming QoS 2 by
-// the receive maximum that the Connection enforces. A session that never sent QoS > 0 owns no heap memory here.
+// the session and outlives connections; a Connection works on it while attached. The owner numbers outgoing messages in
+// order, and the number (the token) decides the packet id: so a message that is sent again after a crash, from a store
+// that knows its number alone, has the identifier that the client may remember. Single-threaded. Bounded: outgoing by
+// kMaxOutgoing, incoming QoS 2 by the receive maximum that the Connection enforces. A session that never sent QoS > 0
+// owns no heap memory here.
 #pragma once
 
 #include <cstddef>
@@ -26,8 +28,14 @@ class OutgoingInflight {
     bool sent = false;  // on the present connection; counts against the client's receive maximum
   };
 
-  // A free packet id for a new message; 0 when kMaxOutgoing are open.
+  static std::uint16_t packet_id_of(std::uint64_t token) { return static_cast<std::uint16_t>((token - 1) % 65535 + 1); }
+  // The token's packet id; 0 when kMaxOutgoing are open or one 65,535 numbers older still has that id.
   std::uint16_t add(std::uint64_t token, std::uint8_t qos);
+  std::uint16_t add_sent(std::uint64_t token, std::uint8_t qos) {
+    const std::uint16_t packet_id = add(token, qos);
+    if (packet_id != 0) entries_.back().sent = true;
+    return packet_id;
+  }
   // Puts back what a store remembered, in order; false when the id is 0, taken or there are too many.
   bool restore(const Entry& entry);
   Entry* find(std::uint16_t packet_id);
@@ -41,7 +49,6 @@ class OutgoingInflight {
  private:
   std::vector<Entry> entries_;  // before head_: done
   std::size_t head_ = 0;
-  std::uint16_t last_id_ = 0;
 };
 
 // QoS 2 packet ids received and not released yet: a PUBLISH with one of them is a repetition.

@@ -46,6 +46,7 @@ class TestPeer final : public ConnectionEvents {
          std::to_string(packet.qos) + " id" + std::to_string(packet.packet_id));
     if (answer_publishes && packet.qos == 1) connection.puback(packet.packet_id, Reason::kSuccess, out);
   }
+  void on_publish_again(std::uint16_t packet_id) override { note("publish again id" + std::to_string(packet_id)); }
   void on_puback(std::uint64_t token, std::uint16_t id, Reason reason) override {
     note_ack("puback", token, id, reason);
   }

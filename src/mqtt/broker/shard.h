@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Broker::State: what the broker's parts share (connecting.cc, subscribing.cc, publishing.cc, delivery.cc, loading.cc,
-// broker.cc, client_link.cc). On the loop only. Nothing in here ends a connection while messages are being routed:
-// broken connections and due wills wait for the end of the round.
+// Shard: one loop's part of the broker: the connections and sessions whose client ids hash to it. Its parts are in
+// connecting.cc, subscribing.cc, publishing.cc, routing.cc, delivery.cc, queueing.cc, rounds.cc and client_link.cc. On
+// its loop only; it speaks to other shards by parcels (parcel.h) posted at the end of a round. Nothing in here ends a
+// connection while messages are being routed: broken connections and due wills wait for the end of the round.
 #pragma once
 
 #include <cstdint>
@@ -19,35 +20,52 @@
 #include "mqtt/broker/broker.h"
 #include "mqtt/broker/client_link.h"
 #include "mqtt/broker/deadlines.h"
+#include "mqtt/broker/hub.h"
 #include "mqtt/broker/images.h"
 #include "mqtt/broker/journal.h"
-#include "mqtt/broker/retained.h"
+#include "mqtt/broker/message_log.h"
+#include "mqtt/broker/parcel.h"
+#include "mqtt/broker/routes.h"
 #include "mqtt/broker/session.h"
-#include "mqtt/broker/subscriptions.h"
 #include "mqtt/protocol/connection.h"
 
 namespace muster::mqtt {
 
 enum class WillAction : std::uint8_t { kPublish, kDrop, kKeep };  // kKeep: with the record, for the next start
 
-struct Broker::State : std::enable_shared_from_this<Broker::State> {
-  State(io::Loop& on, const io::Clock& time, store::Store& records, Authorizer& who, const BrokerOptions& limits);
-  ~State();
+// What must come true before somebody is told that a message is taken.
+struct Owed {
+  Waiter waiter;
+  bool wanted = false;  // QoS above 0
+  std::uint32_t conditions = 0;
+};
 
-  // loading.cc
-  Status load();
+struct Shard : std::enable_shared_from_this<Shard> {
+  Shard(Hub& shared, std::uint16_t number, io::Loop& on, const io::Clock& time, store::Store& records, Authorizer& who);
+  ~Shard();
 
-  // broker.cc: rounds and time
+  // rounds.cc: rounds and time
+  void accept(std::unique_ptr<io::Stream> stream, Arrival arrival, bool moved);
+  void move_away(ClientLink& link, std::size_t to, std::string received);
   void need_round_end();
   void end_round();
+  void close_ended();
   void tick();
+  void check_writers();
   void arm_tick();
-  void durable(const std::vector<Journal::Waiter>& waiters);
+  void durable(const std::vector<Waiter>& waiters);
+  void settle(const Waiter& waiter);  // one condition came true; of any shard
   ClientLink* find_link(std::uint64_t id);
+  ListenerStats& listener_stats(std::uint16_t listener);
+  bool may_log();  // at most kLogLinesASecond lines about clients
+  void stop(std::function<void()> stopped);
+  void recheck(std::string_view principal_id);
+  void trim_log();
+
+  // summaries.cc
   ClientSummary summary_of(const Session& session) const;
   std::vector<ClientSummary> summaries(const std::string& after, std::size_t limit) const;
   LifecycleClient lifecycle_client(const ClientLink& link, std::string_view client_id);
-  bool may_log();  // at most kLogLinesASecond lines about clients
 
   // connecting.cc: connections and sessions
   void begin_connect(ClientLink& link, const Connect& packet);
@@ -61,7 +79,7 @@ struct Broker::State : std::enable_shared_from_this<Broker::State> {
   void disconnect(ClientLink& link, Reason reason, std::string_view why,
                   EndCause cause);  // ours: DISCONNECT, then end_link
   Session* find_session(std::string_view client_id);
-  Session& make_session(std::string_view client_id);
+  Session& make_session(std::string_view client_id, std::uint64_t id);
   void end_session(Session& session);
   void expire_session_later(Session& session);
   void forget_times(Session& session);
@@ -81,56 +99,73 @@ struct Broker::State : std::enable_shared_from_this<Broker::State> {
   void ingress_handled(std::uint64_t link_id, std::uint32_t ack, std::uint8_t qos, bool accepted);
   void reply(std::uint64_t link_id, const std::string& topic, const std::string& payload);
   void publish_wills();
-  bool set_retained(const Publish& packet);  // true when something must become durable
-  void acknowledge(ClientLink& link, const Publish& packet, bool matched, bool durable_first);
+  void publish_for_server(const Publish& packet, std::function<void()> done);
+  // False: no room for a retained message.
+  bool set_retained(const Publish& packet, Owed& owed);
+  bool retained_fits(const Publish& packet);
+  void write_retained();  // shard 0: to the store, in order
+  std::uint32_t next_call() const { return last_call + 1; }
+
+  // routing.cc: who gets it
+  const Route& route_of(std::string_view topic);
+  // True when there was somebody; `owed` counts what must come true.
+  bool route(const Publish& packet, const Session* origin, Owed& owed);
+  void pack(const Route& found, const Publish& packet, std::size_t shard, Owed& owed);
+  Parcel& parcel_for(std::size_t shard);
+  void hold_for_congested(Owed& owed);
+  void send_parcels();
+  void take_parcel(const Parcel& parcel);
 
   // delivery.cc: what goes out
-  struct Routed {
-    bool matched = false;
-    bool durable = false;  // records were collected that must be durable before this message is acknowledged
-  };
-  Routed route(const Publish& packet, const Session* origin);
-  struct Match {
-    Session* session = nullptr;
-    std::uint8_t qos = 0;
-    bool retain_as_published = false;
-    std::uint32_t first_identifier = 0;  // 1-based into identifiers_; 0 = none
-  };
-  void deliver(const Match& match, const Publish& packet, MessageRef& kept, Routed& routed);
+  void deliver(Session& session, const Target& target, std::span<const std::uint32_t> identifiers,
+               const Publish& packet);
   void send_now(Session& session, ClientLink& link, const PublishImage& image);  // QoS 0
-  // Puts a QoS 1 message behind what waits for the session; drain() sends it when it may.
-  bool owe(Session& session, const MessageRef& message, bool retain, std::vector<std::uint32_t> identifiers,
-           bool durable);
-  void enqueue(Session& session, Held held);
+  void log_entry(Session& session, Held& held, const Publish& packet);
   void drain(Session& session);
+  bool drain_one(Session& session, ClientLink& link);
   bool resend(Session& session, ClientLink& link);
   void acknowledged(Session& session, std::uint64_t number);
+  bool released(Session& session, std::uint64_t number);  // true: must become durable
+
+  // queueing.cc: what waits
+  // Puts a QoS 1 or 2 message behind what waits for the session; drain() sends it when it may.
+  void owe(Session& session, const MessageRef& message, std::uint8_t qos, bool retain,
+           std::vector<std::uint32_t> identifiers, bool durable);
+  void enqueue(Session& session, Held held);
   void release_acks(Session& session);        // those held back for its sake
   void forget(Session& session, Held& held);  // accounting and stored copy
   void count_drop(Session& session, std::string_view why);
+  // Writes the entries that live in `segment` (0: all) to the message log again.
+  void rewrite_entries(std::uint64_t segment);
+  void rewrite_received();
 
+  Hub& hub;
+  const std::uint16_t index;
   io::Loop& loop;
   const io::Clock& clock;
   store::Store& store;
   Authorizer& authorizer;
-  const BrokerOptions options;
-  ConnectionLimits limits;
   BrokerStats stats;
+  std::vector<std::unique_ptr<ListenerStats>> by_listener;
   Journal journal;
-  Subscriptions subscriptions;
-  Retained retained;
+  std::unique_ptr<MessageLog> log;
   std::vector<IngressHook*> hooks;
-  Lifecycle* lifecycle = nullptr;
-  std::vector<std::string> listeners{"other"};
 
-  std::size_t stranger_bytes = 0;  // kept for connections that are not let in yet; outlives them
   std::unordered_map<std::uint64_t, std::unique_ptr<ClientLink>> links;
   std::uint64_t last_link = 0;
   std::unordered_map<std::string, std::unique_ptr<Session>, TextHash, std::equal_to<>> sessions;
+  std::unordered_map<std::uint64_t, Session*> sessions_by_id;
   std::set<std::pair<std::int64_t, Session*>> expiring;  // (expires_ms, disconnected session)
   std::set<std::pair<std::int64_t, Session*>> wills_due;
   std::unordered_set<Session*> holding;  // with held_acks
   Deadlines deadlines;
+  // Calls of the server that wait for conditions, by number.
+  struct Call {
+    std::uint32_t conditions = 0;
+    std::function<void()> done;
+  };
+  std::unordered_map<std::uint32_t, Call> calls;
+  std::uint32_t last_call = 0;
 
   // This round.
   std::int64_t now_ms = 0;  // wall
@@ -141,15 +176,19 @@ struct Broker::State : std::enable_shared_from_this<Broker::State> {
   std::vector<std::uint64_t> resumed;
   std::vector<std::uint64_t> ended;
   std::vector<SessionWill> wills;
-  std::vector<std::uint64_t> blocked;  // waiting to write
+  std::vector<std::uint64_t> blocked;             // waiting to write
+  std::vector<std::uint64_t> awaiting_log;        // sessions whose next message is not durable yet
+  std::vector<std::unique_ptr<Parcel>> outgoing;  // by shard; null: empty
+  std::atomic<bool> retained_poked{false};
 
   // Scratch.
   std::string read_buffer;
   std::vector<std::string> spare_output;  // buffers of connections that have nothing to send
-  std::uint64_t match_round = 0;
+  Routes routes;
   std::vector<Session*> congested;  // by the message that is being routed
-  std::vector<Match> matches;
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> identifiers;  // (identifier, next 1-based)
+  MessageRef kept;                  // the message that is being routed, once somebody keeps it
+  bool logged = false;              // it is in this round's record of the message log
+  bool durable_owed = false;        // an entry of it is
   Images images;
   PublishImage single;
   PropertyWriter properties;
@@ -166,5 +205,8 @@ struct Broker::State : std::enable_shared_from_this<Broker::State> {
     steady_ms = clock.steady_ms();
   }
 };
+
+// loading.cc: what earlier processes left goes to its shards. Blocks; before the loops run.
+Status load_shards(Hub& hub);
 
 }  // namespace muster::mqtt
