@@ -31,16 +31,19 @@ def test_patterns():
 
 
 @contextlib.contextmanager
-def broker(answer, keep_open=False):
-    """Answers the first bytes that it gets with `answer`; then closes, or stays silent."""
+def broker(*answers, keep_open=False):
+    """Answers the first bytes of each connection with its answer, in turn; then closes them, or stays silent."""
     listener = socket.create_server(("127.0.0.1", 0))
     done = threading.Event()
 
     def serve():
-        client, _ = listener.accept()
-        with client:
-            client.recv(100)
-            client.sendall(answer)
+        with contextlib.ExitStack() as clients:
+            for answer in answers:
+                client = clients.enter_context(listener.accept()[0])
+                client.recv(100)
+                client.sendall(answer)
+                if not keep_open:
+                    client.close()
             if keep_open:
                 done.wait(10)
 
@@ -81,7 +84,41 @@ def test_silence_fails(monkeypatch):
             break
 
 
+def test_a_closed_connection_opens_anew():
+    steps = ["a> c0 00", "a< 20 02 00 00", "a< closed", "a> c0 00", "a< d0 00"]
+    with broker(bytes.fromhex("20020000"), bytes.fromhex("d000")) as address:
+        Script("x", list(enumerate(steps, 1)), 3).run(address, "unique")
+
+
+@pytest.mark.parametrize("first, second, good", [
+    ("20003003000174", "2000d000", True),
+    ("2000d000", "20003003000174", False),  # what comes first is no message
+    ("20003003000174", "20003003000174d000", False),
+    ("20003003000175", "2000d000", False),
+])
+def test_one_of_two_receives(first, second, good):
+    steps = ["a> 00", "a< 20 00", "b> 00", "b< 20 00", "a|b< 30 <s't'>"]
+    with broker(bytes.fromhex(first), bytes.fromhex(second), keep_open=True) as address:
+        with contextlib.nullcontext() if good else pytest.raises(WireError):
+            Script("x", list(enumerate(steps, 1)), 3).run(address, "unique")
+
+
+def test_repeated_steps():
+    with broker(bytes.fromhex("4002000140020002"), keep_open=True) as address:
+        Script("x", [(1, "a> c0 00"), (2, "2* a< 40 <{n}>")], 3).run(address, "unique")
+
+
+def test_values(tmp_path):
+    (tmp_path / "01-x").mkdir()
+    (tmp_path / "01-x/01-y.wire").write_text("# Shows. [MQTT-1]\neach: 01 | s'b'\neach: 02\na> {each}\n5: a> 00\n")
+    scripts = wire.load_all(tmp_path)
+    assert [(script.name, [step for _, step in script.lines]) for script in scripts] == [
+        ("01-x/01-y-v311-1", ["a> 01"]), ("01-x/01-y-v311-2", ["a> s'b'"]), ("01-x/01-y-v311-3", ["a> 02"]),
+        ("01-x/01-y-v5-1", ["a> 01", "a> 00"]), ("01-x/01-y-v5-2", ["a> s'b'", "a> 00"]),
+        ("01-x/01-y-v5-3", ["a> 02", "a> 00"])]
+
+
 def test_every_script_says_what_it_shows():
     scripts = wire.load_all()
-    assert len({script.name for script in scripts}) == len(scripts) > 80
+    assert len({script.name for script in scripts}) == len(scripts) > 1000
     assert {script.version for script in scripts} == {3, 5}

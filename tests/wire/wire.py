@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs wire scripts: exact bytes to a broker's plain MQTT port and exact bytes back, in MQTT 3.1.1 and 5.
 
-A script says in its first line what it shows. `versions: 5` restricts it (else both run). Then one step a line:
+A script says in its first line what it shows, with the numbers of the rules that it proves in brackets: [MQTT-3.1.2-3]
+is a statement of 3.1.1's appendix B, [MQTT5-3.3.2-7] one of 5's, [MQTT5 4.8.2] a rule of that section without a number.
+rules.md lists them all. `versions: 5` restricts a script (else both run); `each: 00 | 01` runs it once with each of
+these in place of {each}. Then one step a line:
 
   a> 10 <s'MQTT' {L} 02 003c {P} s'{u}a'>   connection a (opened at first use) sends these bytes
   a>> ...                                   the same, one byte a segment
@@ -9,15 +12,19 @@ A script says in its first line what it shows. `versions: 5` restricts it (else 
   a< 20 <00 00 ...>                         a receives exactly this packet next
   a< closed                                 a is closed by the broker, with nothing before
   a< nothing                                nothing is on its way: PINGREQ is answered at once
+  a|b< 30 <s't' {P}>                        one of a and b receives this next, the other nothing
+  3* a> 32 <s't' {n} {P}>                   three times; {n} is 0001, 0002, 0003
   wait 1.2                                  seconds
   3: STEP / 5: STEP                         only in 3.1.1 / 5
 
 Bytes are hex digits; 'text' (repeated: 'x'*100), s'text' with its 16-bit length, [...] a 16-bit length of what is inside,
 <...> a remaining length (or property length), ?? any byte, ... the rest of the packet. {L} is the protocol level, {P} an
-empty property list (nothing in 3.1.1), {u} ten characters of the test's own.
+empty property list (nothing in 3.1.1), {u} ten characters of the test's own. A connection that was closed opens anew
+when its name sends again.
 """
 import pathlib
 import re
+import select
 import socket
 import time
 
@@ -140,50 +147,82 @@ class Connection:
                 return b""
 
 
+def first_to_receive(connections):
+    """The one that has something to read, or reached the end of its stream, first."""
+    for connection in connections:
+        if connection.received:
+            return connection
+    readable, _, _ = select.select([connection.socket for connection in connections], [], [], TIMEOUT)
+    if not readable:
+        raise WireError(f"none received anything within {TIMEOUT} s")
+    return next(connection for connection in connections if connection.socket is readable[0])
+
+
 class Script:
     def __init__(self, name, lines, version):
         self.name, self.lines, self.version = name, lines, version
+
+    def waits(self):
+        """Seconds that it spends in waits."""
+        return sum(float(line[5:]) for _, line in self.lines if line.startswith("wait "))
 
     def run(self, address, unique):
         connections = {}
         try:
             for number, line in self.lines:
                 try:
-                    self._step(connections, address, line, unique)
+                    self._repeat(connections, address, line, unique)
                 except (WireError, ValueError) as error:
                     raise WireError(f"{self.name}:{number}: {line}\n  {error}") from None
         finally:
             for connection in connections.values():
                 connection.socket.close()
 
+    def _repeat(self, connections, address, line, unique):
+        match = re.match(r"(\d+)\* ", line)
+        times = int(match[1]) if match else 1
+        step = line[match.end():] if match else line
+        for n in range(1, times + 1):
+            self._step(connections, address, step.replace("{n}", f"{n:04x}"), unique)
+
     def _step(self, connections, address, line, unique):
         if line.startswith("wait "):
             time.sleep(float(line[5:]))
             return
-        match = re.fullmatch(r"([a-z])(>>?|<) (.*)", line)
+        match = re.fullmatch(r"([a-z](?:\|[a-z])*)(>>?|<) (.*)", line)
         if not match:
             raise ValueError("not a step")
-        name, direction, what = match.groups()
-        connection = connections.get(name)
-        if connection is None:
-            connection = connections[name] = Connection(address)
-        if direction != "<":
-            if what == "close":
-                connections.pop(name).socket.close()
-                return
+        names, direction, what = match[1].split("|"), match[2], match[3]
+        for name in names:
+            if name not in connections:
+                connections[name] = Connection(address)
+        if direction == "<":
+            self._receive(connections, names, what, unique)
+        elif len(names) > 1:
+            raise ValueError("one connection sends")
+        elif what == "close":
+            connections.pop(names[0]).socket.close()
+        else:
             data = self._bytes(what, unique)
             if not all(isinstance(b, int) for b in data):
                 raise ValueError("bytes to send cannot be open")
-            connection.send(bytes(data), direction == ">>")
-            return
+            connections[names[0]].send(bytes(data), direction == ">>")
+
+    def _receive(self, connections, names, what, unique):
+        receiver = first_to_receive([connections[name] for name in names]) if len(names) > 1 else connections[names[0]]
         if what == "nothing":
-            connection.send(b"\xc0\x00")
+            receiver.send(b"\xc0\x00")
             expected = [0xD0, 0x00]
         else:
             expected = [] if what == "closed" else self._bytes(what, unique)
-        packet = connection.packet()
+        packet = receiver.packet()
         if not matches(expected, packet):
             raise WireError(f"received {shown(packet)}")
+        if what == "closed":
+            connections.pop(names[0]).socket.close()
+        for name in names:
+            if len(names) > 1 and connections[name] is not receiver:
+                self._receive(connections, [name], "nothing", unique)
 
     def _bytes(self, text, unique):
         level, properties = ("05", "00") if self.version == 5 else ("04", "")
@@ -191,8 +230,8 @@ class Script:
 
 
 def load(path, root):
-    """The script of each version that the file is for."""
-    versions, steps = (3, 5), []
+    """The scripts of each version and each value that the file is for."""
+    versions, values, steps = (3, 5), [""], []
     text = path.read_text()
     if not text.startswith("# "):
         raise ValueError(f"{path}: the first line says what it shows")
@@ -203,11 +242,17 @@ def load(path, root):
         if line.startswith("versions:"):
             versions = tuple(int(v[0]) for v in line[9:].split())
             continue
+        if line.startswith("each:"):
+            values = ([] if values == [""] else values) + [value.strip() for value in line[5:].split(" | ")]
+            continue
         only, _, step = line.partition(": ") if re.match(r"[35]: ", line) else ("35", "", line)
         steps.append((number, only, step))
     for version in versions:
-        name = f"{path.relative_to(root).with_suffix('')}-{'v5' if version == 5 else 'v311'}"
-        yield Script(name, [(n, step) for n, only, step in steps if str(version) in only], version)
+        for at, value in enumerate(values, 1):
+            name = f"{path.relative_to(root).with_suffix('')}-{'v5' if version == 5 else 'v311'}"
+            name += f"-{at}" if len(values) > 1 else ""
+            yield Script(name, [(n, step.replace("{each}", value)) for n, only, step in steps if str(version) in only],
+                         version)
 
 
 def load_all(root=pathlib.Path(__file__).parent):
