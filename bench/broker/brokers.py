@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import statistics
 import subprocess
 import sys
@@ -79,7 +80,8 @@ def record(options, scenario, server):
         for ending, more in (("self", ["--no-children"]), ("callers", ["--children"])):
             text = subprocess.run(["perf", "report", "-i", into, "--stdio", "-g", "none", "--percent-limit", "0.3", "--sort",
                                    "symbol", *more], capture_output=True, text=True).stdout
-            into.with_suffix("." + ending + ".txt").write_text(text)
+            lines = [re.sub(r"[\s-]*$", "", line)[:160] for line in text.splitlines() if line and not line.startswith("#")]
+            into.with_suffix("." + ending + ".txt").write_text("\n".join(lines) + "\n")
         into.unlink()
 
     return done
