@@ -5,7 +5,6 @@
 Prints one JSON line a run (--raw FILE keeps them) and a table: median (lowest to highest) of each server and the ratio.
 """
 import argparse
-import contextlib
 import json
 import os
 import pathlib
@@ -34,8 +33,8 @@ SCENARIOS = {
     "pairs-v5": (["pairs", "--width", "50", "--protocol", "5"], "MK", CPU, None),
     "connects": (["connects"], "MRK", "connects_per_s", ("least", 30000)),
     "connects-reset": (["connects", "--reset", "1"], "MRK", "connects_per_s", None),
-    "idle": (["idle", "--width", "9000", "--seconds", "1"], "MK", "bytes_per_connection", ("most", 3072)),
-    "idle-subscribed": (["idle", "--width", "9000", "--seconds", "1", "--subscribed", "1"], "MK", "bytes_per_connection", None),
+    "idle": (["idle", "--width", "10000", "--seconds", "1"], "MK", "bytes_per_connection", ("most", 3072)),
+    "idle-subscribed": (["idle", "--width", "10000", "--seconds", "1", "--subscribed", "1"], "MK", "bytes_per_connection", None),
     "idle-tls": (None, "MK", "bytes_per_connection", ("most", 20480)),
     "paced": (["paced"], "MRK", "p99_us", ("most", 1000)),
     "paced-qos1": (["paced", "--qos", "1"], "MK", "p99_us", ("most", 1000)),
@@ -91,7 +90,7 @@ def run(scenario, kind, folder, options):
     arguments = SCENARIOS[scenario][0]
     if arguments is None:
         return tls_idle.measure(kind, folder, options)
-    with contextlib.closing(start(kind, folder, scenario, options)) as server:
+    with start(kind, folder, scenario, options) as server:
         command = [servers.BUILD / "bench/mqtt_load", *arguments, "--port", str(server.port), "--server-pid", str(server.pid)]
         if arguments[0] in TIMED or arguments[0] == "paced":
             command += ["--warm-up", "0.5", "--seconds", str(options.seconds)]
@@ -177,6 +176,16 @@ def table(results):
             print("  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip())
 
 
+def read_raw(file, chosen):
+    kinds = {each.name: kind for kind, each in CLASSES.items()}
+    results = {}
+    for line in pathlib.Path(file).read_text().splitlines():
+        result = json.loads(line)
+        if result["name"] in chosen:
+            results.setdefault(result["name"], {}).setdefault(kinds[result["server"]], []).append(result)
+    return results
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", help="scenarios, by commas: " + ", ".join(SCENARIOS))
@@ -187,12 +196,15 @@ def main():
     parser.add_argument("--profile", help="folder: perf's table of each server and scenario")
     parser.add_argument("--raw", help="file that gets every run as a JSON line")
     parser.add_argument("--wait-quiet", type=float, default=0, help="seconds to wait at most, before each run, for an idle machine")
+    parser.add_argument("--table", help="no runs: the table of a file that --raw has written")
     parser.add_argument("--tls-clients", type=int, default=1000)
     options = parser.parse_args()
     chosen = options.only.split(",") if options.only else list(SCENARIOS)
     if unknown := [c for c in chosen if c not in SCENARIOS]:
         parser.error(f"no such scenario: {', '.join(unknown)}")
-    servers.Server.close = servers.Server.stop
+    if options.table:
+        table(read_raw(options.table, chosen))
+        return
     results = {}
     base = os.environ.get("BENCH_DIR", "/var/tmp")  # a disk: /tmp may be memory, which flushes for nothing
     with tempfile.TemporaryDirectory(prefix="muster-brokers-", dir=base) as folder:

@@ -48,6 +48,12 @@ class Server:
     def pid(self):
         return self.process.pid
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
     def stop(self):
         # Killed, so that the end of one run takes nothing from the next; no run looks at what is kept.
         self.process.send_signal(signal.SIGKILL)
