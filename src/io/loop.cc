@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/loop.h"
 
-#include <csignal>
-
 #include <atomic>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -10,6 +8,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <chrono>
+#include <csignal>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -24,8 +24,11 @@ namespace asio = boost::asio;
 namespace muster::io {
 namespace {
 
-// A round ends after this many handlers even if more are ready: writers that flush at its end must not starve.
+// A round ends after this many handlers or this long even if more is ready: who writes at its end must not starve
+// because somebody floods.
 constexpr int kHandlersPerRound = 4096;
+constexpr int kHandlersPerLook = 4;
+constexpr std::chrono::microseconds kLongestRound{500};
 
 void log_escaped(std::string_view where, std::string_view what) {
   log::error("exception escaped", {{"where", where}, {"what", what}});
@@ -97,7 +100,9 @@ void Loop::State::run() {
   while (!stopping) {
     guarded(name, [&] {
       if (round_end.empty()) context.run_one();
-      for (int i = 0; i < kHandlersPerRound && context.poll_one() > 0; ++i) {
+      const auto round_ends = std::chrono::steady_clock::now() + kLongestRound;
+      for (int i = 1; i < kHandlersPerRound && context.poll_one() > 0; ++i) {
+        if (i % kHandlersPerLook == 0 && std::chrono::steady_clock::now() >= round_ends) break;
       }
     });
     if (!stopping) run_round_end();

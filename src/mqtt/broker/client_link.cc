@@ -376,7 +376,7 @@ void ClientLink::on_disconnect(const Disconnect& packet) {
       session->expiry_s = std::min(*expiry_s, broker_.hub.options.max_session_expiry_s);
     }
   }
-  const bool with_will = packet.reason == Reason::kDisconnectWithWill;
+  const bool with_will = packet.reason != Reason::kSuccess;  // MQTT5-3.1.2-8, MQTT5-3.14.4-3
   broker_.end_link(*this, with_will ? "client disconnected, will wanted" : "client disconnected",
                    with_will ? WillAction::kPublish : WillAction::kDrop, EndCause::kClientDisconnect);
 }

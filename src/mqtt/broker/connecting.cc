@@ -106,6 +106,11 @@ void Shard::establish(ClientLink& link) {
   const std::unique_ptr<PendingConnect> pending = std::move(link.pending);
   const ConnectAttempt& attempt = pending->attempt;
   Session* session = find_session(attempt.client_id);
+  if (session != nullptr && session->expires_ms != 0 && session->expires_ms <= now_ms) {
+    if (session->will) take_will(*session);
+    end_session(*session);
+    session = nullptr;
+  }
   if (session != nullptr && session->link != nullptr) {
     ++stats.takeovers;
     disconnect(*session->link, Reason::kSessionTakenOver, "taken over by another connection",
@@ -134,7 +139,8 @@ void Shard::establish(ClientLink& link) {
     will.retain = attempt.will_retain;
     will.properties = Properties(pending->will_properties, pending->will_present);
     session->will = std::make_unique<SessionWill>();
-    session->will->message = keep(will, now_ms);
+    session->will->expiry_s = will.properties.number(PropertyId::kMessageExpiry);
+    session->will->message = keep_without_expiry(will, now_ms);
     session->will->delay_s = pending->will_delay_s;
     session->will->grant = link.grant;
   }
@@ -162,6 +168,9 @@ void Shard::answer_connect(ClientLink& link, Session& session, bool session_pres
   if (assigned_id) extra.add(PropertyId::kAssignedClientId, session.client_id);
   if (session.expiry_s != asked_expiry_s) extra.add(PropertyId::kSessionExpiry, session.expiry_s);
   link.connection.accept(session.inflight, session_present, link.out(), extra.view());
+  if (!link.connection.connected()) {
+    return end_link(link, "its Maximum Packet Size has no room for CONNACK", WillAction::kDrop, EndCause::kClientError);
+  }
   link.ready = true;
   session.online.store(true, std::memory_order_relaxed);
   ++link.stats->connects;

@@ -121,13 +121,14 @@ bool Shard::resend(Session& session, ClientLink& link) {
       unknown.push_back(packet_id);
       continue;
     }
-    if (link.clogged()) {
+    if (link.clogged() || link.connection.window() == 0) {
       all = false;
       break;
     }
     const bool release = entries[i].wait == OutgoingInflight::Wait::kPubcomp;
     if (!release) {
-      if (held->message->expired(now_ms) || !link.grant->may_receive(held->message->topic)) {
+      // Its expiry does not matter any more: it was sent (MQTT5-4.3.3-7).
+      if (!link.grant->may_receive(held->message->topic)) {
         // Sent once already, but the client may have missed it: it must not be sent again.
         unknown.push_back(packet_id);
         continue;

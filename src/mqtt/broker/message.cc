@@ -75,6 +75,12 @@ std::int64_t expiry_of(const Publish& publish, std::int64_t now_ms) {
 }
 
 MessageRef keep(const Publish& publish, std::int64_t now_ms) {
+  const MessageRef kept = keep_without_expiry(publish, now_ms);
+  if (!publish.properties.empty()) const_cast<Message&>(*kept).expires_ms = expiry_of(publish, now_ms);
+  return kept;
+}
+
+MessageRef keep_without_expiry(const Publish& publish, std::int64_t now_ms) {
   auto* message = new Message;
   message->topic = publish.topic;
   message->payload = publish.payload;
@@ -85,7 +91,6 @@ MessageRef keep(const Publish& publish, std::int64_t now_ms) {
     const PropertyWriter writer = forwarded(publish.properties);
     message->properties = writer.view().bytes();
     message->present = writer.view().present();
-    message->expires_ms = expiry_of(publish, now_ms);
   }
   return MessageRef(message);
 }

@@ -218,7 +218,12 @@ void Shard::publish_wills() {
         continue;
       }
       PropertyWriter scratch;
-      const Publish packet = publish_of(*will.message, now_ms, scratch);
+      Publish packet = publish_of(*will.message, now_ms, scratch);
+      if (will.expiry_s) {
+        for (const Property& property : packet.properties) scratch.add(property);
+        scratch.add(PropertyId::kMessageExpiry, *will.expiry_s);
+        packet.properties = scratch.view();
+      }
       Owed owed;
       if (packet.retain) set_retained(packet, owed);
       route(packet, nullptr, owed);

@@ -189,7 +189,10 @@ void Shard::pack(const Route& found, const Publish& packet, std::size_t shard, O
     }
   }
   item.targets = parcel.targets.size() - item.first_target;
-  if (owed.wanted) {
+  // At QoS 0 nothing is promised and nobody is waited for.
+  std::uint8_t qos = 0;
+  for (std::size_t i = item.first_target; i < parcel.targets.size(); ++i) qos = std::max(qos, parcel.targets[i].qos);
+  if (owed.wanted && std::min(qos, packet.qos) > 0) {
     item.waits = true;
     item.waiter = owed.waiter;
     ++owed.conditions;

@@ -56,6 +56,7 @@ std::string session_record(const Session& session) {
   if (session.will) {
     record["will"] = to_base64(to_stored(*session.will->message));
     record["will_delay_s"] = session.will->delay_s;
+    if (session.will->expiry_s) record["will_expiry_s"] = *session.will->expiry_s;
   }
   return to_text(record);
 }
@@ -87,6 +88,9 @@ Status read_session_record(Session& session, std::string_view record) {
     session.will = std::make_unique<SessionWill>();
     session.will->message = *std::move(stored);
     session.will->delay_s = static_cast<std::uint32_t>(get_int(object, "will_delay_s"));
+    if (has(object, "will_expiry_s")) {
+      session.will->expiry_s = static_cast<std::uint32_t>(get_int(object, "will_expiry_s"));
+    }
   }
   return {};
 }

@@ -46,6 +46,7 @@ struct Held {
 struct SessionWill {
   MessageRef message;
   std::uint32_t delay_s = 0;
+  std::optional<std::uint32_t> expiry_s;   // of the message, from when it is published (MQTT 5 section 3.1.3.2.4)
   std::int64_t due_ms = 0;                 // 0 while connected
   std::shared_ptr<ConnectionGrant> grant;  // asked again when it is published; null after a restart
 };

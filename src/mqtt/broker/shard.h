@@ -91,6 +91,7 @@ struct Shard : std::enable_shared_from_this<Shard> {
   Reason subscribe_one(ClientLink& link, const SubscribeFilter& wanted, std::uint32_t identifier, bool& existed);
   void send_retained(Session& session, std::string_view filter, const Subscription& subscription);
   void unsubscribe(ClientLink& link, const Unsubscribe& packet);
+  void end_oversized(ClientLink& link);
   void drop_subscription(Session& session, std::string_view filter);
 
   // publishing.cc: what comes in

@@ -32,6 +32,7 @@ void Shard::subscribe(ClientLink& link, const Subscribe& packet) {
     ClientLink* to = self ? self->find_link(id) : nullptr;
     if (to == nullptr || to->ended) return;
     to->connection.suback(packet_id, codes, to->out());
+    if (!to->connection.connected()) return self->end_oversized(*to);
     for (const std::string& filter : fresh) {
       const auto at = to->session->filters.find(filter);
       if (at != to->session->filters.end()) self->send_retained(*to->session, filter, at->second);
@@ -119,6 +120,10 @@ void Shard::send_retained(Session& session, std::string_view filter, const Subsc
   }
 }
 
+void Shard::end_oversized(ClientLink& link) {
+  end_link(link, "its Maximum Packet Size has no room for an answer", WillAction::kPublish, EndCause::kClientError);
+}
+
 void Shard::drop_subscription(Session& session, std::string_view filter) {
   const auto at = session.filters.find(filter);
   if (at == session.filters.end()) return;
@@ -147,7 +152,9 @@ void Shard::unsubscribe(ClientLink& link, const Unsubscribe& packet) {
   const auto answer = [weak = weak_from_this(), id = link.id, packet_id = packet.packet_id, codes = std::move(codes)] {
     const auto self = weak.lock();
     ClientLink* to = self ? self->find_link(id) : nullptr;
-    if (to != nullptr && !to->ended) to->connection.unsuback(packet_id, codes, to->out());
+    if (to == nullptr || to->ended) return;
+    to->connection.unsuback(packet_id, codes, to->out());
+    if (!to->connection.connected()) self->end_oversized(*to);
   };
   if (session.persistent()) {
     journal.wait(answer);

@@ -106,7 +106,7 @@ DecodeError read_connect_flags(std::uint8_t flags, Connect& packet) {
   return {};
 }
 
-DecodeError read_connect(Reader& reader, Connect& packet, std::uint8_t& level) {
+DecodeError read_connect(Reader& reader, Connect& packet, int& level) {
   const std::string_view name = reader.string16();
   const std::uint8_t asked = reader.u8();
   if (reader.failed()) return malformed("CONNECT is cut off");
@@ -281,7 +281,7 @@ DecodeError read_reason(Reader& reader, PacketType type, Version version, const 
   return {};
 }
 
-DecodeError read_body(std::uint8_t first_byte, Reader& reader, Version version, Packet& into, std::uint8_t& level) {
+DecodeError read_body(std::uint8_t first_byte, Reader& reader, Version version, Packet& into, int& level) {
   const auto type = static_cast<PacketType>(first_byte >> 4);
   switch (type) {
     case PacketType::kConnect:

@@ -39,8 +39,8 @@ Frame read_frame(std::string_view bytes, std::uint32_t max_packet = kLargestPack
 struct Decoded {
   bool ok = false;
   DecodeError error;
-  // For a refused CONNECT: the protocol level it asked for (0 when not even that was readable).
-  std::uint8_t connect_level = 0;
+  // For a refused CONNECT: the protocol level it asked for (-1 when not even that was readable).
+  int connect_level = -1;
 };
 // PUBLISH alone, without the detour over Packet: nearly all packets are. `frame` is the complete packet.
 Decoded decode_publish(std::uint8_t first_byte, std::uint32_t header_size, std::string_view frame, Version version,

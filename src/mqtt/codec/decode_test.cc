@@ -121,7 +121,7 @@ TEST(Decode, ARefusedConnectTellsItsLevel) {
   for (const Case& one :
        {Case{"\x00\x06MQIsdp\x03\x02\x00\x00\x00\x01x"s, 3}, Case{"\x00\x04MQTT\x03\x02"s, 3},
         Case{"\x00\x04MQTT\x06\x02"s, 6}, Case{"\x00\x04MQTT\x05\x01\x00\x00\x00\x00\x00"s, 5},
-        Case{"\x00\x04MQTT\x04\x01\x00\x00\x00\x00"s, 4}, Case{"\x00\x04HTTP\x04"s, 0}, Case{"\x00"s, 0}}) {
+        Case{"\x00\x04MQTT\x04\x01\x00\x00\x00\x00"s, 4}, Case{"\x00\x04HTTP\x04"s, -1}, Case{"\x00"s, -1}}) {
     Packet packet;
     const Decoded decoded = decode_body(0x10, one.body, Version::k311, packet);
     EXPECT_FALSE(decoded.ok);

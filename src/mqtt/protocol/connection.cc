@@ -167,11 +167,11 @@ void Connection::detach() {
 
 void Connection::refuse_connect(const Decoded& decoded, ConnectionEvents& events, std::string& out) {
   const bool version_unknown = decoded.error.reason == Reason::kUnsupportedProtocolVersion;
-  // Level 0: not MQTT, so nothing that it would understand. MQTT 3.1 and 3.1.1 know the refusal of their version; for
+  // No level: not MQTT, so nothing that it would understand. MQTT 3.1 and 3.1.1 know the refusal of their version; for
   // other errors 3.1.1 says: close (3.1.4).
   if (decoded.connect_level >= 5) {
     encode(out, Version::k5, Connack{false, decoded.error.reason, {}});
-  } else if (decoded.connect_level > 0 && version_unknown) {
+  } else if (decoded.connect_level >= 0 && version_unknown) {
     encode(out, Version::k311, Connack{false, decoded.error.reason, {}});
   }
   detach();
@@ -237,7 +237,13 @@ void Connection::accept(Inflight& inflight, bool session_present, std::string& o
       keep_alive_s_ = static_cast<std::uint16_t>(*seconds);
     }
   }
+  const std::size_t before = out.size();
   encode(out, version_, Connack{session_present, Reason::kSuccess, writer.view()});
+  if (out.size() - before <= client_max_packet_) return;
+  // MQTT5-3.1.2-24: not to be sent. What it says is not optional, so the client cannot be served.
+  out.resize(before);
+  encode(out, version_, Connack{false, Reason::kPacketTooLarge, {}});
+  detach();
 }
 
 void Connection::refuse(Reason reason, std::string& out, const Properties& extra) {
@@ -448,12 +454,25 @@ void Connection::pubcomp(std::uint16_t packet_id, std::string& out) {
   encode(out, version_, Pubcomp{{packet_id, Reason::kSuccess, {}}});
 }
 
+// An answer that the client cannot take, and that says what it must know (MQTT5-3.1.2-24).
+void Connection::refuse_oversized(std::size_t before, std::string& out) {
+  if (out.size() - before <= client_max_packet_) return;
+  out.resize(before);
+  disconnect(Reason::kPacketTooLarge, out);
+}
+
 void Connection::suback(std::uint16_t packet_id, std::string_view codes, std::string& out) {
-  if (connected()) encode(out, version_, Suback{packet_id, codes, {}});
+  if (!connected()) return;
+  const std::size_t before = out.size();
+  encode(out, version_, Suback{packet_id, codes, {}});
+  refuse_oversized(before, out);
 }
 
 void Connection::unsuback(std::uint16_t packet_id, std::string_view codes, std::string& out) {
-  if (connected()) encode(out, version_, Unsuback{packet_id, codes, {}});
+  if (!connected()) return;
+  const std::size_t before = out.size();
+  encode(out, version_, Unsuback{packet_id, codes, {}});
+  refuse_oversized(before, out);
 }
 
 // --- time

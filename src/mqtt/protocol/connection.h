@@ -110,6 +110,7 @@ class Connection {
 
   // Answers CONNECT. `inflight` belongs to the session; cleared unless session_present; outlives the connection or
   // detach() is called. `extra`: MQTT 5 properties besides the limits' (assigned client id, session expiry, ...).
+  // Refuses instead (connected() says so) when the client's maximum packet size has no room for the answer.
   // With session_present, resend() what inflight.outgoing holds before anything new.
   void accept(Inflight& inflight, bool session_present, std::string& out, const Properties& extra = {});
   void refuse(Reason reason, std::string& out, const Properties& extra = {});  // MQTT 3.1.1: mapped to 1 to 5; closed
@@ -131,7 +132,8 @@ class Connection {
   void pubrec(std::uint16_t packet_id, Reason reason, std::string& out);
   void pubrel(std::uint16_t packet_id, std::string& out);
   void pubcomp(std::uint16_t packet_id, std::string& out);
-  void suback(std::uint16_t packet_id, std::string_view codes, std::string& out);    // one Reason a filter
+  // One Reason a filter. Ends the connection instead (connected() says so) when the client's maximum packet size is less.
+  void suback(std::uint16_t packet_id, std::string_view codes, std::string& out);
   void unsuback(std::uint16_t packet_id, std::string_view codes, std::string& out);  // 3.1.1 sends no codes
   // Ends the connection from our side: MQTT 5 gets a DISCONNECT, 3.1.1 nothing. Before CONNECT: nothing.
   void disconnect(Reason reason, std::string& out, std::string_view reason_text = {});
@@ -164,6 +166,7 @@ class Connection {
   void handle_subscribe(const Subscribe& packet, ConnectionEvents& events, std::string& out);
   void handle_disconnect(const Disconnect& packet, ConnectionEvents& events, std::string& out);
   void finish(const OutgoingInflight::Entry& entry);
+  void refuse_oversized(std::size_t before, std::string& out);
   SendOutcome check_send(const PublishImage& image) const;
 
   const ConnectionLimits* limits_;
