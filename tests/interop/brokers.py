@@ -20,12 +20,14 @@ class Muster:
         self.files = {"ca": platform.ca_file, "certificate": str(identity.certificate), "key": str(identity.key)}
         self.root = {"accessKey": environment["AWS_ACCESS_KEY_ID"], "secretKey": environment["AWS_SECRET_ACCESS_KEY"],
                      "region": platform.region}
-        iam, sts = platform.client("iam"), platform.client("sts")
-        trust = {"Effect": "Allow", "Action": "sts:AssumeRole",
-                 "Principal": {"AWS": sts.get_caller_identity()["Account"]}}
+        iam = platform.client("iam")
+        user = iam.create_user(UserName="interop")["User"]["Arn"]
+        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": user}}
         role = iam.create_role(RoleName="interop", AssumeRolePolicyDocument=document(trust))["Role"]["Arn"]
         iam.put_role_policy(RoleName="interop", PolicyName="p",
                             PolicyDocument=document(statement("Allow", "iot:*", "*")))
+        key = iam.create_access_key(UserName="interop")["AccessKey"]
+        sts = platform.client("sts", key["AccessKeyId"], key["SecretAccessKey"])
         got = sts.assume_role(RoleArn=role, RoleSessionName="interop")["Credentials"]
         self.session = {"accessKey": got["AccessKeyId"], "secretKey": got["SecretAccessKey"],
                         "token": got["SessionToken"], "region": platform.region}
