@@ -46,7 +46,8 @@ def connect(client_id, version=4, *, clean=True, keep_alive=60, properties=b"", 
         topic, payload, qos, retain, more = will
         flags |= 4 | qos << 3 | (32 if retain else 0)
         tail += props(version, more) + string(topic) + string(payload)
-    return packet(0x10, string("MQTT") + struct.pack(">BBH", version, flags, keep_alive) + props(version, properties) + tail)
+    head = string("MQTT") + struct.pack(">BBH", version, flags, keep_alive)
+    return packet(0x10, head + props(version, properties) + tail)
 
 
 def publish(topic, payload=b"x", qos=0, packet_id=1, version=4, *, retain=False, properties=b"", dup=False):
@@ -56,11 +57,21 @@ def publish(topic, payload=b"x", qos=0, packet_id=1, version=4, *, retain=False,
 
 
 def subscribe(filters, packet_id=1, version=4, *, qos=1):
-    return packet(0x82, struct.pack(">H", packet_id) + props(version) + b"".join(string(f) + bytes([qos]) for f in filters))
+    asked = b"".join(string(each) + bytes([qos]) for each in filters)
+    return packet(0x82, struct.pack(">H", packet_id) + props(version) + asked)
 
 
 def acknowledge(kind, packet_id):
     return packet(kind << 4 | (2 if kind == PUBREL else 0), struct.pack(">H", packet_id))
+
+
+def deliver(stream, topic, payload, qos=1, packet_id=1):
+    """Publishes, in 3.1.1, and waits for the last acknowledgement."""
+    stream.send(publish(topic, payload, qos, packet_id))
+    if qos == 2:
+        stream.expect(PUBREC)
+        stream.send(acknowledge(PUBREL, packet_id))
+    stream.expect(PUBCOMP if qos == 2 else PUBACK)
 
 
 class Stream:

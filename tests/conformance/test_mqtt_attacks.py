@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hostile MQTT peers: packets that lie about themselves, floods, connections that outlive their right, hoarders."""
+"""Hostile MQTT peers: packets that lie about themselves, floods, connections after their takeover, hoarders."""
+import concurrent.futures
 import pathlib
 import re
 import struct
@@ -13,33 +14,10 @@ from raw_mqtt import (DISCONNECT, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, SUBA
                       props, publish, string, subscribe, user_properties, varint)
 from server_process import binary, wait_until
 from test_attacks import alive, request, resident_kib
-from tls_device import Identity, TlsDevice, document, statement
+from tls_device import Identity, TlsDevice, statement
 
 VERSIONS = pytest.mark.parametrize("version", [4, 5])
 RECEIVE_MAXIMUM = 100
-
-
-@pytest.fixture
-def identity(platform, iot, tmp_path, unique):
-    made = []
-
-    def make(*statements):
-        made.append(Identity(platform, tmp_path, f"a{len(made)}-{unique}", *statements, iot=iot))
-        return made[-1]
-    return make
-
-
-@pytest.fixture
-def devices():
-    """devices(TlsDevice(...)) closes it at the end."""
-    made = []
-
-    def add(device):
-        made.append(device)
-        return device
-    yield add
-    for device in made:
-        device.close()
 
 
 def bounded(platform, before, kib):
@@ -88,7 +66,8 @@ def lying_varints(whole, at):
     return [packet(whole[0], body[:at] + lie + body[at + 1:]) for lie in (
         b"\x7f", b"\xff\x7f", b"\xff\xff\x7f", b"\xff\xff\xff\x7f", b"\xff\xff\xff\xff", b"\xff\xff\xff\xff\x7f",
         b"\x80\x80\x80\x80\x00", bytes([body[at] + 1]))] + [
-        packet(whole[0], body[:at] + lie) for lie in (b"\x80", b"\xff\xff", b"\xff\xff\xff", b"\xff\xff\xff\xff", b"\x01")]
+        packet(whole[0], body[:at] + lie) for lie in (
+            b"\x80", b"\xff\xff", b"\xff\xff\xff", b"\xff\xff\xff\xff", b"\x01")]
 
 
 @VERSIONS
@@ -126,7 +105,8 @@ def test_packets_whose_lengths_reach_beyond_them(platform, plain_mqtt, unique, v
     assert alive(platform)
 
 
-@pytest.mark.parametrize("length", [b"\x80\x80\x80\x80\x01", b"\xff\xff\xff\xff\xff", b"\x80\x80\x80\x80\x80\x80\x80\x80\x01"])
+@pytest.mark.parametrize("length", [b"\x80\x80\x80\x80\x01", b"\xff" * 5, b"\x80" * 8 + b"\x01"],
+                         ids=lambda length: length.hex())
 def test_remaining_length_without_an_end(platform, plain_mqtt, unique, length):
     with plain(plain_mqtt) as stream:
         stream.send(b"\x10", length)
@@ -230,7 +210,7 @@ def test_storm_of_takeovers_while_messages_flow(platform, plain_mqtt, unique, ve
                     got = stream.packet()
                     if got is None:
                         continue
-                    if got[0] == raw_mqtt.CONNACK and got[2][1] != 0:
+                    if got[0] == raw_mqtt.CONNACK and got[2][1] not in (0, 3, 0x89):  # 3 and 0x89: busy
                         wrong.append(got)
                     stream.socket.settimeout(0.5)
                     take(stream)
@@ -296,7 +276,8 @@ def test_deep_topics_are_refused(platform, plain_mqtt, unique, version, topic):
 def test_many_wildcards_match_in_bounded_time(platform, plain_mqtt, unique):
     """Filters that make every level of the tree branch, and a topic that walks all of its branches."""
     levels = 12
-    filters = ["/".join("+" if number >> level & 1 else "a" for level in range(levels)) for number in range(2 ** levels)]
+    filters = ["/".join("+" if number >> level & 1 else "a" for level in range(levels))
+               for number in range(2 ** levels)]
     streams = []
     try:
         for at in range(0, len(filters), 1000):
@@ -314,104 +295,6 @@ def test_many_wildcards_match_in_bounded_time(platform, plain_mqtt, unique):
         for stream in streams:
             stream.close()
     assert alive(platform)
-
-
-# ---- what was allowed once
-
-
-@VERSIONS
-def test_will_that_may_not_be_retained(platform, plain_mqtt, identity, devices, unique, version):
-    topic = f"will/{unique}"
-    limited = identity(statement("Allow", ["iot:Connect", "iot:Publish"], "*"))
-    dying = devices(TlsDevice(limited, version=version, will=(topic, "forged", 1, True), connected=False))
-    if dying.code == 0:
-        dying.kill()
-    with plain(plain_mqtt, f"after-{unique}") as late:
-        late.send(subscribe([topic, f"{topic}/end"]))
-        late.expect(SUBACK)
-        late.send(publish(f"{topic}/end", b"end"))
-        got = late.expect(PUBLISH)
-        assert got[2].endswith(b"end"), "retained without iot:RetainPublish"
-    silent = identity(statement("Allow", "iot:Connect", "*"))
-    refused = devices(TlsDevice(silent, version=version, will=(topic, "forged", 1, True), connected=False))
-    assert refused.code != 0
-
-
-def test_delayed_will_of_a_device_that_lost_the_right(iot, plain_mqtt, identity, unique):
-    topic = f"will/{unique}"
-    device = identity(statement("Allow", "iot:*", "*"))
-    with plain(plain_mqtt, f"watch-{unique}") as watcher:
-        watcher.send(subscribe([topic]))
-        watcher.expect(SUBACK)
-        with raw_mqtt.Stream(device.connection()) as dying:
-            dying.open(device.name, 5, properties=b"\x11\x00\x00\x00\x3c",
-                       will=(topic, b"forged", 1, False, b"\x18\x00\x00\x00\x01"))
-        iot.detach_policy(policyName=device.policy, target=device.arn)
-        time.sleep(1.8)
-        watcher.send(publish(topic, b"end"))
-        assert watcher.expect(PUBLISH)[2].endswith(b"end"), "the will of a device without a policy was published"
-
-
-@pytest.mark.parametrize("qos", [1, 2])
-@pytest.mark.parametrize("change", ["receive", "detach"])
-def test_queued_messages_are_not_for_who_lost_the_right(iot, plain_mqtt, identity, devices, unique, qos, change):
-    everything = statement("Allow", "iot:*", "*")
-    device = identity(everything)
-    first = devices(TlsDevice(device, clean=False))
-    assert first.subscribe(f"{unique}/#", qos) == qos
-    first.close()
-    with plain(plain_mqtt, f"send-{unique}") as sender:
-        for number in range(3):
-            sender.send(publish(f"{unique}/secret", b"secret", 1, number + 1))
-            sender.expect(PUBACK)
-        if change == "receive":
-            iot.create_policy_version(policyName=device.policy, setAsDefault=True, policyDocument=document(
-                everything, statement("Deny", "iot:Receive", f"arn:aws:iot:*:*:topic/{unique}/secret")))
-        else:
-            iot.detach_policy(policyName=device.policy, target=device.arn)
-            cut = devices(TlsDevice(device, clean=False, connected=False))
-            assert cut.code != 0 and cut.messages.empty()
-            iot.create_policy_version(policyName=device.policy, setAsDefault=True, policyDocument=document(
-                statement("Allow", "iot:Connect", "*")))
-            iot.attach_policy(policyName=device.policy, target=device.arn)
-        again = devices(TlsDevice(device, clean=False))
-        sender.send(publish(f"{unique}/open", b"open", 1, 9))
-        sender.expect(PUBACK)
-        if change == "receive":
-            again.receives_only(f"{unique}/open", "open")
-        else:
-            time.sleep(0.3)
-            assert again.messages.empty()
-
-
-def test_retained_message_is_not_for_who_lost_the_right(iot, plain_mqtt, identity, devices, unique):
-    device = identity(statement("Allow", "iot:*", "*"))
-    with plain(plain_mqtt, f"send-{unique}") as sender:
-        sender.send(publish(f"{unique}/secret", b"secret", 1, 1, retain=True))
-        sender.expect(PUBACK)
-        iot.create_policy_version(policyName=device.policy, setAsDefault=True, policyDocument=document(
-            statement("Allow", "iot:*", "*"), statement("Deny", "iot:Receive", f"arn:aws:iot:*:*:topic/{unique}/secret")))
-        live = devices(TlsDevice(device))
-        assert live.subscribe(f"{unique}/#") == 1
-        sender.send(publish(f"{unique}/open", b"open", 0))
-        live.receives_only(f"{unique}/open", "open")
-        sender.send(publish(f"{unique}/secret", b"", 1, 2, retain=True))
-        sender.expect(PUBACK)
-
-
-def test_session_of_another_certificate(identity, devices, plain_mqtt, unique):
-    """A client id is no secret: with another certificate, what waits for it must not be had."""
-    own = identity(statement("Allow", "iot:*", "*"))
-    thief = identity(statement("Allow", ["iot:Connect", "iot:Receive"], "*"))
-    first = devices(TlsDevice(own, f"shared-{unique}", clean=False))
-    assert first.subscribe(f"{unique}/secret") == 1
-    first.close()
-    with plain(plain_mqtt, f"send-{unique}") as sender:
-        sender.send(publish(f"{unique}/secret", b"secret", 1, 1))
-        sender.expect(PUBACK)
-        taken = devices(TlsDevice(thief, f"shared-{unique}", clean=False, connected=False))
-        time.sleep(0.3)
-        assert taken.messages.empty(), "a session went to another certificate with its messages"
 
 
 # ---- packet ids, and QoS 2 without an end
@@ -570,26 +453,28 @@ def test_topic_alias_is_one_connections_own(plain_mqtt, unique):
             assert [kind for kind, _, _ in stream.packets()] == [DISCONNECT]
 
 
-def test_hoard_of_sessions_by_one_certificate(platform, identity, unique):
+def test_hoard_of_sessions_by_one_certificate(platform, tmp_path, unique):
     """Each client id leaves a session with a subscription; they cost little, end in their time, and others connect."""
-    hoarder, count = identity(statement("Allow", "iot:*", "*")), 1000
+    count, everything = 1000, statement("Allow", "iot:*", "*")
+    hoarder = Identity(platform, tmp_path, f"hoarder-{unique}", everything)
     context = hoarder.context()
     before, sessions = resident_kib(platform), gauge(platform, "muster_mqtt_sessions")
-    refused = 0
-    for number in range(count):
+
+    def hoard(number):
         with raw_mqtt.Stream(hoarder.connection(context)) as stream:
             stream.send(connect(f"hoard-{number}-{unique}", 5, properties=b"\x11\x00\x00\x00\x02"),
                         subscribe([f"hoard/{unique}"], 1, 5))
             got = stream.packet()
-            if got is None or got[2][1] != 0:
-                refused += 1
-            else:
+            if got and got[2][1] == 0:
                 stream.expect(SUBACK)
+
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        for done in [pool.submit(hoard, number) for number in range(count)]:
+            done.result()
     bounded(platform, before, 30_000)
-    other = TlsDevice(identity(statement("Allow", "iot:*", "*")))
+    other = TlsDevice(Identity(platform, tmp_path, f"other-{unique}", everything))
     try:
         assert other.publish(f"hoard/{unique}", "x")
     finally:
         other.close()
     wait_until(lambda: gauge(platform, "muster_mqtt_sessions") <= sessions + 20, 8, "the end of the hoarded sessions")
-    assert refused in range(count)

@@ -93,7 +93,8 @@ def test_frame_larger_than_a_packet_may_be(platform, socket):
     ("new message within a message", frame(2, b"\xc0", fin=False) + frame(2, b"\x00"), PROTOCOL_ERROR),
     ("text", frame(1, b"\xc0\x00"), BAD_KIND),
     ("text that is not UTF-8", frame(1, b"\xff\xfe"), BAD_KIND),
-    ("text in fragments", frame(1, b"\xc0", fin=False) + frame(0, b"\x00"), BAD_KIND)])
+    ("text in fragments", frame(1, b"\xc0", fin=False) + frame(0, b"\x00"), BAD_KIND)],
+    ids=lambda value: value if isinstance(value, str) else "")
 def test_frame_that_ends_the_connection(platform, socket, name, data, code):
     socket.send(data)
     ends(socket, code, BAD_DATA, 1000)
@@ -231,7 +232,8 @@ def test_handshake_that_is_none(platform, headers):
 
 
 def test_extensions_are_not_taken_up(platform, unique):
-    with WebSocket(platform, headers={"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}) as made:
+    offer = {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}
+    with WebSocket(platform, headers=offer) as made:
         assert made.status == 101
         assert b"permessage-deflate" not in made.head
         assert b"sec-websocket-protocol: mqtt" in made.head.lower()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The AWS IoT device SDK v2: its MQTT 5 client, or in version 4 its MQTT 3.1.1 connection; by mutual TLS, or by WebSocket
-// with Signature Version 4. It connects again by itself: not within the time of a scenario.
+// The AWS IoT device SDK v2: its MQTT 5 client, or in version 4 its MQTT 3.1.1 connection; by mutual TLS, or by
+// WebSocket with Signature Version 4. It connects again by itself: not within the time of a scenario.
 import sdk from 'aws-iot-device-sdk-v2';
 
 const { auth, iot, mqtt, mqtt5 } = sdk;
@@ -18,7 +18,8 @@ function mqtt5Client({ transport, host, port, ca, certificate, key, sign }, { ar
     async connect({ id, clean, expiry, will }) {
       const builder = transport === 'tls' ? Builder.newDirectMqttBuilderWithMtlsFromPath(host, certificate, key)
         : Builder.newWebsocketMqttBuilderWithSigv4Auth(host, {
-          region: sign.region, credentialsProvider: auth.AwsCredentialsProvider.newStatic(sign.accessKey, sign.secretKey, sign.token),
+          region: sign.region,
+          credentialsProvider: auth.AwsCredentialsProvider.newStatic(sign.accessKey, sign.secretKey, sign.token),
         });
       client = new mqtt5.Mqtt5Client(builder.withCertificateAuthorityFromPath(undefined, ca).withPort(port)
         .withMinReconnectDelayMs(muchLaterS * 1000).withMaxReconnectDelayMs(muchLaterS * 1000)
@@ -30,14 +31,17 @@ function mqtt5Client({ transport, host, port, ca, certificate, key, sign }, { ar
       client.on('messageReceived', ({ message }) => {
         const { contentType, responseTopic, correlationData, userProperties = [] } = message;
         const user = userProperties.map(({ name, value }) => [name, value]);
-        arrived({ topic: message.topicName, payload: bytes(message.payload), qos: message.qos, retain: message.retain ?? false,
-          properties: { contentType, responseTopic, correlationData, user } });
+        arrived({
+          topic: message.topicName, payload: bytes(message.payload), qos: message.qos, retain: message.retain ?? false,
+          properties: { contentType, responseTopic, correlationData, user },
+        });
       });
       client.on('disconnection', lost);
       client.on('error', () => {});
       return new Promise((resolve, reject) => {
         client.on('connectionSuccess', ({ connack }) => resolve(connack.sessionPresent));
-        client.on('connectionFailure', ({ error, connack }) => reject(new Error(`${error} ${connack?.reasonCode ?? ''}`)));
+        client.on('connectionFailure', ({ error, connack }) =>
+          reject(new Error(`${error} ${connack?.reasonCode ?? ''}`)));
         client.start();
       });
     },
@@ -50,13 +54,14 @@ function mqtt5Client({ transport, host, port, ca, certificate, key, sign }, { ar
     unsubscribe: (topicFilter) => client.unsubscribe({ topicFilters: [topicFilter] }),
     async publish({ topic, payload, qos, retain, user, contentType, responseTopic, correlationData }) {
       const userProperties = user?.map(([name, value]) => ({ name, value }));
-      const packet = { topicName: topic, payload, qos, retain, userProperties, contentType, responseTopic, correlationData };
+      const properties = { userProperties, contentType, responseTopic, correlationData };
+      const packet = { topicName: topic, payload, qos, retain, ...properties };
       const answer = await client.publish(defined(packet));
       if (answer?.reasonCode >= 0x80) throw new Error(`PUBACK ${answer.reasonCode}`);
     },
     async disconnect() {
       const stopped = new Promise((done) => client.once('stopped', done));
-      client.stop({ reasonCode: mqtt5.DisconnectReasonCode.NormalDisconnection });  // else there is no DISCONNECT
+      client.stop({ reasonCode: mqtt5.DisconnectReasonCode.NormalDisconnection });  // without: no DISCONNECT
       await stopped;
       client.close();
     },
@@ -71,10 +76,12 @@ function mqtt311Client({ transport, host, port, ca, certificate, key, sign }, { 
       const builder = transport === 'tls' ? Builder.new_mtls_builder_from_path(certificate, key)
         : Builder.new_with_websockets().with_credentials(sign.region, sign.accessKey, sign.secretKey, sign.token);
       builder.with_certificate_authority_from_path(undefined, ca).with_endpoint(host).with_port(port).with_client_id(id)
-        .with_clean_session(clean).with_keep_alive_seconds(60).with_reconnect_min_sec(muchLaterS).with_reconnect_max_sec(muchLaterS);
+        .with_clean_session(clean).with_keep_alive_seconds(60)
+        .with_reconnect_min_sec(muchLaterS).with_reconnect_max_sec(muchLaterS);
       if (will) builder.with_will(new mqtt.MqttWill(will.topic, mqtt.QoS.AtLeastOnce, will.payload, false));
       connection = new mqtt.MqttClient().new_connection(builder.build());
-      connection.on('message', (topic, payload, _dup, qos, retain) => arrived({ topic, payload: bytes(payload), qos, retain }));
+      connection.on('message', (topic, payload, _dup, qos, retain) =>
+        arrived({ topic, payload: bytes(payload), qos, retain }));
       connection.on('interrupt', lost);
       connection.on('error', () => {});
       return connection.connect();

@@ -8,7 +8,8 @@ const read = (path) => path && readFileSync(path);
 
 async function address({ transport, host, port, sign }) {
   const scheme = { tcp: 'mqtt', tls: 'mqtts', ws: 'ws' }[transport] ?? 'wss';
-  return sign ? presign(scheme, host, port, sign) : `${scheme}://${host}:${port}${scheme.startsWith('ws') ? '/mqtt' : ''}`;
+  if (sign) return presign(scheme, host, port, sign);
+  return `${scheme}://${host}:${port}${scheme.startsWith('ws') ? '/mqtt' : ''}`;
 }
 
 export function makeClient(options, { arrived, lost }) {
@@ -18,13 +19,15 @@ export function makeClient(options, { arrived, lost }) {
   return {
     async connect({ id, clean, expiry, will }) {
       client = mqtt.connect(await address(options), {
-        clientId: id, clean, protocolVersion: options.version, reconnectPeriod: 0, connectTimeout: 5000, resubscribe: false,
+        clientId: id, clean, protocolVersion: options.version, reconnectPeriod: 0, connectTimeout: 5000,
+        resubscribe: false,
         ...files, ...(will && { will: { ...will, payload: Buffer.from(will.payload), qos: 1, retain: false } }),
         ...(v5 && expiry && { properties: { sessionExpiryInterval: expiry } }),
       });
       client.on('message', (topic, payload, { qos, retain, properties = {} }) => {
         const { contentType, responseTopic, correlationData, userProperties = {} } = properties;
-        const user = Object.entries(userProperties).flatMap(([name, values]) => [values].flat().map((value) => [name, value]));
+        const user = Object.entries(userProperties)
+          .flatMap(([name, values]) => [values].flat().map((value) => [name, value]));
         arrived({ topic, payload, qos, retain, properties: { contentType, responseTopic, correlationData, user } });
       });
       client.on('close', lost);

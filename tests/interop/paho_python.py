@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The scenarios of scenarios.cc on Eclipse Paho Python: paho_python.py run|die HOST PORT VERSION PREFIX [CA CERT KEY]."""
+"""The scenarios of scenarios.cc on Eclipse Paho Python: run|die HOST PORT VERSION PREFIX [CA CERTIFICATE KEY]."""
 import concurrent.futures
 import itertools
 import queue
@@ -55,7 +55,8 @@ class Client:
 
     def _await(self, what, name):
         with self.changed:
-            assert self.changed.wait_for(lambda: what in self.answers or self.lost.is_set(), PATIENCE), f"no answer to {name}"
+            came = self.changed.wait_for(lambda: what in self.answers or self.lost.is_set(), PATIENCE)
+            assert came, f"no answer to {name}"
             assert what in self.answers, f"the connection was lost at {name}"
             return self.answers.pop(what)
 

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a library's program once for each version and transport; each scenario's line is a test of its own.
 
-A failure names library (the file), transport, version and scenario: test_paho_cpp.py::test_scenario[tls-5-session_qos1].
+A failure names the library (by its file), transport, version and scenario, as in
+test_paho_cpp.py::test_scenario[tls-5-session_qos1].
 """
-import concurrent.futures
+import collections
 import hashlib
 import json
 import os
 import pathlib
 import subprocess
+import threading
 import uuid
 
 import pytest
@@ -16,11 +18,12 @@ import pytest
 from server_process import ROOT
 
 HERE = pathlib.Path(__file__).parent
-SCENARIOS = ["connect", "qos0", "qos1", "qos2", "lower_qos", "lower_qos2", "retained", "wildcards", "unsubscribe", "large",
-             "large_qos2", "burst_qos1", "burst_qos2", "session_qos1", "session_qos2", "will", "takeover"]
+SCENARIOS = ["connect", "qos0", "qos1", "qos2", "lower_qos", "lower_qos2", "retained", "wildcards", "unsubscribe",
+             "large", "large_qos2", "burst_qos1", "burst_qos2", "session_qos1", "session_qos2", "will", "takeover"]
 SCENARIOS_5 = ["shared", "properties", "options"]
 QOS_2 = ["qos2", "lower_qos2", "large_qos2", "burst_qos2", "session_qos2"]
 SECONDS = 60
+COMPILING = collections.defaultdict(threading.Lock)
 
 
 def cases(transports, versions=(4, 5), without=(), only=()):
@@ -32,6 +35,11 @@ def cases(transports, versions=(4, 5), without=(), only=()):
 
 def compiled(source, *libraries):
     """The path of the program, built when its sources are new; it stays in build/interop."""
+    with COMPILING[source]:
+        return build(source, libraries)
+
+
+def build(source, libraries):
     sources = [HERE / "scenarios.cc", HERE / source]
     command = ["g++", "-std=c++20", "-O1", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-pthread",
                *map(str, sources), *libraries]
@@ -72,30 +80,43 @@ def prefix():
     return f"interop/{uuid.uuid4().hex[:10]}"
 
 
-class Runs:
-    """command(transport, version) for each of the cases, all at once; they wait more than they work."""
+class Plan:
+    """command(broker, transport, version) for each kind of the cases; started with those of all other files."""
 
-    def __init__(self, listed, command):
-        kinds = dict.fromkeys(case.values[:2] for case in listed)
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            self.done = dict(zip(kinds, pool.map(lambda kind: self.run(command(*kind)), kinds)))
+    def __init__(self, command):
+        self.command, self.running = command, {}
 
-    @staticmethod
-    def run(command):
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
-            out, ending = done.stdout, f"exit status {done.returncode}, {done.stderr[-2000:]}"
-        except subprocess.TimeoutExpired as late:
-            out, ending = (late.stdout or b"").decode(), f"not done within {SECONDS} s"
-        lines = {}
-        for line in out.splitlines():
-            word, _, rest = line.partition(" ")
-            lines[rest.partition(":")[0]] = None if word == "ok" else rest
-        return lines, ending
+    def start(self, pool, broker, kinds):
+        for kind in kinds:
+            self.running[kind] = pool.submit(lambda kind=kind: run(self.command(broker, *kind)))
 
     def check(self, transport, version, scenario):
-        lines, ending = self.done[transport, version]
+        lines, ending = self.running[transport, version].result()
         if scenario not in lines:
             pytest.fail(f"no word about it: {ending}", pytrace=False)
         if lines[scenario]:
             pytest.fail(lines[scenario], pytrace=False)
+
+
+def start_plans(pool, broker, items):
+    """The programs of the chosen tests, side by side: they wait more than they work."""
+    kinds = {}
+    for item in items:
+        if plan := getattr(item.module, "PLAN", None):
+            kinds.setdefault(plan, {})[item.callspec.params["transport"], item.callspec.params["version"]] = True
+    for plan, wanted in kinds.items():
+        plan.start(pool, broker, wanted)
+
+
+def run(command):
+    """(scenario -> what failed, or None; how the program ended)."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+        out, ending = done.stdout, f"exit status {done.returncode}, {done.stderr[-2000:]}"
+    except subprocess.TimeoutExpired as late:
+        out, ending = (late.stdout or b"").decode(), f"not done within {SECONDS} s"
+    lines = {}
+    for line in out.splitlines():
+        word, _, rest = line.partition(" ")
+        lines[rest.partition(":")[0]] = None if word == "ok" else rest
+    return lines, ending

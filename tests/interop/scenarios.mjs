@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scenarios of scenarios.cc for a JavaScript library: node scenarios.mjs '{"library":"mqttjs","transport":"tls",...}'.
+// The scenarios of scenarios.cc for a JavaScript library: scenarios.mjs '{"library":"mqttjs","transport":"tls",...}'.
 // Prints "ok SCENARIO" or "FAIL SCENARIO: reason" a line. All run at once, with client ids and topics of their own.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -17,14 +17,17 @@ function patiently(promise, what) {
   return Promise.race([promise, late]).finally(() => limit.abort());
 }
 
-// What a library's file makes has connect({id, clean, expiry, will}) -> session present, subscribe(filter, {qos, ...}) ->
-// granted, unsubscribe, publish(message) until acknowledged, disconnect; it calls arrived(message) and lost().
+// What a library's file makes has connect({id, clean, expiry, will}) -> session present, subscribe(filter, {qos, ...})
+// -> granted, unsubscribe, publish(message) until acknowledged, disconnect; it calls arrived(message) and lost().
 class Client {
   inbox = [];
   waiting = [];
   constructor() {
     this.loss = new Promise((resolve) => { this.lost = resolve; });
-    this.arrived = (message) => { const next = this.waiting.shift(); next ? next(message) : this.inbox.push(message); };
+    this.arrived = (message) => {
+      const next = this.waiting.shift();
+      if (next) next(message); else this.inbox.push(message);
+    };
     this.library = makeClient(options, this);
   }
   connect = (start) => patiently(this.library.connect(start), 'no answer to CONNECT');
@@ -34,17 +37,19 @@ class Client {
   };
   unsubscribe = (filter) => patiently(this.library.unsubscribe(filter), 'no answer to UNSUBSCRIBE');
   publish = (topic, payload, how = {}) =>
-    patiently(this.library.publish({ topic, payload: Buffer.from(payload), qos: 1, retain: false, ...how }), 'no answer to PUBLISH');
+    patiently(this.library.publish({ topic, payload: Buffer.from(payload), qos: 1, retain: false, ...how }),
+      'no answer to PUBLISH');
   disconnect = () => patiently(this.library.disconnect(), 'DISCONNECT does not end');
   receive = () => patiently(new Promise((resolve) => {
-    this.inbox.length ? resolve(this.inbox.shift()) : this.waiting.push(resolve);
+    if (this.inbox.length) resolve(this.inbox.shift()); else this.waiting.push(resolve);
   }), 'no message came');
   awaitLoss = () => patiently(this.loss, 'the connection was not ended');
   async expect(topic, payload, qos = 1, retain = false) {
     const got = await this.receive();
     assert.equal(got.topic, topic);
-    assert.ok(Buffer.compare(Buffer.from(got.payload), Buffer.from(payload)) === 0, `payload of ${got.payload.length} bytes, ${
-      String(got.payload).slice(0, 20)} instead of ${String(payload).slice(0, 20)}`);
+    const begin = (bytes) => String(bytes).slice(0, 20);
+    assert.ok(Buffer.from(payload).equals(got.payload),
+      `payload of ${got.payload.length} bytes, ${begin(got.payload)} instead of ${begin(payload)}`);
     assert.equal(got.qos, qos, 'QoS of the message');
     if (retain !== null) assert.equal(got.retain, retain, 'retain of the message');
     return got;
@@ -57,7 +62,8 @@ class World {
   topic = (name) => `${options.prefix}/${this.scenario}/${name}`;
   client = async (name, { clean = true, present = false } = {}) => {
     const made = new Client();
-    assert.equal(await made.connect({ id: this.id(name), clean, expiry: clean ? 0 : 60 }), present, `session present of ${name}`);
+    const kept = await made.connect({ id: this.id(name), clean, expiry: clean ? 0 : 60 });
+    assert.equal(kept, present, `session present of ${name}`);
     return made;
   };
 }
@@ -156,10 +162,11 @@ const scenarios = {
     const [plus, hash, b] = await Promise.all(['plus', 'hash', 'b'].map((name) => world.client(name)));
     await plus.subscribe(world.topic('w/+/temp'), 1);
     await hash.subscribe(world.topic('w/site/#'), 1);
-    for (const name of ['w/site', 'w/a/temp', 'w/a/temp/deep', 'w/temp', 'w/site/temp', 'w//temp', 'w/site/a/b/c', 'w/sites',
-      'w/z/temp', 'w/site/z']) await b.publish(world.topic(name), name);
+    for (const name of ['w/site', 'w/a/temp', 'w/a/temp/deep', 'w/temp', 'w/site/temp', 'w//temp', 'w/site/a/b/c',
+      'w/sites', 'w/z/temp', 'w/site/z']) await b.publish(world.topic(name), name);
     for (const name of ['w/a/temp', 'w/site/temp', 'w//temp', 'w/z/temp']) await plus.expect(world.topic(name), name);
-    for (const name of ['w/site', 'w/site/temp', 'w/site/a/b/c', 'w/site/z']) await hash.expect(world.topic(name), name);
+    for (const name of ['w/site', 'w/site/temp', 'w/site/a/b/c', 'w/site/z'])
+      await hash.expect(world.topic(name), name);
     for (const each of [plus, hash, b]) await each.disconnect();
   },
   async unsubscribe(world) {
@@ -191,7 +198,9 @@ const scenarios = {
     }
     await a.expect(world.topic('gone'), 'gone');
     const polite = new Client();
-    await polite.connect({ id: world.id('polite'), clean: true, expiry: 0, will: { topic: world.topic('polite'), payload: 'no' } });
+    await polite.connect({
+      id: world.id('polite'), clean: true, expiry: 0, will: { topic: world.topic('polite'), payload: 'no' },
+    });
     await polite.disconnect();  // takes the will back
     await a.publish(world.topic('after'), 'x');
     await a.expect(world.topic('after'), 'x');
@@ -234,8 +243,10 @@ const scenarios5 = {
   async properties(world) {
     const topic = world.topic('t'), a = await world.client('a');
     await a.subscribe(topic, 1);
-    const sent = { contentType: 'text/plain', responseTopic: world.topic('answer'), correlationData: Buffer.from([0, 255, 32]),
-      user: [['colour', 'red'], ['colour', 'blue'], ['ключ', 'значение']] };
+    const sent = {
+      contentType: 'text/plain', responseTopic: world.topic('answer'), correlationData: Buffer.from([0, 255, 32]),
+      user: [['colour', 'red'], ['colour', 'blue'], ['ключ', 'значение']],
+    };
     await a.publish(topic, 'x', sent);
     const got = await a.expect(topic, 'x');
     assert.deepEqual({ ...got.properties, correlationData: Buffer.from(got.properties.correlationData) }, sent);
@@ -266,7 +277,9 @@ const scenarios5 = {
 
 if (options.die) {
   const world = new World('will'), client = new Client();
-  await client.connect({ id: world.id('dying'), clean: true, expiry: 0, will: { topic: world.topic('gone'), payload: 'gone' } });
+  await client.connect({
+    id: world.id('dying'), clean: true, expiry: 0, will: { topic: world.topic('gone'), payload: 'gone' },
+  });
   console.log('connected');
   await pause(60_000);
 }

@@ -5,25 +5,25 @@
 """
 import pytest
 
-from programs import Runs, cases, node_program
+from programs import Plan, cases, node_program
 
+CASES = cases(["tcp", "tls", "ws", "wss"])
 FEW = ["connect", "qos0", "qos1", "qos2", "large", "session_qos1", "will"]
-CASES = cases(["tcp", "tls", "ws", "wss"]) + cases(["wss-device", "token-appended", "token-signed"], only=FEW)
+CASES += cases(["wss-device", "token-appended", "token-signed"], only=FEW)
 
 
-@pytest.fixture(scope="module")
-def runs(broker):
-    def program(transport, version):
-        if transport.startswith("token"):
-            sign = {**broker.session, "tokenIs": transport.partition("-")[2]}
-            return node_program("mqttjs", broker, "wss", version, sign=sign, only=FEW)
-        if transport == "wss-device":
-            return node_program("mqttjs", broker, transport, version, only=FEW)
-        return node_program("mqttjs", broker, transport, version,
-                            sign=broker.root if transport in ("ws", "wss") else None)
-    return Runs(CASES, program)
+def program(broker, transport, version):
+    if transport.startswith("token"):
+        sign = {**broker.session, "tokenIs": transport.partition("-")[2]}
+        return node_program("mqttjs", broker, "wss", version, sign=sign, only=FEW)
+    if transport == "wss-device":
+        return node_program("mqttjs", broker, transport, version, only=FEW)
+    return node_program("mqttjs", broker, transport, version, sign=broker.root if transport in ("ws", "wss") else None)
+
+
+PLAN = Plan(program)
 
 
 @pytest.mark.parametrize("transport,version,scenario", CASES)
-def test_scenario(runs, transport, version, scenario):
-    runs.check(transport, version, scenario)
+def test_scenario(broker, transport, version, scenario):
+    PLAN.check(transport, version, scenario)
