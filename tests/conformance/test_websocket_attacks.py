@@ -198,6 +198,8 @@ def test_incomplete_connects_cost_little(platform):
 def test_handshake_without_a_signature_for_it(platform, change):
     environment = platform.environment
     target = presigned_target(platform)
+    with WebSocket(platform, target=target) as allowed:
+        assert allowed.status == 101, allowed.head
     if change == "nothing signed":
         target = "/mqtt"
     elif change == "wrong secret":
@@ -227,6 +229,8 @@ def test_handshake_without_a_signature_for_it(platform, change):
     {"Sec-WebSocket-Key": "short"}, {"Upgrade": "h2c"}, {"Connection": "keep-alive"},
     {"Sec-WebSocket-Protocol": "chat"}, {"Sec-WebSocket-Protocol": None}], ids=str)
 def test_handshake_that_is_none(platform, headers):
+    with WebSocket(platform) as good:
+        assert good.status == 101, good.head
     with WebSocket(platform, headers=headers) as refused:
         assert refused.status in (400, 403, 404, 426), refused.head
 
