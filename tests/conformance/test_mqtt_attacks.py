@@ -327,11 +327,12 @@ def test_qos_2_id_that_was_not_released_is_the_same_message(plain_mqtt, unique, 
         kinds, payloads = [], []
         while kinds.count(PUBCOMP) < 2 or b"end" not in payloads:
             got = stream.packet()
-            assert got, (kinds, payloads)
+            assert got and got[0] != DISCONNECT, (got, kinds, payloads)
             kinds.append(got[0])
             if got[0] == PUBLISH:
                 payloads.append(got[2][-3:])
-        assert payloads == [b"one", b"end"] and kinds.count(PUBREC) == 4
+        # Once, and which of the three is up to the receiver: the sender has broken the rule that they are the same.
+        assert len(payloads) == 2 and payloads[1] == b"end" and kinds.count(PUBREC) == 4, payloads
 
 
 @VERSIONS
@@ -359,11 +360,14 @@ def test_qos_2_that_is_never_released(platform, plain_mqtt, unique, version):
     before = resident_kib(platform)
     received = 0
     with plain(plain_mqtt, f"hold-{unique}", version) as stream:
-        for start in range(1, 65536, 50):
-            if not stream.send(*(publish(unique, b"x" * 100, 2, number, version)
-                                 for number in range(start, min(start + 50, 65536)))):
-                break
         stream.socket.settimeout(1)
+        try:
+            for start in range(1, 65536, 50):
+                if not stream.send(*(publish(unique, b"x" * 100, 2, number, version)
+                                     for number in range(start, min(start + 50, 65536)))):
+                    break
+        except TimeoutError:
+            pass  # not read any more: that is a bound too
         try:
             while got := stream.packet():
                 if got[0] == DISCONNECT:
