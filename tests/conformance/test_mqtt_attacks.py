@@ -375,7 +375,8 @@ def test_qos_2_that_is_never_released(platform, plain_mqtt, unique, version):
                 received += got[0] == PUBREC
         except TimeoutError:
             pass
-        assert received <= RECEIVE_MAXIMUM, received
+        if version == 5:  # 3.1.1 has no receive maximum; there the ids alone are kept
+            assert received <= RECEIVE_MAXIMUM, received
     bounded(platform, before, 10_000)
     assert alive(platform)
 
