@@ -321,18 +321,24 @@ def test_qos_2_id_that_was_not_released_is_the_same_message(plain_mqtt, unique, 
     with plain(plain_mqtt, f"same-{unique}", version) as stream:
         stream.send(subscribe([unique], 1, version, qos=0))
         stream.expect(SUBACK)
-        for payload, dup in ((b"one", False), (b"two", True), (b"six", False)):
-            stream.send(publish(unique, payload, 2, 7, version, dup=dup))
-        stream.send(acknowledge(PUBREL, 7), publish(unique, b"end", 2, 7, version), acknowledge(PUBREL, 7))
-        kinds, payloads = [], []
-        while kinds.count(PUBCOMP) < 2 or b"end" not in payloads:
-            got = stream.packet()
-            assert got and got[0] != DISCONNECT, (got, kinds, payloads)
-            kinds.append(got[0])
-            if got[0] == PUBLISH:
+        payloads = []
+
+        def exchange(data, answer):
+            stream.send(data)
+            while (got := stream.packet()) and got[0] != answer:
+                assert got[0] == PUBLISH, got
                 payloads.append(got[2][-3:])
+            assert got, payloads
+
+        for payload, dup in ((b"one", False), (b"two", True), (b"six", False)):
+            exchange(publish(unique, payload, 2, 7, version, dup=dup), PUBREC)
+        exchange(acknowledge(PUBREL, 7), PUBCOMP)
+        exchange(acknowledge(PUBREL, 7), PUBCOMP)
+        exchange(publish(unique, b"end", 2, 7, version), PUBREC)
+        exchange(acknowledge(PUBREL, 7), PUBCOMP)
+        exchange(raw_mqtt.PING, raw_mqtt.PINGRESP)
         # Once, and which of the three is up to the receiver: the sender has broken the rule that they are the same.
-        assert len(payloads) == 2 and payloads[1] == b"end" and kinds.count(PUBREC) == 4, payloads
+        assert len(payloads) == 2 and payloads[1] == b"end", payloads
 
 
 @VERSIONS
