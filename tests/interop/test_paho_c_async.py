@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Eclipse Paho C, the asynchronous client."""
+import pytest
+
+from programs import Plan, cases, compiled, plain_program
+
+CASES = cases(["tcp", "tls"])
+PLAN = Plan(lambda broker, transport, version: plain_program(
+    [compiled("paho_c_async.cc", "-lpaho-mqtt3as")], broker, transport, version))
+
+
+@pytest.mark.parametrize("transport,version,scenario", CASES)
+def test_scenario(broker, transport, version, scenario):
+    PLAN.check(transport, version, scenario)
