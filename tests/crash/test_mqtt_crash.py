@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 again and again while messages flow: QoS 2 exactly once, QoS 1 at least once, in order on each topic, nothing
+acknowledged lost, retained messages not older than acknowledged; also with another number of device loops after each
+restart, so that sessions move between threads. MUSTER_CRASHES sets how often (./dev crash COUNT)."""
+import os
+import random
+import socket
+import time
+
+import pytest
+from mqtt_peers import Publisher, Subscriber, packet, text
+from server_process import Server, wait_until
+
+CRASHES = int(os.environ.get("MUSTER_CRASHES", "60"))
+
+
+def retained_value(port, topic):
+    """What a newcomer is given on the topic; 0: nothing."""
+    with socket.create_connection(("127.0.0.1", port), 5) as s:
+        s.settimeout(5)
+        s.sendall(packet(0x10, text("MQTT") + b"\x04\x02\x00\x3c" + text("newcomer")))
+        s.sendall(packet(0x82, b"\0\1" + text(topic) + b"\0") + b"\xc0\x00")
+        data = b""
+        while not data.endswith(b"\xd0\x00"):
+            more = s.recv(4096)
+            assert more, "closed"
+            data += more
+    start = data.find(b"\x31")
+    if start < 0:
+        return 0
+    length = data[start + 1]
+    return int(data[start + 2 + 2 + len(topic):start + 2 + length])
+
+
+def check(peers):
+    for peer in peers:
+        assert peer.failure is None, peer.failure
+
+
+@pytest.mark.parametrize("seed", [int(os.environ.get("MUSTER_CRASH_SEED", "1"))])
+def test_nothing_acknowledged_is_lost_and_nothing_comes_twice(seed):
+    chance = random.Random(seed)
+    flags = ["--plain_mqtt.port", "0", "--plain_mqtt.policy", "*", "--mqtt.max_queued_messages", "100000"]
+    server = Server(flags=flags + ["--device.loops", "2"])
+    try:
+        port = int(server.environment["MUSTER_MQTT_PLAIN_PORT"])
+        subscribers = [Subscriber(f"subscriber-{qos}-{i}", port, "crash/#", qos) for qos in (1, 2) for i in range(2)]
+        for subscriber in subscribers:
+            subscriber.start()
+        for subscriber in subscribers:
+            wait_until(lambda s=subscriber: s.subscribed or s.failure, what="SUBACK")
+        publishers = [Publisher(f"publisher-{qos}-{i}", port, f"crash/{qos}/{i}", qos) for qos in (1, 2) for i in range(2)]
+        keeper = Publisher("keeper", port, "kept/value", 1, retain=True, window=1)
+        for publisher in [*publishers, keeper]:
+            publisher.start()
+        peers = [*subscribers, *publishers, keeper]
+        for _ in range(CRASHES):
+            time.sleep(chance.uniform(0.02, 0.2))
+            server.kill()
+            kept = keeper.acknowledged
+            server.flags = flags + ["--device.loops", str(chance.randint(1, 3))]
+            server.start()
+            check(peers)
+            assert retained_value(port, "kept/value") >= kept
+        time.sleep(0.2)
+        for publisher in [*publishers, keeper]:
+            publisher.finish()
+        for publisher in [*publishers, keeper]:
+            publisher.join(20)
+            assert not publisher.is_alive(), f"{publisher.client_id} waits for an acknowledgement for ever"
+        check(peers)
+        for subscriber in subscribers:
+            for publisher in publishers:
+                wanted = publisher.next_number - 1
+                wait_until(lambda s=subscriber, p=publisher: s.failure or len(s.got[p.topic]) == wanted, 20,
+                           f"{subscriber.client_id} has {len(subscriber.got[publisher.topic])} of {wanted} "
+                           f"on {publisher.topic}")
+        check(peers)
+        for subscriber in subscribers:
+            subscriber.finish()
+        total = sum(p.next_number - 1 for p in publishers)
+        print(f"{CRASHES} crashes, {total} messages, {min(p.connections for p in peers)} connections each, "
+              f"{sum(s.repeated for s in subscribers)} repeated at QoS 1")
+        assert total > CRASHES, "too little load to show anything"
+    finally:
+        server.remove()
