@@ -147,13 +147,11 @@ struct AppendLog::State {
   const AppendLogOptions options;
   Durable durable;
 
-  // The appending thread's.
+  std::mutex mutex;  // guards what follows, up to the atomics
   std::uint64_t segment = 1;
   std::uint64_t first_segment = 1;
   std::uint64_t in_segment = 0;  // bytes
   std::uint64_t position = 0;
-
-  std::mutex mutex;
   std::condition_variable work;
   std::condition_variable idle;
   bool busy = false;
@@ -221,7 +219,13 @@ bool AppendLog::State::write(std::vector<Job>& jobs) {
     if ((fresh || current.segment != target) && !open_file(target)) return false;
     fresh = false;
     buffer.clear();
-    for (; at < jobs.size() && jobs[at].segment == target; ++at) buffer += jobs[at].frame;
+    for (; at < jobs.size() && jobs[at].segment == target; ++at) {
+      std::string& frame = jobs[at].frame;
+      if (frame.empty()) continue;
+      put(frame.data(), target, 8);
+      put(frame.data() + 12, checksum(frame.data(), std::string_view(frame).substr(kHeader)), 4);
+      buffer += frame;
+    }
     if (buffer.empty()) continue;
     if (!write_all(buffer) || ::fdatasync(fd) != 0) return false;
     ++syncs;
@@ -304,47 +308,48 @@ void AppendLog::on_durable(Durable durable) {
   state_->durable = std::move(durable);
 }
 
-std::uint64_t AppendLog::append(std::string record) {
+std::uint64_t AppendLog::append(std::string_view record) {
   State& state = *state_;
   State::Job job;
-  if (state.in_segment >= state.options.segment_bytes) {
-    ++state.segment;
-    state.in_segment = 0;
-  }
-  job.segment = state.segment;
+  job.frame.reserve(kHeader + record.size());
   job.frame.resize(kHeader);
   job.frame += record;
-  char* header = job.frame.data();
-  put(header, job.segment, 8);
-  put(header + 8, std::min(record.size(), kMaxRecord), 4);
-  put(header + 12, checksum(header, record), 4);
-  state.in_segment += job.frame.size();
-  state.position += job.frame.size();
-  job.position = state.position;
+  put(job.frame.data() + 8, std::min(record.size(), kMaxRecord), 4);
   state.pending_bytes += job.frame.size();
+  std::uint64_t end = 0;
   bool wake = false;
   {
     const std::lock_guard lock(state.mutex);
+    if (state.in_segment >= state.options.segment_bytes) {
+      ++state.segment;
+      state.in_segment = 0;
+    }
+    job.segment = state.segment;
+    state.in_segment += job.frame.size();
+    state.position += job.frame.size();
+    end = job.position = state.position;
     wake = state.pending.empty();
     state.pending.push_back(std::move(job));
   }
   if (wake) state.work.notify_one();
-  return state.position;
+  return end;
 }
 
 std::uint64_t AppendLog::segment() const {
+  const std::lock_guard lock(state_->mutex);
   return state_->in_segment >= state_->options.segment_bytes ? state_->segment + 1 : state_->segment;
 }
 std::uint64_t AppendLog::first_segment() const {
+  const std::lock_guard lock(state_->mutex);
   return state_->first_segment;
 }
 
 void AppendLog::remove_before(std::uint64_t segment) {
-  state_->first_segment = std::max(state_->first_segment, segment);
   State::Job job;
-  job.segment = state_->segment;
   job.remove_before = segment;
   const std::lock_guard lock(state_->mutex);
+  state_->first_segment = std::max(state_->first_segment, segment);
+  job.segment = state_->segment;
   state_->pending.push_back(std::move(job));
   state_->work.notify_one();
 }

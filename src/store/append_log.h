@@ -10,8 +10,7 @@
 // A failed write or sync is tried again, into a fresh file of the same segment, until it succeeds: nothing waits for
 // less, and failing() is true meanwhile. A frame may then be there twice: records must bear repetition.
 //
-// Owned by whoever appends; append() and remove_before() on one thread at a time. Bounded by its callers:
-// pending_bytes().
+// Thread-safe. Bounded by its callers: pending_bytes().
 #pragma once
 
 #include <cstdint>
@@ -47,8 +46,8 @@ class AppendLog {
   void on_durable(Durable durable);
 
   // Returns the position behind the record; durable when on_durable() says so much.
-  std::uint64_t append(std::string record);
-  // The segment that the next append() goes into.
+  std::uint64_t append(std::string_view record);
+  // Records appended from now on go into this segment or a later one.
   std::uint64_t segment() const;
   std::uint64_t first_segment() const;
   // Removes all segments before this one, after everything appended until now is durable.
@@ -57,9 +56,9 @@ class AppendLog {
   // Waits until everything before is done; false when writing fails. Not on the log's thread.
   bool flush();
 
-  std::size_t pending_bytes() const;  // appended and not yet durable; thread-safe
-  bool failing() const;               // thread-safe
-  std::uint64_t syncs() const;        // thread-safe
+  std::size_t pending_bytes() const;  // appended and not yet durable
+  bool failing() const;
+  std::uint64_t syncs() const;
 
  private:
   struct State;

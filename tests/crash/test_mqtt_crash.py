@@ -8,28 +8,27 @@ import socket
 import time
 
 import pytest
-from mqtt_peers import Publisher, Subscriber, packet, text
+from mqtt_peers import Peer, Publisher, Subscriber, packet, text
 from server_process import Server, wait_until
 
 CRASHES = int(os.environ.get("MUSTER_CRASHES", "60"))
 
 
-def retained_value(port, topic):
-    """What a newcomer is given on the topic; 0: nothing."""
-    with socket.create_connection(("127.0.0.1", port), 5) as s:
-        s.settimeout(5)
-        s.sendall(packet(0x10, text("MQTT") + b"\x04\x02\x00\x3c" + text("newcomer")))
-        s.sendall(packet(0x82, b"\0\1" + text(topic) + b"\0") + b"\xc0\x00")
-        data = b""
-        while not data.endswith(b"\xd0\x00"):
-            more = s.recv(4096)
-            assert more, "closed"
-            data += more
-    start = data.find(b"\x31")
-    if start < 0:
-        return 0
-    length = data[start + 1]
-    return int(data[start + 2 + 2 + len(topic):start + 2 + length])
+class Newcomer(Peer):
+    """Asks what is retained on a topic: `value`, 0 when nothing is."""
+
+    def ask(self, topic):
+        with socket.create_connection(("127.0.0.1", self.port), 5) as self.socket:
+            self.socket.settimeout(5)
+            self.received = b""
+            self.send(packet(0x10, text("MQTT") + b"\x04\x02\x00\x3c" + text(self.client_id)))
+            self.send(packet(0x82, b"\0\1" + text(topic) + b"\0") + b"\xc0\x00")
+            value, first = 0, None
+            while first != 0xD0:
+                first, body = self.read()
+                if first == 0x31:  # the retain flag is set: not one that is published just now
+                    value = int(body[2 + len(topic):])
+            return value
 
 
 def check(peers):
@@ -61,7 +60,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_comes_twice(seed):
             server.flags = flags + ["--device.loops", str(chance.randint(1, 3))]
             server.start()
             check(peers)
-            assert retained_value(port, "kept/value") >= kept
+            assert Newcomer("newcomer", port).ask("kept/value") >= kept
         time.sleep(0.2)
         for publisher in [*publishers, keeper]:
             publisher.finish()

@@ -271,9 +271,7 @@ void Broker::disconnect(std::string client_id, std::string reason, std::function
 }
 
 bool Broker::flush() {
-  bool all = true;
-  for (const auto& shard : hub_->shards) all = shard->log->wait_until_durable().has_value() && all;
-  return all;
+  return hub_->log->wait_until_durable().has_value();
 }
 
 std::uint64_t Broker::total(Counter BrokerStats::*counter) const {

@@ -352,7 +352,8 @@ void ClientLink::on_pubrel(std::uint16_t packet_id) {
   if (session == nullptr || ended) return;
   if (!session->persistent()) return ack(AckKind::kPubcomp, packet_id, Reason::kSuccess);
   // After a crash the id must be free: the client may use it for another message after PUBCOMP.
-  broker_.log->completed(session->id, packet_id);
+  const auto where = session->received_in.extract(packet_id);
+  broker_.log->completed(session->id(), packet_id, where.empty() ? 0 : where.mapped());
   broker_.log->wait(Waiter{id, ack_later(AckKind::kPubcomp, packet_id, Reason::kSuccess), broker_.index});
   broker_.need_round_end();
 }

@@ -129,6 +129,7 @@ void Shard::establish(ClientLink& link) {
   session->link = &link;
   session->version = link.connection.version();
   session->expiry_s = std::min(pending->expiry_s, hub.options.max_session_expiry_s);
+  session->face->persistent = session->persistent();
   session->principal_id = link.grant->principal_id();
   session->disconnected_ms = 0;
   if (pending->has_will) {
@@ -172,7 +173,7 @@ void Shard::answer_connect(ClientLink& link, Session& session, bool session_pres
     return end_link(link, "its Maximum Packet Size has no room for CONNACK", WillAction::kDrop, EndCause::kClientError);
   }
   link.ready = true;
-  session.online.store(true, std::memory_order_relaxed);
+  session.face->online.store(true, std::memory_order_relaxed);
   ++link.stats->connects;
   if (hub.lifecycle != nullptr) {
     link.session_identifier = random_uuid();
@@ -210,10 +211,10 @@ void Shard::end_link(ClientLink& link, std::string_view why, WillAction will, En
   if (session == nullptr) return;
   link.connection.detach();
   session->link = nullptr;
-  session->online.store(false, std::memory_order_relaxed);
+  session->face->online.store(false, std::memory_order_relaxed);
   session->slow = false;
   release_acks(*session);
-  session->sent_until = session->queue.empty() ? session->next_number - 1 : session->queue.front().number - 1;
+  session->sent_until = sent_until(*session);
   session->last_disconnect = why;
   session->disconnected_ms = now_ms;
   if (session->will) {
@@ -238,16 +239,23 @@ Session* Shard::find_session(std::string_view client_id) {
   return at == sessions.end() ? nullptr : at->second.get();
 }
 
+// Everything up to this number was sent or is done; what is numbered above may have been sent as well.
+std::uint64_t Shard::sent_until(const Session& session) const {
+  std::uint64_t until = session.face->last_number;
+  for (std::size_t i = 0; i < session.queue.size(); ++i) until = std::min(until, session.queue[i].number - 1);
+  return until;
+}
+
 Session& Shard::make_session(std::string_view client_id, std::uint64_t id) {
   auto& slot = sessions[std::string(client_id)];
   slot = std::make_unique<Session>();
   slot->client_id = client_id;
-  slot->shard = index;
+  slot->face->shard = index;
   while (id == 0 || sessions_by_id.contains(id)) {  // 64 random bits: chance makes none twice
     const std::string random = random_bytes(sizeof id);
     std::memcpy(&id, random.data(), sizeof id);
   }
-  slot->id = id;
+  slot->face->id = id;
   sessions_by_id.emplace(id, slot.get());
   ++hub.sessions;
   stats.sessions = sessions.size();
@@ -266,7 +274,7 @@ void Shard::end_session(Session& session) {
       journal.erase(subscription_key(session.client_id, filter));
     }
     journal.erase(session_key(session.client_id));
-    log->ended(session.id);
+    log->ended(session.id());
   }
   release_acks(session);
   const auto let_go = [&](const Held& held) {
@@ -276,8 +284,9 @@ void Shard::end_session(Session& session) {
   };
   for (std::size_t i = 0; i < session.sent.size(); ++i) let_go(session.sent[i]);
   for (std::size_t i = 0; i < session.queue.size(); ++i) let_go(session.queue[i]);
+  for (const auto& [packet_id, where] : session.received_in) log->lost_place(where);
   if (session.link != nullptr) session.link->session = nullptr;
-  sessions_by_id.erase(session.id);
+  sessions_by_id.erase(session.id());
   sessions.erase(sessions.find(session.client_id));
   --hub.sessions;
   stats.sessions = sessions.size();

@@ -7,12 +7,15 @@
 namespace muster::mqtt {
 
 void Shard::deliver(Session& session, const Target& target, std::span<const std::uint32_t> identifiers,
-                    const Publish& packet) {
+                    const Publish& packet, const Numbered* numbered) {
+  const auto leave_out = [&] {
+    if (numbered != nullptr) log->done(session.id(), numbered->number, numbered->segment);
+  };
   ClientLink* link = session.link;
   const bool online = link != nullptr && link->ready && !link->broken;
   if (online && !link->grant->may_receive(packet.topic)) {
     ++stats.denied;
-    return;
+    return leave_out();
   }
   const std::uint8_t qos = std::min(packet.qos, target.qos);
   const bool retain = target.retain_as_published && packet.retain;
@@ -35,20 +38,26 @@ void Shard::deliver(Session& session, const Target& target, std::span<const std:
       variant.retain = retain;
       image = single.build(session.version, variant, identifiers) ? &single : nullptr;
     }
-    if (image == nullptr) return count_drop(session, "cannot be encoded");
+    if (image == nullptr) {
+      leave_out();
+      return count_drop(session, "cannot be encoded");
+    }
   }
   if (qos == 0) return send_now(session, *link, *image);
 
-  const std::uint64_t number = session.next_number++;
+  const std::uint64_t number = numbered != nullptr ? numbered->number : session.face->take_number();
   bool sent = false;
   if (now) {
     const SendOutcome outcome = link->connection.send(*image, number, link->out(), nullptr);
-    if (outcome == SendOutcome::kTooLarge) return count_drop(session, "larger than the client takes");
+    if (outcome == SendOutcome::kTooLarge) {
+      leave_out();
+      return count_drop(session, "larger than the client takes");
+    }
     sent = outcome == SendOutcome::kSent;
     if (sent) {
       ++link->stats->messages_out;
       link->flush_if_large();
-      if (!persistent) return;
+      if (!persistent) return leave_out();
     }
   }
   if (!kept) kept = keep(packet, now_ms);
@@ -60,7 +69,11 @@ void Shard::deliver(Session& session, const Target& target, std::span<const std:
   if (!identifiers.empty()) {
     held.identifiers = std::make_unique<std::vector<std::uint32_t>>(identifiers.begin(), identifiers.end());
   }
-  if (persistent) {
+  if (numbered != nullptr) {
+    held.segment = numbered->segment;
+    held.position = numbered->position;
+    held.stored = true;
+  } else if (persistent) {
     log_entry(session, held, packet);
     durable_owed = true;
   }
@@ -68,21 +81,25 @@ void Shard::deliver(Session& session, const Target& target, std::span<const std:
   session.held_bytes += held.message->bytes();
   stats.queued_bytes += held.message->bytes();
   ++stats.queued_messages;
-  session.sent.push_back(std::move(held));
+  session.keep_sent(std::move(held));
 }
 
-// Of the message that is being routed: written once for all its receivers.
+// The message that is being routed: written once for all its receivers.
+void Shard::log_message(const Publish& packet) {
+  if (logged) return;
+  log->message(packet, packet.properties.empty() ? 0 : expiry_of(packet, now_ms), now_ms);
+  logged = true;
+  need_round_end();
+}
+
 void Shard::log_entry(Session& session, Held& held, const Publish& packet) {
-  static const std::vector<std::uint32_t> kNone;
-  if (!logged) {
-    log->message(packet, held.message->expires_ms, held.message->created_ms);
-    logged = true;
-  }
-  held.segment = log->entry({.session = session.id, .number = held.number, .qos = held.qos, .retain = held.retain},
-                            held.identifiers ? *held.identifiers : kNone);
+  log_message(packet);
+  std::span<const std::uint32_t> own;
+  if (held.identifiers) own = *held.identifiers;
+  held.segment =
+      log->entry({.session = session.id(), .number = held.number, .qos = held.qos, .retain = held.retain}, own);
   held.round = log->round();
   held.stored = true;
-  need_round_end();
 }
 
 void Shard::send_now(Session& session, ClientLink& link, const PublishImage& image) {
@@ -104,7 +121,7 @@ bool Shard::released(Session& session, std::uint64_t number) {
   Held* held = session.find_sent(number);
   if (held == nullptr || !held->stored) return false;
   held->released = true;
-  log->released(session.id, number);
+  log->released(session.id(), number);
   return true;
 }
 
@@ -161,6 +178,16 @@ bool Shard::resend(Session& session, ClientLink& link) {
   return all;
 }
 
+bool Shard::is_durable(const Held& held) {
+  return held.round != 0 ? log->durable(held.round) : log->durable_position(held.position);
+}
+
+void Shard::await_log(Session& session) {
+  if (session.awaits_log) return;
+  session.awaits_log = true;
+  awaiting_log.push_back(session.id());
+}
+
 // The first of the queue. False: it must wait.
 bool Shard::drain_one(Session& session, ClientLink& link) {
   Held& next = session.queue.front();
@@ -171,9 +198,8 @@ bool Shard::drain_one(Session& session, ClientLink& link) {
     session.queue.pop_front();
     return true;
   }
-  if (next.qos == 2 && next.stored && !log->durable(next.round)) {
-    if (!session.awaits_log) awaiting_log.push_back(session.id);
-    session.awaits_log = true;
+  if (next.qos == 2 && next.stored && !is_durable(next)) {
+    await_log(session);
     return false;
   }
   Publish packet = publish_of(*next.message, now_ms, properties);
@@ -195,7 +221,7 @@ bool Shard::drain_one(Session& session, ClientLink& link) {
   link.flush_if_large();
   Held moved = session.queue.pop_front();
   if (session.persistent()) {
-    session.sent.push_back(std::move(moved));
+    session.keep_sent(std::move(moved));
   } else {
     forget(session, moved);
   }
@@ -216,7 +242,7 @@ void Shard::drain(Session& session) {
   if (session.queue.empty()) session.overflow_logged = session.slow = false;
   if (session.queue.size() <= hub.options.max_queue_messages / 8 &&
       session.held_bytes <= hub.options.max_queue_bytes / 8) {
-    session.busy.store(false, std::memory_order_relaxed);
+    session.face->busy.store(false, std::memory_order_relaxed);
     release_acks(session);
   }
 }

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "mqtt/broker/message_log.h"
 #include "mqtt/broker/options.h"
 #include "mqtt/broker/ports.h"
 #include "mqtt/broker/retained.h"
@@ -38,6 +39,8 @@ struct Hub {
   std::vector<std::shared_ptr<Shard>> shards;
   std::vector<std::string> listeners{"other"};
   Lifecycle* lifecycle = nullptr;
+
+  std::unique_ptr<SharedLog> log;
 
   std::shared_mutex subscriptions_mutex;
   Subscriptions subscriptions;

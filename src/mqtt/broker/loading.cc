@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What earlier processes left: sessions, subscriptions and retained messages from the store, queues from the message
-// logs of however many shards there were. Every message that is still owed is written to the log of its session's
-// present shard; then the old segments go. A corrupt record is logged and left alone; it costs that record only.
+// log. Every message that is still owed is written to the log again; then the old segments go. A corrupt record is
+// logged and left alone; it costs that record only.
 #include <algorithm>
-#include <filesystem>
 
 #include "base/log.h"
-#include "base/text.h"
 #include "mqtt/broker/shard.h"
 #include "mqtt/codec/topics.h"
 #include "store/keys.h"
@@ -15,8 +13,6 @@
 namespace muster::mqtt {
 
 namespace {
-
-namespace fs = std::filesystem;
 
 Status for_each(store::Store& store, char table, const std::function<void(const store::KeyValue&)>& visit) {
   store::RangeOptions options;
@@ -38,34 +34,17 @@ void corrupt(std::string_view what, const std::optional<std::string>& client) {
   log::error("mqtt: corrupt record is ignored", {{"table", what}, {"client", client.value_or("?")}});
 }
 
-std::string shard_directory(const Hub& hub, std::size_t shard) {
-  return hub.options.message_log_directory + "/" + std::to_string(shard);
-}
-
-// Folders of shards that are no more: read, and removed once everything has its new place.
-Result<std::vector<std::string>> open_logs(Hub& hub, RestoredQueues& queues) {
-  std::error_code failed;
-  fs::create_directories(hub.options.message_log_directory, failed);
-  if (failed) return make_error(ErrorKind::kUnavailable, "cannot make " + hub.options.message_log_directory);
-  fs::permissions(hub.options.message_log_directory, fs::perms::owner_all, failed);
-  const auto visit = [&](std::string_view record) { restore_record(record, queues); };
-  std::vector<std::string> former;
-  for (const auto& entry : fs::directory_iterator(hub.options.message_log_directory, failed)) {
-    const auto number = parse_int(entry.path().filename().string());
-    if (!number || *number < static_cast<std::int64_t>(hub.shards.size())) continue;
-    former.push_back(entry.path().string());
-    TRY(auto log, store::AppendLog::open({.directory = former.back()}, visit));
-  }
+Status open_log(Hub& hub, RestoredQueues& queues) {
+  store::AppendLogOptions options;
+  options.directory = hub.options.message_log_directory;
+  options.may_write = hub.options.may_write_log;
+  TRY(auto log, store::AppendLog::open(options, [&](std::string_view record) { restore_record(record, queues); }));
+  hub.log = std::make_unique<SharedLog>(std::move(log));
   for (const auto& shard : hub.shards) {
-    store::AppendLogOptions options;
-    options.directory = shard_directory(hub, shard->index);
-    options.may_write = hub.options.may_write_log;
-    TRY(auto log, store::AppendLog::open(options, visit));
-    shard->log = std::make_unique<MessageLog>(shard->loop, std::move(log),
-                                              [raw = shard.get()](const auto& waiters) { raw->durable(waiters); });
-    shard->log->on_rewrite_received([raw = shard.get()] { raw->rewrite_received(); });
+    shard->log = std::make_unique<MessageLog>(
+        shard->loop, *hub.log, [raw = shard.get()](const std::vector<Waiter>& waiters) { raw->durable(waiters); });
   }
-  return former;
+  return {};
 }
 
 void take_entries(Shard& shard, Session& session, RestoredSession& restored) {
@@ -84,7 +63,6 @@ void take_entries(Shard& shard, Session& session, RestoredSession& restored) {
     if (!entry.identifiers.empty()) {
       held.identifiers = std::make_unique<std::vector<std::uint32_t>>(std::move(entry.identifiers));
     }
-    session.next_number = std::max(session.next_number, number + 1);
     session.held_bytes += held.message->bytes();
     shard.stats.queued_bytes += held.message->bytes();
     ++shard.stats.queued_messages;
@@ -96,13 +74,16 @@ void take_entries(Shard& shard, Session& session, RestoredSession& restored) {
                 : held.qos == 2 ? OutgoingInflight::Wait::kPubrec
                                 : OutgoingInflight::Wait::kPuback;
     if ((maybe_sent || held.released) && session.queue.empty() && session.inflight.outgoing.restore(sent)) {
-      session.sent.push_back(std::move(held));
+      session.keep_sent(std::move(held));
     } else {
       session.queue.push_back(std::move(held));
     }
   }
-  session.next_number = std::max(session.next_number, session.sent_until + 1);
-  for (const std::uint16_t packet_id : restored.received) session.inflight.incoming.add(packet_id);
+  session.face->last_number = std::max(restored.last_number, session.sent_until);
+  for (const std::uint16_t packet_id : restored.received) {
+    session.inflight.incoming.add(packet_id);
+    session.received_in[packet_id] = 0;
+  }
 }
 
 Status load_sessions(Hub& hub, RestoredQueues& queues) {
@@ -112,15 +93,16 @@ Status load_sessions(Hub& hub, RestoredQueues& queues) {
     Session read;
     if (!read_session_record(read, item.value)) return corrupt("session", client);
     Shard& shard = *hub.shards[hub.owner(*client)];
-    Session& session = shard.make_session(*client, read.id);
+    Session& session = shard.make_session(*client, read.id());
     (void)read_session_record(session, item.value);
     session.stored = true;
-    const auto restored = queues.find(session.id);
+    session.face->persistent = session.persistent();
+    const auto restored = queues.find(session.id());
     if (restored != queues.end()) {
       take_entries(shard, session, restored->second);
       queues.erase(restored);
     } else {
-      session.next_number = session.sent_until + 1;
+      session.face->last_number = session.sent_until;
     }
   });
 }
@@ -151,7 +133,7 @@ void set_times(Shard& shard) {
     if (session.disconnected_ms == 0) {
       // Connected when the process ended: absent from now on.
       session.disconnected_ms = shard.now_ms;
-      session.sent_until = session.queue.empty() ? session.next_number - 1 : session.queue.front().number - 1;
+      session.sent_until = shard.sent_until(session);
       shard.journal.put(session_key(session.client_id), session_record(session));
     }
     shard.expire_session_later(session);
@@ -166,7 +148,7 @@ void set_times(Shard& shard) {
 
 Status load_shards(Hub& hub) {
   RestoredQueues queues;
-  TRY(const std::vector<std::string> former, open_logs(hub, queues));
+  TRY_VOID(open_log(hub, queues));
   for (const auto& shard : hub.shards) shard->refresh_time();
   TRY_VOID(load_sessions(hub, queues));
   TRY_VOID(load_subscriptions(hub));
@@ -175,25 +157,17 @@ Status load_shards(Hub& hub) {
     if (!stored || !hub.retained.set(*stored)) corrupt("retained", std::nullopt);
   }));
   hub.shards[0]->stats.retained = hub.retained.size();
-  std::vector<std::uint64_t> former_end;
+  const std::uint64_t fresh = hub.log->segment();
   for (const auto& shard : hub.shards) {
-    const std::uint64_t fresh = shard->log->segment();
     shard->rewrite_entries(0);
-    shard->rewrite_received();
     shard->log->flush_lazy();
     shard->log->commit();
     set_times(*shard);
-    former_end.push_back(fresh);
   }
-  // Everything has its new place on disk before the first old one goes, and those are gone before anything new happens.
-  for (const auto& shard : hub.shards) TRY_VOID(shard->log->wait_until_durable());
-  for (const auto& shard : hub.shards) shard->log->drop_before(former_end[shard->index]);
-  for (const auto& shard : hub.shards) TRY_VOID(shard->log->wait_until_durable());
-  for (const std::string& directory : former) {
-    std::error_code ignored;
-    fs::remove_all(directory, ignored);
-  }
-  return {};
+  // Everything has its new place on disk before the old ones go.
+  TRY_VOID(hub.log->wait_until_durable());
+  hub.log->drop_before(fresh);
+  return hub.log->wait_until_durable();
 }
 
 }  // namespace muster::mqtt

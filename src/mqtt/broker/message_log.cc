@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mqtt/broker/message_log.h"
 
-#include <atomic>
+#include <algorithm>
 
 #include "base/log.h"
 
@@ -82,7 +82,9 @@ void read_entry(Reader& reader, const MessageRef& message, RestoredQueues& into)
     entry.identifiers.push_back(static_cast<std::uint32_t>(reader.number(4)));
   }
   if (!reader.ok() || !message) return;
-  RestoredEntry& slot = into[session].entries[number];
+  RestoredSession& queue = into[session];
+  queue.last_number = std::max(queue.last_number, number);
+  RestoredEntry& slot = queue.entries[number];
   entry.released |= slot.released;  // written again after it was released
   slot = std::move(entry);
 }
@@ -110,17 +112,17 @@ void restore_record(std::string_view record, RestoredQueues& into) {
     const bool with_number = kind == 'D' || kind == 'R';
     const std::uint64_t what = reader.number(with_number ? 8 : 2);
     if (!reader.ok()) break;
-    const auto at = into.find(session);
+    RestoredSession& queue = into[session];
+    if (with_number) queue.last_number = std::max(queue.last_number, what);
     if (kind == 'D') {
-      if (at != into.end()) at->second.entries.erase(what);
+      queue.entries.erase(what);
     } else if (kind == 'R') {
-      if (at == into.end()) continue;
-      const auto entry = at->second.entries.find(what);
-      if (entry != at->second.entries.end()) entry->second.released = true;
+      const auto entry = queue.entries.find(what);
+      if (entry != queue.entries.end()) entry->second.released = true;
     } else if (kind == 'I') {
-      into[session].received.insert(static_cast<std::uint16_t>(what));
+      queue.received.insert(static_cast<std::uint16_t>(what));
     } else if (kind == 'O') {
-      if (at != into.end()) at->second.received.erase(static_cast<std::uint16_t>(what));
+      queue.received.erase(static_cast<std::uint16_t>(what));
     } else {
       log::error("mqtt: unknown item in the message log, the rest of its record is ignored");
       return;
@@ -129,33 +131,96 @@ void restore_record(std::string_view record, RestoredQueues& into) {
   if (!reader.ok()) log::error("mqtt: a record of the message log is cut off, its rest is ignored");
 }
 
-// Between the log's thread and the loop: the newest position, posted once however often it moves meanwhile.
+// Between the log's thread and a shard's loop: posted once however often the position moves meanwhile.
 struct MessageLog::Posted {
-  std::atomic<std::uint64_t> position{0};
+  std::atomic<bool> wanted{false};
   std::atomic<bool> under_way{false};
+  io::Loop* loop = nullptr;
   MessageLog* owner = nullptr;  // the loop's
 };
 
-MessageLog::MessageLog(io::Loop& loop, std::unique_ptr<store::AppendLog> log, OnDurable on_durable)
-    : log_(std::move(log)), on_durable_(std::move(on_durable)), posted_(std::make_shared<Posted>()) {
-  posted_->owner = this;
-  log_->on_durable([posted = posted_, owner_loop = &loop](std::uint64_t position) {
-    posted->position.store(position, std::memory_order_release);
-    if (posted->under_way.exchange(true)) return;
-    owner_loop->post([posted] {
-      posted->under_way = false;
-      if (posted->owner != nullptr) posted->owner->reached(posted->position.load(std::memory_order_acquire));
-    });
+SharedLog::SharedLog(std::unique_ptr<store::AppendLog> log) : log_(std::move(log)) {
+  log_->on_durable([this](std::uint64_t position) {
+    durable_ = position;
+    const std::lock_guard lock(mutex_);
+    for (MessageLog* reader : readers_) {
+      const auto& posted = reader->posted_;
+      if (!posted->wanted || posted->under_way.exchange(true)) continue;
+      posted->loop->post([posted] {
+        posted->under_way = false;
+        if (posted->owner != nullptr) posted->owner->reached();
+      });
+    }
   });
+}
+
+SharedLog::~SharedLog() {
+  log_.reset();  // its thread uses the rest
+}
+
+Status SharedLog::wait_until_durable() {
+  if (log_->flush()) return {};
+  return make_error(ErrorKind::kUnavailable, "the message log cannot be written; see the log");
+}
+
+void SharedLog::add(MessageLog* reader) {
+  const std::lock_guard lock(mutex_);
+  readers_.push_back(reader);
+}
+
+void SharedLog::remove(MessageLog* reader) {
+  const std::lock_guard lock(mutex_);
+  std::erase(readers_, reader);
+}
+
+std::uint64_t SharedLog::append(std::string_view record, Living& changes) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [segment, change] : changes) living_[segment] += change;
+  }
+  changes.clear();
+  return record.empty() ? 0 : log_->append(record);
+}
+
+std::uint64_t SharedLog::trim(std::size_t max_segments) {
+  const std::uint64_t current = log_->segment();
+  std::uint64_t first = log_->first_segment();
+  const std::uint64_t before = first;
+  {
+    const std::lock_guard lock(mutex_);
+    for (; first < current; ++first) {
+      const auto at = living_.find(first);
+      if (at == living_.end()) continue;
+      if (at->second > 0) break;
+      living_.erase(at);
+    }
+  }
+  if (first != before) log_->remove_before(first);
+  return current - first > max_segments ? first : 0;
+}
+
+MessageLog::MessageLog(io::Loop& loop, SharedLog& shared, OnDurable on_durable)
+    : shared_(shared), on_durable_(std::move(on_durable)), posted_(std::make_shared<Posted>()) {
+  posted_->loop = &loop;
+  posted_->owner = this;
+  shared_.add(this);
 }
 
 MessageLog::~MessageLog() {
   posted_->owner = nullptr;
+  shared_.remove(this);
 }
 
 void MessageLog::header(char kind, std::uint64_t session) {
   open_.push_back(kind);
   put(open_, session, 8);
+}
+
+// Once a round: a record may land behind the segment that was current when it was begun, never before it, and segments
+// go oldest first.
+std::uint64_t MessageLog::segment() {
+  if (segment_ == 0) segment_ = shared_.segment();
+  return segment_;
 }
 
 void MessageLog::message(const Publish& packet, std::int64_t expires_ms, std::int64_t created_ms) {
@@ -176,7 +241,7 @@ void MessageLog::message(const Publish& packet, std::int64_t expires_ms, std::in
   put_text(open_, packet.payload);
 }
 
-std::uint64_t MessageLog::entry(const MessageEntry& entry, const std::vector<std::uint32_t>& identifiers) {
+std::uint64_t MessageLog::entry(const MessageEntry& entry, std::span<const std::uint32_t> identifiers) {
   header('T', entry.session);
   put(open_, entry.number, 8);
   put(open_, static_cast<std::uint64_t>(entry.qos) | (entry.retain ? kRetain : 0) | (entry.released ? kReleased : 0),
@@ -185,9 +250,8 @@ std::uint64_t MessageLog::entry(const MessageEntry& entry, const std::vector<std
   put(open_, count, 1);
   for (std::size_t i = 0; i < count; ++i) put(open_, identifiers[i], 4);
   urgent_ = true;
-  const std::uint64_t segment = log_->segment();
-  ++segments_[segment].live;
-  return segment;
+  ++changes_[segment()];
+  return segment_;
 }
 
 void MessageLog::released(std::uint64_t session, std::uint64_t number) {
@@ -196,32 +260,29 @@ void MessageLog::released(std::uint64_t session, std::uint64_t number) {
   urgent_ = true;
 }
 
-void MessageLog::received(std::uint64_t session, std::uint16_t packet_id) {
+std::uint64_t MessageLog::received(std::uint64_t session, std::uint16_t packet_id) {
   header('I', session);
   put(open_, packet_id, 2);
   urgent_ = true;
-  segments_[log_->segment()].received = true;
+  ++changes_[segment()];
+  return segment_;
 }
 
-void MessageLog::completed(std::uint64_t session, std::uint16_t packet_id) {
+void MessageLog::completed(std::uint64_t session, std::uint16_t packet_id, std::uint64_t where) {
   header('O', session);
   put(open_, packet_id, 2);
   urgent_ = true;
+  if (where != 0) lost_place(where);
 }
 
-void MessageLog::done(std::uint64_t session, std::uint64_t number, std::uint64_t segment) {
+void MessageLog::done(std::uint64_t session, std::uint64_t number, std::uint64_t where) {
   header('D', session);
   put(open_, number, 8);
-  lost_place(segment);
+  lost_place(where);
 }
 
 void MessageLog::ended(std::uint64_t session) {
   header('E', session);
-}
-
-void MessageLog::lost_place(std::uint64_t segment) {
-  const auto at = segments_.find(segment);
-  if (at != segments_.end() && at->second.live > 0) --at->second.live;
 }
 
 void MessageLog::wait(Waiter waiter) {
@@ -236,71 +297,61 @@ void MessageLog::release(Flying& batch) {
   for (const auto& callback : batch.callbacks) callback();
 }
 
-void MessageLog::commit() {
+std::uint64_t MessageLog::commit() {
   if (open_.size() >= kLazyBytes) urgent_ = true;
-  const bool waited = !waiters_.empty() || !callbacks_.empty();
   if (!urgent_) {
-    if (!waited) return;
+    if (waiters_.empty() && callbacks_.empty()) return 0;
     if (flying_.empty()) {
       Flying now{0, 0, std::exchange(waiters_, {}), std::exchange(callbacks_, {})};
-      return release(now);
+      release(now);
+      return 0;
     }
     Flying& last = flying_.back();
     last.waiters.insert(last.waiters.end(), waiters_.begin(), waiters_.end());
     waiters_.clear();
     for (auto& callback : callbacks_) last.callbacks.push_back(std::move(callback));
     callbacks_.clear();
-    return;
+    return 0;
   }
   urgent_ = false;
   Flying batch{round_++, 0, std::exchange(waiters_, {}), std::exchange(callbacks_, {})};
-  batch.position = log_->append(std::move(open_));
+  posted_->wanted = true;  // before it can become durable
+  batch.position = shared_.append(open_, changes_);
+  const std::uint64_t position = batch.position;
   open_.clear();
+  segment_ = 0;
   flying_.push_back(std::move(batch));
+  return position;
 }
 
 void MessageLog::flush_lazy() {
-  if (!open_.empty()) urgent_ = true;
+  if (open_.empty()) {
+    if (!changes_.empty()) shared_.append({}, changes_);
+  } else {
+    urgent_ = true;
+  }
 }
 
-void MessageLog::reached(std::uint64_t position) {
-  std::vector<Flying> done;
+bool MessageLog::durable_position(std::uint64_t position) {
+  if (shared_.durable_position() >= position) return true;
+  wants_news_ = true;
+  posted_->wanted = true;
+  return shared_.durable_position() >= position;  // in between
+}
+
+void MessageLog::reached() {
+  const std::uint64_t position = shared_.durable_position();
+  std::vector<Flying> ready;
   while (!flying_.empty() && flying_.front().position <= position) {
     durable_round_ = flying_.front().round;
-    done.push_back(std::move(flying_.front()));
+    ready.push_back(std::move(flying_.front()));
     flying_.pop_front();
   }
-  if (done.empty()) return;
-  for (Flying& batch : done) release(batch);
+  const bool news = std::exchange(wants_news_, false);
+  if (flying_.empty()) posted_->wanted = false;
+  if (ready.empty() && !news) return;
+  for (Flying& batch : ready) release(batch);
   on_durable_({});  // another round: what waited to be sent may go
-}
-
-Status MessageLog::wait_until_durable() {
-  if (log_->flush()) return {};
-  return make_error(ErrorKind::kUnavailable, "the message log cannot be written; see the log");
-}
-
-bool MessageLog::trim(std::size_t max_segments) {
-  const std::uint64_t current = log_->segment();
-  std::uint64_t first = log_->first_segment();
-  bool received = false;
-  const std::uint64_t before = first;
-  for (; first < current; ++first) {
-    const auto at = segments_.find(first);
-    if (at == segments_.end()) continue;
-    if (at->second.live > 0) break;
-    received |= at->second.received;
-    segments_.erase(at);
-  }
-  if (first != before) {
-    if (received && rewrite_received_) {
-      rewrite_received_();
-      flush_lazy();
-      commit();
-    }
-    log_->remove_before(first);
-  }
-  return current - first > max_segments;
 }
 
 }  // namespace muster::mqtt

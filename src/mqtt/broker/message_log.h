@@ -1,31 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-// MessageLog: what persistent sessions must not lose, on disk: messages owed to them, how far each got, and the QoS 2
-// packet ids received. One record of store/append_log a round, so one sync serves everybody; a message is written once
-// for all its receivers of the shard. Only read at start: while the server runs, the sessions have it all in memory.
+// SharedLog and MessageLog: what persistent sessions must not lose, on disk: messages owed to them, how far each got,
+// and the QoS 2 packet ids received. There is one SharedLog (a store/append_log) for the broker and a MessageLog for
+// each shard, which collects a round of its shard into one record. The shard of a publisher writes a message once, for
+// all its receivers of all shards, together with the packet id it came under: one record, there whole or not at all.
+// Only read at start: while the server runs, the sessions have it all in memory.
 //
-// An entry is one message for one session, by (session id, number). It lives in the segment where it was written last;
-// segments are dropped oldest first once nothing lives in them, and when too many have piled up behind a session that
-// is long absent, the owner writes the oldest one's entries again (relocate). Records may be repeated (append_log.h),
-// and are read in order.
+// An entry is one message for one session, by (session id, number); numbers are never used twice. It lives in the
+// segment where it was written last. Segments are dropped oldest first once nothing lives in them; when too many have
+// piled up behind a session that is long absent, the shards write the oldest one's entries again. Records may be
+// repeated (append_log.h), and are read in order.
 //
 // A record is a sequence of items, little-endian:
 //   'M' flags 1 (QoS 2 bits) | expires_ms 8 | created_ms 8 | property mask 8 | topic 4+n | properties 4+n | payload 4+n
-//   'T' session 8 | number 8 | flags 1 (QoS 2 bits, retain, released, shared) | identifiers 1+4n   of the last 'M'
+//   'T' session 8 | number 8 | flags 1 (QoS 2 bits, retain, released) | identifiers 1+4n     of the last 'M'
 //   'D' session 8 | number 8       done: acknowledged, expired or dropped
 //   'R' session 8 | number 8       QoS 2: the client has it (PUBREC)
 //   'I' session 8 | packet id 2    QoS 2: received from the client
 //   'O' session 8 | packet id 2    released by the client (PUBREL)
 //   'E' session 8                  the session has ended
-//
-// Owned by a shard, on its loop.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -48,6 +51,7 @@ struct RestoredEntry {
 struct RestoredSession {
   std::map<std::uint64_t, RestoredEntry> entries;  // by number
   std::set<std::uint16_t> received;
+  std::uint64_t last_number = 0;  // of all that the log speaks of
 };
 using RestoredQueues = std::unordered_map<std::uint64_t, RestoredSession>;
 
@@ -62,24 +66,58 @@ struct MessageEntry {
   bool released = false;
 };
 
+class MessageLog;
+
+// Thread-safe. Outlives its MessageLogs' use.
+class SharedLog {
+ public:
+  explicit SharedLog(std::unique_ptr<store::AppendLog> log);
+  ~SharedLog();
+
+  std::uint64_t durable_position() const { return durable_; }
+  bool failing() const { return log_->failing(); }
+  std::uint64_t syncs() const { return log_->syncs(); }
+  std::uint64_t segment() const { return log_->segment(); }
+  Status wait_until_durable();  // blocks
+  // Everything before this segment goes, once what was appended by now is durable (at start).
+  void drop_before(std::uint64_t segment) { log_->remove_before(segment); }
+  // Drops segments in which nothing lives. 0, or the oldest segment when too many are left: what lives in it is to be
+  // written again, by every shard.
+  std::uint64_t trim(std::size_t max_segments);
+
+ private:
+  friend class MessageLog;
+  using Living = std::map<std::uint64_t, std::int64_t>;  // segment -> entries, or their change
+  std::uint64_t append(std::string_view record, Living& changes);
+  void add(MessageLog* reader);
+  void remove(MessageLog* reader);
+
+  std::unique_ptr<store::AppendLog> log_;
+  std::atomic<std::uint64_t> durable_{0};
+  std::mutex mutex_;
+  Living living_;
+  std::vector<MessageLog*> readers_;
+};
+
+// A shard's, on its loop.
 class MessageLog {
  public:
   using OnDurable = std::function<void(const std::vector<Waiter>&)>;
 
-  // `log` without anything appended to it. `on_durable` on the loop.
-  MessageLog(io::Loop& loop, std::unique_ptr<store::AppendLog> log, OnDurable on_durable);
+  MessageLog(io::Loop& loop, SharedLog& shared, OnDurable on_durable);
   ~MessageLog();
 
   // --- collected into this round's record
   void message(const Publish& packet, std::int64_t expires_ms, std::int64_t created_ms);
   // Of the last message(). Returns the segment it lives in.
-  std::uint64_t entry(const MessageEntry& entry, const std::vector<std::uint32_t>& identifiers);
+  std::uint64_t entry(const MessageEntry& entry, std::span<const std::uint32_t> identifiers);
   void released(std::uint64_t session, std::uint64_t number);
-  void received(std::uint64_t session, std::uint16_t packet_id);
-  void completed(std::uint64_t session, std::uint16_t packet_id);
+  std::uint64_t received(std::uint64_t session, std::uint16_t packet_id);  // the segment it lives in
+  void completed(std::uint64_t session, std::uint16_t packet_id, std::uint64_t segment);
   // These need not be there soon: they go with the next record, at the latest with flush_lazy().
   void done(std::uint64_t session, std::uint64_t number, std::uint64_t segment);
   void ended(std::uint64_t session);
+  void lost_place(std::uint64_t segment) { --changes_[segment]; }  // what lived there is gone or lives elsewhere
 
   // Called when what was collected until now is durable, and everything before it.
   void wait(Waiter waiter);
@@ -87,32 +125,19 @@ class MessageLog {
   // What is collected now belongs to this round; durable(round) says when it is on disk.
   std::uint64_t round() const { return round_; }
   bool durable(std::uint64_t round) const { return round <= durable_round_; }
+  // The shard wants to hear when everything up to this position of the SharedLog is durable.
+  bool durable_position(std::uint64_t position);
 
-  // At the end of a round: appends the record, or releases who waits for nothing.
-  void commit();
+  // At the end of a round: appends the record, or releases who waits for nothing. Returns the position behind it, 0
+  // when there was nothing to append.
+  std::uint64_t commit();
   void flush_lazy();  // then commit()
 
-  bool idle() const { return open_.empty() && flying_.empty() && waiters_.empty() && callbacks_.empty(); }
-  bool failing() const { return log_->failing(); }
-  std::uint64_t syncs() const { return log_->syncs(); }
-
-  // Drops segments in which nothing lives. Returns true when too many are left: relocate the entries of first_segment()
-  // by message(), entry() and lost_place().
-  bool trim(std::size_t max_segments);
-  std::uint64_t first_segment() const { return log_->first_segment(); }
-  std::uint64_t segment() const { return log_->segment(); }
-  // Packet ids received live in no segment: before one is dropped that had some, all of them are written again.
-  void on_rewrite_received(std::function<void()> rewrite) { rewrite_received_ = std::move(rewrite); }
-  void lost_place(std::uint64_t segment);  // an entry lives elsewhere now
-  Status wait_until_durable();             // blocks; before the loop runs
-  // Everything before what was appended by now goes, once that is durable (at start).
-  void drop_before(std::uint64_t segment) { log_->remove_before(segment); }
+  bool idle() const { return !urgent_ && flying_.empty() && waiters_.empty() && callbacks_.empty(); }
+  bool failing() const { return shared_.failing(); }
 
  private:
-  struct Segment {
-    std::uint64_t live = 0;
-    bool received = false;
-  };
+  friend class SharedLog;
   struct Flying {
     std::uint64_t round = 0;
     std::uint64_t position = 0;
@@ -120,22 +145,24 @@ class MessageLog {
     std::vector<std::function<void()>> callbacks;
   };
   struct Posted;
-  void reached(std::uint64_t position);
+  void reached();
   void release(Flying& batch);
   void header(char kind, std::uint64_t session);
+  std::uint64_t segment();
 
-  std::unique_ptr<store::AppendLog> log_;
+  SharedLog& shared_;
   OnDurable on_durable_;
   std::shared_ptr<Posted> posted_;
   std::string open_;
+  SharedLog::Living changes_;
+  std::uint64_t segment_ = 0;  // of this round's record, or an earlier one; 0: not asked yet
   bool urgent_ = false;
+  bool wants_news_ = false;
   std::uint64_t round_ = 1;
   std::uint64_t durable_round_ = 0;
   std::vector<Waiter> waiters_;
   std::vector<std::function<void()>> callbacks_;
   std::deque<Flying> flying_;
-  std::map<std::uint64_t, Segment> segments_;
-  std::function<void()> rewrite_received_;
 };
 
 }  // namespace muster::mqtt

@@ -21,9 +21,15 @@ struct Parcel {
     Waiter waiter;
     std::size_t first_target = 0, targets = 0;
   };
+  struct Addressee {
+    Target target;
+    std::uint64_t number = 0;   // taken by the sender, who has it in the message log; 0: not
+    std::uint64_t segment = 0;  // of the message log, with a number
+  };
   std::string bytes;
+  std::uint64_t position = 0;  // of the shared log, behind the record with what was numbered
   std::vector<Item> items;
-  std::vector<Target> targets;
+  std::vector<Addressee> targets;
   std::vector<std::uint32_t> identifiers;
   std::vector<Waiter> due;
 };

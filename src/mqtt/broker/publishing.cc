@@ -50,7 +50,7 @@ void Shard::publish(ClientLink& link, const Publish& packet) {
   const bool matched = route(packet, link.session, owed);
   if (packet.qos == 0) return;
   if (packet.qos == 2 && link.session->persistent()) {
-    log->received(link.session->id, packet.packet_id);
+    link.session->received_in[packet.packet_id] = log->received(link.session->id(), packet.packet_id);
     log->wait(owed.waiter);
     ++owed.conditions;
     need_round_end();

@@ -16,7 +16,7 @@ void Shard::owe(Session& session, const MessageRef& message, std::uint8_t qos, b
                 std::vector<std::uint32_t> identifiers, bool durable) {
   Held held;
   held.message = message;
-  held.number = session.next_number++;
+  held.number = session.face->take_number();
   held.qos = qos;
   held.retain = retain;
   if (!identifiers.empty()) {
@@ -50,12 +50,9 @@ void Shard::enqueue(Session& session, Held held) {
   ++stats.queued_messages;
   const bool awaits_log = held.qos == 2 && held.stored && session.queue.empty();
   session.queue.push_back(std::move(held));
-  if (awaits_log && session.link != nullptr && !session.awaits_log) {
-    session.awaits_log = true;
-    awaiting_log.push_back(session.id);
-  }
+  if (awaits_log && session.link != nullptr) await_log(session);
   if (session.queue.size() > options.max_queue_messages / 4 || session.held_bytes > options.max_queue_bytes / 4) {
-    session.busy.store(true, std::memory_order_relaxed);
+    session.face->busy.store(true, std::memory_order_relaxed);
     if (keeping_up) congested.push_back(&session);
   }
 }
@@ -71,7 +68,7 @@ void Shard::forget(Session& session, Held& held) {
   session.held_bytes -= bytes;
   stats.queued_bytes -= bytes;
   --stats.queued_messages;
-  if (held.stored) log->done(session.id, held.number, held.segment);
+  if (held.stored) log->done(session.id(), held.number, held.segment);
 }
 
 void Shard::count_drop(Session& session, std::string_view why) {
@@ -95,28 +92,30 @@ void Shard::rewrite_entries(std::uint64_t segment) {
     for (std::size_t i = 0; i < session.sent.size(); ++i) collect(session, session.sent[i]);
     for (std::size_t i = 0; i < session.queue.size(); ++i) collect(session, session.queue[i]);
   }
-  static const std::vector<std::uint32_t> kNone;
   for (const auto& [message, owners] : by_message) {
     PropertyWriter scratch;
     log->message(publish_of(*message, now_ms, scratch), message->expires_ms, message->created_ms);
     for (const auto& [session, held] : owners) {
-      log->lost_place(held->segment);
-      held->segment = log->entry({.session = session->id,
+      std::span<const std::uint32_t> own;
+      if (held->identifiers) own = *held->identifiers;
+      if (held->segment != 0) log->lost_place(held->segment);
+      held->segment = log->entry({.session = session->id(),
                                   .number = held->number,
                                   .qos = held->qos,
                                   .retain = held->retain,
                                   .released = held->released},
-                                 held->identifiers ? *held->identifiers : kNone);
+                                 own);
     }
     log->commit();  // a record a message: none grows beyond bounds
   }
-}
-
-void Shard::rewrite_received() {
   for (const auto& [client, owned] : sessions) {
-    if (!owned->persistent()) continue;
-    for (const std::uint16_t packet_id : owned->inflight.incoming.ids()) log->received(owned->id, packet_id);
+    for (auto& [packet_id, where] : owned->received_in) {
+      if (segment != 0 && where != segment) continue;
+      if (where != 0) log->lost_place(where);
+      where = log->received(owned->id(), packet_id);
+    }
   }
+  need_round_end();
 }
 
 }  // namespace muster::mqtt

@@ -153,7 +153,7 @@ void Shard::end_round() {
     publish_wills();
     if (index == 0) write_retained();
     journal.commit();
-    log->commit();
+    if (const std::uint64_t position = log->commit(); position != 0) log_position = position;
     for (const std::uint64_t id : std::exchange(awaiting_log, {})) {
       const auto at = sessions_by_id.find(id);
       if (at == sessions_by_id.end()) continue;
@@ -242,17 +242,19 @@ void Shard::tick() {
     stats.retained = hub.retained.size();
   }
   log->flush_lazy();
-  trim_log();
-  stats.log_syncs = log->syncs();
+  if (index == 0) trim_log();
   need_round_end();
 }
 
 void Shard::trim_log() {
-  if (!log->trim(hub.options.max_log_segments)) return;
-  rewrite_entries(log->first_segment());
-  log->flush_lazy();
-  log->commit();
-  log->trim(hub.options.max_log_segments);
+  stats.log_syncs = hub.log->syncs();
+  const std::uint64_t oldest = hub.log->trim(hub.options.max_log_segments);
+  if (oldest == 0) return;
+  for (const auto& shard : hub.shards) {
+    shard->loop.post([weak = shard->weak_from_this(), oldest] {
+      if (const auto self = weak.lock()) self->rewrite_entries(oldest);
+    });
+  }
 }
 
 void Shard::arm_tick() {

@@ -13,11 +13,12 @@
 
 namespace muster::mqtt {
 
+struct SessionFace;
+
 // One session that gets a message of a topic.
 struct Target {
   Session* session = nullptr;  // when of this shard
-  std::uint64_t session_id = 0;
-  std::uint16_t shard = 0;
+  std::shared_ptr<SessionFace> face;
   std::uint8_t qos = 0;
   bool shared = false;  // as a member of a shared subscription
   bool no_local = false;

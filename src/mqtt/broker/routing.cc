@@ -19,8 +19,8 @@ const Subscription* choose(const ShareGroup& group) {
   const Subscription* connected = nullptr;
   for (std::size_t i = 0; i < count; ++i) {
     const Subscription* member = group.members[(first + i) % count];
-    if (!member->session->online.load(std::memory_order_relaxed)) continue;
-    if (!member->session->busy.load(std::memory_order_relaxed)) return member;
+    if (!member->session->face->online.load(std::memory_order_relaxed)) continue;
+    if (!member->session->face->busy.load(std::memory_order_relaxed)) return member;
     if (connected == nullptr) connected = member;
   }
   return connected != nullptr ? connected : group.members[first % count];
@@ -28,10 +28,9 @@ const Subscription* choose(const ShareGroup& group) {
 
 void add(Route& route, const Subscription& subscription, std::uint16_t here) {
   Target target;
-  const Session& session = *subscription.session;
-  target.session_id = session.id;
-  target.shard = session.shard;
-  if (session.shard == here) target.session = subscription.session;
+  target.face = subscription.session->face;
+  const std::uint16_t shard = target.face->shard;
+  if (shard == here) target.session = subscription.session;
   target.qos = subscription.qos;
   target.shared = subscription.group != nullptr;
   target.no_local = subscription.no_local;
@@ -42,8 +41,8 @@ void add(Route& route, const Subscription& subscription, std::uint16_t here) {
     route.identifiers.push_back(subscription.identifier);
   }
   route.no_local |= subscription.no_local;
-  route.elsewhere |= session.shard != here;
-  route.targets.push_back(target);
+  route.elsewhere |= shard != here;
+  route.targets.push_back(std::move(target));
 }
 
 // Overlapping filters: one copy, at the highest QoS, with all identifiers (MQTT 5 section 3.3.4). A shared subscription
@@ -52,13 +51,13 @@ void merge(Route& route) {
   std::vector<Target>& targets = route.targets;
   std::vector<std::uint32_t>& ids = route.identifiers;
   std::sort(targets.begin(), targets.end(), [](const Target& a, const Target& b) {
-    return a.session_id != b.session_id ? a.session_id < b.session_id : !a.shared && b.shared;
+    return a.face != b.face ? a.face < b.face : !a.shared && b.shared;
   });
   std::size_t last = 0;
   for (std::size_t i = 1; i < targets.size(); ++i) {
     Target& into = targets[last];
     const Target next = targets[i];
-    if (into.session_id != next.session_id || next.shared) {
+    if (into.face != next.face || next.shared) {
       targets[++last] = next;
       continue;
     }
@@ -120,7 +119,7 @@ bool Shard::route(const Publish& packet, const Session* origin, Owed& owed) {
   if (found->no_local) {
     own = *found;
     if (origin != nullptr) {
-      std::erase_if(own.targets, [&](const Target& t) { return t.no_local && t.session_id == origin->id; });
+      std::erase_if(own.targets, [&](const Target& t) { return t.no_local && t.face == origin->face; });
     }
     merge(own);
     found = &own;
@@ -129,11 +128,10 @@ bool Shard::route(const Publish& packet, const Session* origin, Owed& owed) {
   images.reset();
   kept = {};
   logged = durable_owed = false;
-  const std::vector<Target>& targets = found->targets;
-  for (const Target& target : targets) {
+  for (const Target& target : found->targets) {
     if (target.session == nullptr) continue;
     deliver(*target.session, target, std::span(found->identifiers).subspan(target.first_identifier, target.identifiers),
-            packet);
+            packet, nullptr);
   }
   kept = {};
   if (found->elsewhere) {
@@ -167,9 +165,10 @@ Parcel& Shard::parcel_for(std::size_t shard) {
   return *slot;
 }
 
-// What `shard` has of the route's targets, as one item of its parcel.
+// What `shard` has of the route's targets, as one item of its parcel. Persistent sessions get their number here, and
+// the message log has it in this round's record, with everything else of this message.
 void Shard::pack(const Route& found, const Publish& packet, std::size_t shard, Owed& owed) {
-  const auto there = [&](const Target& target) { return target.shard == shard; };
+  const auto there = [&](const Target& target) { return target.face->shard == shard; };
   if (std::none_of(found.targets.begin(), found.targets.end(), there)) return;
   Parcel& parcel = parcel_for(shard);
   Parcel::Item item;
@@ -180,19 +179,29 @@ void Shard::pack(const Route& found, const Publish& packet, std::size_t shard, O
   single.append_to(parcel.bytes, 1);
   item.end = parcel.bytes.size();
   item.first_target = parcel.targets.size();
+  std::uint8_t most = 0;
   for (const Target& target : found.targets) {
     if (!there(target)) continue;
-    Target& copy = parcel.targets.emplace_back(target);
-    copy.first_identifier = static_cast<std::uint32_t>(parcel.identifiers.size());
-    for (std::uint32_t i = 0; i < target.identifiers; ++i) {
-      parcel.identifiers.push_back(found.identifiers[target.first_identifier + i]);
-    }
+    const std::span own = std::span(found.identifiers).subspan(target.first_identifier, target.identifiers);
+    Parcel::Addressee& to = parcel.targets.emplace_back();
+    to.target = target;
+    to.target.first_identifier = static_cast<std::uint32_t>(parcel.identifiers.size());
+    parcel.identifiers.insert(parcel.identifiers.end(), own.begin(), own.end());
+    const std::uint8_t qos = std::min(packet.qos, target.qos);
+    most = std::max(most, qos);
+    if (qos == 0 || !target.face->persistent) continue;
+    to.number = target.face->take_number();
+    log_message(packet);
+    to.segment = log->entry({.session = target.face->id,
+                             .number = to.number,
+                             .qos = qos,
+                             .retain = target.retain_as_published && packet.retain},
+                            own);
+    durable_owed = true;
   }
   item.targets = parcel.targets.size() - item.first_target;
-  // At QoS 0 nothing is promised and nobody is waited for.
-  std::uint8_t qos = 0;
-  for (std::size_t i = item.first_target; i < parcel.targets.size(); ++i) qos = std::max(qos, parcel.targets[i].qos);
-  if (owed.wanted && std::min(qos, packet.qos) > 0) {
+  // Whether they keep up is for the other shard to say. At QoS 0 nobody waits for that.
+  if (owed.wanted && most > 0) {
     item.waits = true;
     item.waiter = owed.waiter;
     ++owed.conditions;
@@ -203,6 +212,7 @@ void Shard::pack(const Route& found, const Publish& packet, std::size_t shard, O
 void Shard::send_parcels() {
   for (std::size_t to = 0; to < outgoing.size(); ++to) {
     if (!outgoing[to]) continue;
+    outgoing[to]->position = log_position;
     std::shared_ptr<const Parcel> parcel = std::move(outgoing[to]);
     Shard* other = hub.shards[to].get();
     other->loop.post([weak = other->weak_from_this(), parcel] {
@@ -226,11 +236,16 @@ void Shard::take_parcel(const Parcel& parcel) {
     kept = {};
     logged = durable_owed = false;
     for (std::size_t i = 0; i < item.targets; ++i) {
-      const Target& target = parcel.targets[item.first_target + i];
-      const auto at = sessions_by_id.find(target.session_id);
-      if (at == sessions_by_id.end()) continue;  // ended meanwhile
-      deliver(*at->second, target, std::span(parcel.identifiers).subspan(target.first_identifier, target.identifiers),
-              packet);
+      const Parcel::Addressee& to = parcel.targets[item.first_target + i];
+      const auto at = sessions_by_id.find(to.target.face->id);
+      if (at == sessions_by_id.end()) {  // ended meanwhile
+        if (to.number != 0) log->lost_place(to.segment);
+        continue;
+      }
+      const Numbered numbered{to.number, to.segment, parcel.position};
+      deliver(*at->second, to.target,
+              std::span(parcel.identifiers).subspan(to.target.first_identifier, to.target.identifiers), packet,
+              to.number != 0 ? &numbered : nullptr);
     }
     kept = {};
     if (!owed.wanted) continue;

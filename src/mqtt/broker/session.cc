@@ -38,6 +38,13 @@ Held Session::take_sent(std::uint64_t number) {
   return taken;
 }
 
+void Session::keep_sent(Held held) {
+  sent.push_back(std::move(held));
+  // Shards take numbers by themselves: one may arrive behind a larger one.
+  for (std::size_t i = sent.size() - 1; i > 0 && sent[i - 1].number > sent[i].number; --i)
+    std::swap(sent[i - 1], sent[i]);
+}
+
 std::string session_key(std::string_view client_id) {
   return store::Key(store::table::kSession).text(client_id).str();
 }
@@ -47,7 +54,7 @@ std::string subscription_key(std::string_view client_id, std::string_view filter
 
 std::string session_record(const Session& session) {
   json::object record;
-  record["id"] = std::to_string(session.id);  // 64 bits: more than a JSON number keeps everywhere
+  record["id"] = std::to_string(session.id());  // 64 bits: more than a JSON number keeps everywhere
   record["version"] = static_cast<int>(session.version);
   record["expiry_s"] = session.expiry_s;
   record["disconnected_ms"] = session.disconnected_ms;
@@ -74,8 +81,8 @@ std::string subscription_record(const Subscription& subscription) {
 Status read_session_record(Session& session, std::string_view record) {
   TRY(const json::object object, parse_record(record));
   const std::string id(get_string(object, "id"));
-  session.id = std::strtoull(id.c_str(), nullptr, 10);
-  if (session.id == 0) return internal("session record without an id");
+  session.face->id = std::strtoull(id.c_str(), nullptr, 10);
+  if (session.id() == 0) return internal("session record without an id");
   session.sent_until = static_cast<std::uint64_t>(get_int(object, "sent_until"));
   session.version = get_int(object, "version", 4) == 5 ? Version::k5 : Version::k311;
   session.expiry_s = static_cast<std::uint32_t>(get_int(object, "expiry_s"));

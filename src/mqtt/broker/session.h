@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Session: what outlives a network connection: subscriptions, what is in flight, the queue of messages that wait, the
-// will whose time has not come. Owned by one shard, on its loop; other shards see only `id`, `shard` and the atomics.
-// A persistent one (expiry above 0) has records in the store and its messages in the message log, reloaded at start.
-// Messages in `sent` and `queue` are numbered in order; the number is the token in Inflight, which decides the packet
-// id.
+// will whose time has not come. Owned by one shard, on its loop; other shards see its face. A persistent one (expiry
+// above 0) has records in the store and its messages in the message log, reloaded at start. Messages are numbered in
+// the order of routing; the number is the token in Inflight, which decides the packet id.
 //
 // Records: kSession: client id -> JSON {id, version, expiry_s, disconnected_ms (0 = connected), sent_until, principal,
-// will, will_delay_s}; kSubscription: client id, filter -> JSON {qos, nl, rap, rh, id}.
+// will, will_delay_s, will_expiry_s}; kSubscription: client id, filter -> JSON {qos, nl, rap, rh, id}.
 #pragma once
 
 #include <atomic>
@@ -36,7 +35,8 @@ struct Held {
   std::uint64_t number = 0;
   std::unique_ptr<std::vector<std::uint32_t>> identifiers;  // usually none
   std::uint64_t segment = 0;                                // of the message log, when stored
-  std::uint64_t round = 0;                                  // of the message log that made it durable
+  std::uint64_t round = 0;     // of this shard's message log that makes it durable; 0: see position
+  std::uint64_t position = 0;  // of the shared log, when another shard wrote it
   std::uint8_t qos = 1;
   bool stored = false;
   bool retain = false;    // as this subscriber sees it
@@ -56,12 +56,20 @@ struct TextHash {
   std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
 };
 
-struct Session {
-  std::string client_id;
+// What other shards see of a session; lives as long as anybody refers to it.
+struct SessionFace {
   std::uint64_t id = 0;  // never used again for another session
   std::uint16_t shard = 0;
   std::atomic<bool> online{false};  // for who chooses a member of a shared subscription
   std::atomic<bool> busy{false};    // has more waiting than it takes
+  std::atomic<bool> persistent{false};
+  std::atomic<std::uint64_t> last_number{0};  // of the messages for it; whoever routes one takes the next
+  std::uint64_t take_number() { return last_number.fetch_add(1, std::memory_order_relaxed) + 1; }
+};
+
+struct Session {
+  std::string client_id;
+  std::shared_ptr<SessionFace> face = std::make_shared<SessionFace>();
   ClientLink* link = nullptr;
   Version version = Version::k311;
   bool stored = false;  // has records
@@ -73,11 +81,11 @@ struct Session {
   Inflight inflight;
   Ring<Held> sent;  // not acknowledged yet, kept for redelivery (persistent sessions); ascending numbers
   Ring<Held> queue;
-  std::uint64_t next_number = 1;
   std::size_t held_bytes = 0;  // of sent and queue
   std::uint64_t dropped = 0;
   bool overflow_logged = false;
   // Back-pressure: publishers whose acknowledgement waits until this client has taken more of its queue.
+  std::unordered_map<std::uint16_t, std::uint64_t> received_in;  // segments of the message log, of inflight.incoming
   std::vector<Waiter> held_acks;
   std::int64_t held_since_ms = 0;  // steady
   bool slow = false;               // did not catch up in time: nobody waits for it until its queue is empty
@@ -87,7 +95,9 @@ struct Session {
   std::string principal_id;
   std::string last_disconnect;
 
+  std::uint64_t id() const { return face->id; }
   bool persistent() const { return expiry_s > 0; }
+  void keep_sent(Held held);  // in order of numbers
   Held* find_sent(std::uint64_t number);
   std::size_t sent_index(std::uint64_t number) const;  // sent.size() when it is not there
   // Takes it out; empty Held when it is not there.

@@ -40,6 +40,13 @@ struct Owed {
   std::uint32_t conditions = 0;
 };
 
+// A message for a session that another shard has numbered and logged.
+struct Numbered {
+  std::uint64_t number = 0;
+  std::uint64_t segment = 0;
+  std::uint64_t position = 0;
+};
+
 struct Shard : std::enable_shared_from_this<Shard> {
   Shard(Hub& shared, std::uint16_t number, io::Loop& on, const io::Clock& time, store::Store& records, Authorizer& who);
   ~Shard();
@@ -80,6 +87,7 @@ struct Shard : std::enable_shared_from_this<Shard> {
                   EndCause cause);  // ours: DISCONNECT, then end_link
   Session* find_session(std::string_view client_id);
   Session& make_session(std::string_view client_id, std::uint64_t id);
+  std::uint64_t sent_until(const Session& session) const;
   void end_session(Session& session);
   void expire_session_later(Session& session);
   void forget_times(Session& session);
@@ -119,11 +127,14 @@ struct Shard : std::enable_shared_from_this<Shard> {
 
   // delivery.cc: what goes out
   void deliver(Session& session, const Target& target, std::span<const std::uint32_t> identifiers,
-               const Publish& packet);
+               const Publish& packet, const Numbered* numbered);
   void send_now(Session& session, ClientLink& link, const PublishImage& image);  // QoS 0
+  void log_message(const Publish& packet);
   void log_entry(Session& session, Held& held, const Publish& packet);
   void drain(Session& session);
   bool drain_one(Session& session, ClientLink& link);
+  bool is_durable(const Held& held);
+  void await_log(Session& session);
   bool resend(Session& session, ClientLink& link);
   void acknowledged(Session& session, std::uint64_t number);
   bool released(Session& session, std::uint64_t number);  // true: must become durable
@@ -136,9 +147,8 @@ struct Shard : std::enable_shared_from_this<Shard> {
   void release_acks(Session& session);        // those held back for its sake
   void forget(Session& session, Held& held);  // accounting and stored copy
   void count_drop(Session& session, std::string_view why);
-  // Writes the entries that live in `segment` (0: all) to the message log again.
+  // Writes what lives in `segment` (0: all) to the message log again.
   void rewrite_entries(std::uint64_t segment);
-  void rewrite_received();
 
   Hub& hub;
   const std::uint16_t index;
@@ -180,6 +190,7 @@ struct Shard : std::enable_shared_from_this<Shard> {
   std::vector<std::uint64_t> blocked;             // waiting to write
   std::vector<std::uint64_t> awaiting_log;        // sessions whose next message is not durable yet
   std::vector<std::unique_ptr<Parcel>> outgoing;  // by shard; null: empty
+  std::uint64_t log_position = 0;                 // behind the last record of this shard
   std::atomic<bool> retained_poked{false};
 
   // Scratch.
