@@ -21,6 +21,7 @@
 #include "mqtt/broker/broker.h"
 #include "mqtt/broker/broker_metrics.h"
 #include "server/admin.h"
+#include "server/broker_limits.h"
 #include "server/draining.h"
 #include "server/front_door.h"
 #include "server/meters.h"
@@ -177,12 +178,7 @@ Status Server::Parts::make_broker() {
   authorizer_options.plain_policy = config.plain_mqtt_policy;
   authorizer = std::make_unique<api::device::DeviceAuthorizer>(device_loop, *store, account.realm, generations,
                                                                authorizer_options);
-  mqtt::BrokerOptions options;
-  options.max_connections = static_cast<std::size_t>(config.device_max_connections);
-  options.max_packet_bytes = static_cast<std::size_t>(config.mqtt_max_packet_bytes);
-  options.max_queue_messages = static_cast<std::size_t>(config.mqtt_max_queued_messages);
-  options.session_expiry_s = static_cast<std::uint32_t>(config.mqtt_session_expiry_s);
-  TRY(broker, mqtt::Broker::create(device_loop, clock, *store, *authorizer, options));
+  TRY(broker, mqtt::Broker::create(device_loop, clock, *store, *authorizer, broker_limits(config)));
   // After a change of a certificate or its policies, once the authorizer has read it again.
   authorizer->on_reloaded([this](std::string certificate_id) { broker->recheck(std::move(certificate_id)); });
   return {};

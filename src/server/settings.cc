@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of all settings, grouped by their section. AWS's quotas: "AWS IoT Core endpoints and quotas".
+#include <array>
+
+#include "server/config.h"
+
+namespace muster::server {
+namespace {
+
+constexpr std::int64_t kMaxPort = 65535;
+
+constexpr std::array kSettings{
+    Setting{"data_dir", &Config::data_dir, "muster-data", "folder of everything that is kept; made with mode 0700"},
+    Setting{"region", &Config::region, "us-east-1", "AWS region in ARNs and signatures; fixed at the first start"},
+    Setting{"http.address", &Config::http_address, "127.0.0.1", "address of the AWS API port"},
+    Setting{"http.port", &Config::http_port, "4566", 0, kMaxPort,
+            "the one HTTP(S) port for all AWS APIs; 0 takes a free one"},
+    Setting{"http.plain", &Config::http_plain, "false",
+            "answer plain HTTP on an address that is not loopback (loopback always answers it)"},
+    Setting{"http.public_origin", &Config::http_public_origin, "",
+            "scheme://host:port that devices reach the API port at, for pre-signed URLs; empty: http://ADDRESS:PORT"},
+    Setting{"http.allowed_origins", &Config::http_allowed_origins, "", "web origins that may call the APIs (CORS)"},
+    Setting{"http.base_domains", &Config::http_base_domains, "",
+            "domains below which a host name's first label is a bucket"},
+    Setting{"http.max_connections", &Config::http_max_connections, "20000", 1, 1'000'000,
+            "open connections on the API port"},
+    Setting{"device.address", &Config::device_address,
+            "::", "addresses of the device ports; '::' is every address, IPv4 too"},
+    Setting{"device.port", &Config::device_port, "8883", 0, kMaxPort,
+            "MQTT over mutual TLS (HTTPS too); 0 takes a free one"},
+    Setting{"device.https_port", &Config::device_https_port, "-1", -1, kMaxPort,
+            "a second mutual-TLS port for HTTPS, as AWS's 8443; -1: none"},
+    Setting{"device.max_connections", &Config::device_max_connections, "100000", 1, 10'000'000,
+            "open connections on the device ports"},
+    Setting{"device.host", &Config::device_host, "",
+            "host name that DescribeEndpoint answers; empty: the first of tls.names"},
+    Setting{"plain_mqtt.port", &Config::plain_mqtt_port, "-1", -1, kMaxPort,
+            "MQTT without TLS on 127.0.0.1, for tests and local bridges; -1: none, 0 takes a free one"},
+    Setting{"plain_mqtt.policy", &Config::plain_mqtt_policy, "",
+            "IoT policy that decides for clients of the plain port; '*' allows them everything; needed with the port"},
+    Setting{"tls.names", &Config::tls_names, "localhost,127.0.0.1",
+            "DNS names and addresses in the server certificate"},
+    Setting{"store.engine", &Config::store_engine, "embedded", "embedded or postgresql"},
+    Setting{"store.postgresql", &Config::store_postgresql, "", "libpq connection string for the postgresql engine"},
+    Setting{"mqtt.limits", &Config::mqtt_limits, "default",
+            "default, or aws: the quotas of AWS IoT Core; each setting below can still be set apart"},
+    Setting{"mqtt.max_payload_bytes", &Config::mqtt_max_payload_bytes, "262144", 1, 268'435'455,
+            "largest payload of a message", "131072"},
+    Setting{"mqtt.max_packet_bytes", &Config::mqtt_max_packet_bytes, "294912", 1024, 268'435'455,
+            "largest MQTT packet; leave room for topic and properties beside the payload", "149504"},
+    Setting{"mqtt.max_client_id_bytes", &Config::mqtt_max_client_id_bytes, "512", 1, 65'535, "longest client id",
+            "128"},
+    Setting{"mqtt.max_topic_bytes", &Config::mqtt_max_topic_bytes, "1024", 16, 65'535, "longest topic name or filter",
+            "256"},
+    Setting{"mqtt.max_topic_levels", &Config::mqtt_max_topic_levels, "128", 1, 1'000,
+            "levels of a topic name or filter (slashes and one), behind $aws/rules/NAME/", "8"},
+    Setting{"mqtt.topic_alias_maximum", &Config::mqtt_topic_alias_maximum, "32", 0, 65'535,
+            "topic aliases that a client may use", "8"},
+    Setting{"mqtt.max_subscriptions", &Config::mqtt_max_subscriptions, "1000", 1, 1'000'000,
+            "subscriptions of one session", "50"},
+    Setting{"mqtt.max_filters_per_subscribe", &Config::mqtt_max_filters_per_subscribe, "1000", 1, 65'535,
+            "filters in one SUBSCRIBE or UNSUBSCRIBE", "8"},
+    Setting{"mqtt.min_keep_alive_s", &Config::mqtt_min_keep_alive_s, "0", 0, 30,
+            "a client that asks for a shorter keep-alive gets this one", "30"},
+    Setting{"mqtt.max_keep_alive_s", &Config::mqtt_max_keep_alive_s, "3600", 30, 65'535,
+            "longest keep-alive; also for clients that ask for none", "1200"},
+    Setting{"mqtt.session_expiry_s", &Config::mqtt_session_expiry_s, "3600", 1, 4'294'967'294,
+            "how long a persistent session of MQTT 3.1.1 outlives its connection"},
+    Setting{"mqtt.max_session_expiry_s", &Config::mqtt_max_session_expiry_s, "604800", 1, 4'294'967'294,
+            "longest session expiry that an MQTT 5 client may ask for"},
+    Setting{"mqtt.max_sessions", &Config::mqtt_max_sessions, "1000000", 1, 100'000'000,
+            "sessions, connected and stored"},
+    Setting{"mqtt.receive_maximum", &Config::mqtt_receive_maximum, "100", 1, 65'535,
+            "unacknowledged messages that a client may have sent (MQTT 5: Receive Maximum)"},
+    Setting{"mqtt.max_inflight", &Config::mqtt_max_inflight, "100", 1, 65'535,
+            "unacknowledged messages towards a client, at most what it takes"},
+    Setting{"mqtt.max_queued_messages", &Config::mqtt_max_queued_messages, "1000", 1, 1'000'000,
+            "messages kept for one absent or slow client; the oldest go first"},
+    Setting{"mqtt.max_queued_bytes", &Config::mqtt_max_queued_bytes, "4194304", 1024, 68'719'476'736,
+            "bytes kept for one absent or slow client"},
+    Setting{"mqtt.max_total_queued_bytes", &Config::mqtt_max_total_queued_bytes, "536870912", 1'048'576,
+            1'099'511'627'776, "bytes kept for all clients together"},
+    Setting{"mqtt.max_output_bytes", &Config::mqtt_max_output_bytes, "1048576", 65'536, 1'073'741'824,
+            "unsent bytes of one connection before its messages wait or, at QoS 0, are dropped"},
+    Setting{"mqtt.write_stall_s", &Config::mqtt_write_stall_s, "30", 1, 3'600,
+            "a client that reads nothing for so long is disconnected"},
+    Setting{"mqtt.connect_deadline_s", &Config::mqtt_connect_deadline_s, "10", 1, 600,
+            "from the connection to a whole CONNECT"},
+    Setting{"mqtt.max_retained_messages", &Config::mqtt_max_retained_messages, "500000", 0, 100'000'000,
+            "retained messages"},
+    Setting{"mqtt.max_retained_bytes", &Config::mqtt_max_retained_bytes, "268435456", 0, 68'719'476'736,
+            "bytes of retained messages, all in memory"},
+    Setting{"mqtt.max_publishes_per_second", &Config::mqtt_max_publishes_per_second, "0", 0, 10'000'000,
+            "messages a second from one connection, what is above waits; 0: no limit", "100"},
+    Setting{"mqtt.max_bytes_per_second", &Config::mqtt_max_bytes_per_second, "0", 0, 68'719'476'736,
+            "bytes a second of one connection, what is above waits; 0: no limit", "524288"},
+    Setting{"mqtt.max_connects_per_second", &Config::mqtt_max_connects_per_second, "0", 0, 1'000'000,
+            "CONNECTs a second of one client id, what is above is refused; 0: no limit", "1"},
+    Setting{"mqtt.sys_interval_s", &Config::mqtt_sys_interval_s, "0", 0, 86'400,
+            "how often the counters below $SYS/broker/ are published; 0: never"},
+    Setting{"objects.max_bytes", &Config::objects_max_bytes, "5368709120", 1, 5'497'558'138'880, "largest object"},
+    Setting{"log.level", &Config::log_level, "info", "debug, info, warn or error"},
+    Setting{"log.format", &Config::log_format, "text", "text or json"},
+    Setting{"drain_s", &Config::drain_s, "10", 0, 3600, "how long a stop waits for running requests"},
+};
+
+}  // namespace
+
+std::span<const Setting> settings() {
+  return kSettings;
+}
+
+}  // namespace muster::server
