@@ -3,6 +3,7 @@
 // time and there are no singletons.
 #include "api/device/authorizer.h"
 #include "api/device/jobs_topics.h"
+#include "api/device/lifecycle_events.h"
 #include "api/services/data/iot_data.h"
 #include "api/services/data/jobs_data.h"
 #include "api/services/iam/iam.h"
@@ -65,6 +66,7 @@ struct Server::Parts {
   registry::PolicyGenerations generations;
   std::unique_ptr<iam::StoreCredentials> credentials;
   std::unique_ptr<api::device::DeviceAuthorizer> authorizer;
+  std::unique_ptr<api::device::LifecycleEvents> lifecycle;
   std::unique_ptr<mqtt::Broker> broker;
   std::unique_ptr<store::Outbox> outbox;
   std::unique_ptr<store::Timers> timers;
@@ -179,6 +181,12 @@ Status Server::Parts::make_broker() {
   authorizer = std::make_unique<api::device::DeviceAuthorizer>(device_loop, *store, account.realm, generations,
                                                                authorizer_options);
   TRY(broker, mqtt::Broker::create(device_loop, clock, *store, *authorizer, broker_limits(config)));
+  const auto tell = [this](std::string topic, std::string payload) {
+    mqtt::ServerMessage message{.topic = std::move(topic), .payload = std::move(payload), .qos = 1};
+    broker->publish(std::move(message), nullptr);
+  };
+  lifecycle = std::make_unique<api::device::LifecycleEvents>(tell, !account.created, clock.now_ms());
+  broker->set_lifecycle(*lifecycle);
   // After a change of a certificate or its policies, once the authorizer has read it again.
   authorizer->on_reloaded([this](std::string certificate_id) { broker->recheck(std::move(certificate_id)); });
   return {};
