@@ -25,6 +25,7 @@
 #include "server/broker_limits.h"
 #include "server/draining.h"
 #include "server/front_door.h"
+#include "server/message_port.h"
 #include "server/meters.h"
 #include "server/readiness.h"
 #include "server/server.h"
@@ -233,12 +234,7 @@ void Server::Parts::make_operations() {
                                        .read_document = api::iot::job_document_reader(account.realm, *blobs)};
   api::iot::register_jobs(operations, jobs_services);
   api::data::register_jobs_data(operations, jobs_services);
-  api::data::register_iot_data(operations, [this](auto topic, auto payload, auto qos, auto retain, auto done) {
-    mqtt::ServerMessage message{.topic = std::move(topic), .payload = std::move(payload), .qos = qos, .retain = retain};
-    broker->publish(std::move(message), [done = std::move(done)](mqtt::PublishOutcome outcome) {
-      done(outcome == mqtt::PublishOutcome::kDone);
-    });
-  });
+  api::data::register_iot_data(operations, message_port(*broker));
   api::register_s3(operations, {.store = *store,
                                 .blobs = *blobs,
                                 .pool = *pool,
