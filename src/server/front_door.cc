@@ -62,7 +62,7 @@ Result<std::uint16_t> FrontDoor::open_api(const io::ListenOptions& options) {
 
 Result<std::uint16_t> FrontDoor::open_device(const io::ListenOptions& options) {
   auto serve = [this](std::unique_ptr<io::Stream> stream) {
-    if (is_mqtt_alpn(stream->peer().alpn)) return broker_->accept(std::move(stream));
+    if (is_mqtt_alpn(stream->peer().alpn)) return broker_->accept(std::move(stream), {.listener = device_});
     if (is_http_alpn(stream->peer().alpn)) {
       return device_loop_.spawn(io::serve_http(device_loop_, std::move(stream), "", handler_, stopping_));
     }
@@ -75,7 +75,7 @@ Result<std::uint16_t> FrontDoor::open_device(const io::ListenOptions& options) {
 }
 
 Result<std::uint16_t> FrontDoor::open_plain_mqtt(const io::ListenOptions& options) {
-  auto serve = [this](std::unique_ptr<io::Stream> stream) { broker_->accept(std::move(stream)); };
+  auto serve = [this](std::unique_ptr<io::Stream> stream) { broker_->accept(std::move(stream), {.listener = plain_}); };
   TRY(auto listener, io::Listener::create(device_loop_, options, serve));
   std::uint16_t port = listener->port();
   listeners_.push_back(std::move(listener));
@@ -90,6 +90,7 @@ boost::asio::awaitable<void> FrontDoor::serve_device(std::unique_ptr<io::Stream>
   if (first[0] == kMqttConnect) {
     mqtt::Arrival arrival;
     arrival.initial = std::move(initial);
+    arrival.listener = device_;
     broker_->accept(std::move(stream), std::move(arrival));
     co_return;
   }
@@ -98,6 +99,8 @@ boost::asio::awaitable<void> FrontDoor::serve_device(std::unique_ptr<io::Stream>
 
 void FrontDoor::start(mqtt::Broker& broker, io::HttpHandler handler) {
   broker_ = &broker;
+  device_ = broker.add_listener("device");
+  plain_ = broker.add_listener("plain");
   inner_ = std::move(handler);
   for (auto& listener : listeners_) listener->start();
 }

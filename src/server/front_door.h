@@ -28,7 +28,8 @@ class FrontDoor {
   Result<std::uint16_t> open_api(const io::ListenOptions& options);
   Result<std::uint16_t> open_device(const io::ListenOptions& options);
   Result<std::uint16_t> open_plain_mqtt(const io::ListenOptions& options);
-  // `handler` answers HTTP; it and the broker, which lives on the device loop, outlive the loops.
+  // `handler` answers HTTP; it and the broker, which lives on the device loop, outlive the loops. Before the broker's
+  // start.
   void start(mqtt::Broker& broker, io::HttpHandler handler);
 
   // Stops accepting and taking new requests on open connections. On any thread.
@@ -42,6 +43,7 @@ class FrontDoor {
   io::Loop& api_loop_;
   io::Loop& device_loop_;
   mqtt::Broker* broker_ = nullptr;
+  std::uint16_t device_ = 0, plain_ = 0;  // names of listeners in the broker
   io::HttpHandler inner_;
   io::HttpHandler handler_;
   std::atomic<bool> stopping_{false};

@@ -58,7 +58,46 @@ RetainedMessage to_retained(mqtt::RetainedSummary summary) {
   return out;
 }
 
+api::admin::MqttClient to_client(mqtt::ClientSummary summary) {
+  api::admin::MqttClient out;
+  out.client_id = std::move(summary.client_id);
+  out.connected = summary.connected;
+  out.protocol = summary.protocol == 5 ? "5.0" : "3.1.1";
+  out.listener = std::move(summary.listener);
+  out.address = std::move(summary.address);
+  out.port = summary.port;
+  out.tls = summary.tls;
+  out.keep_alive_s = summary.keep_alive_s;
+  out.principal = std::move(summary.principal_id);
+  out.session_expiry_s = summary.session_expiry_s;
+  out.subscriptions = static_cast<std::int64_t>(summary.subscriptions);
+  out.inflight = static_cast<std::int64_t>(summary.inflight);
+  out.queued = static_cast<std::int64_t>(summary.queued);
+  out.queued_bytes = static_cast<std::int64_t>(summary.queued_bytes);
+  out.dropped = static_cast<std::int64_t>(summary.dropped);
+  out.since_ms = summary.connected ? summary.connected_ms : summary.disconnected_ms;
+  out.last_disconnect = std::move(summary.last_disconnect);
+  return out;
+}
+
 }  // namespace
+
+api::admin::ClientsPort clients_port(mqtt::Broker& broker) {
+  using Clients = std::vector<api::admin::MqttClient>;
+  api::admin::ClientsPort port;
+  port.list = [&broker](std::string after, std::size_t limit, std::function<void(Result<Clients>)> done) {
+    broker.clients(std::move(after), limit, [done = std::move(done)](std::vector<mqtt::ClientSummary> found) {
+      Clients list;
+      list.reserve(found.size());
+      for (auto& one : found) list.push_back(to_client(std::move(one)));
+      done(std::move(list));
+    });
+  };
+  port.disconnect = [&broker](std::string client_id, std::string reason, std::function<void(Result<bool>)> done) {
+    broker.disconnect(std::move(client_id), std::move(reason), [done = std::move(done)](bool found) { done(found); });
+  };
+  return port;
+}
 
 api::data::MessagePort message_port(mqtt::Broker& broker) {
   api::data::MessagePort port;

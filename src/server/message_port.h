@@ -3,11 +3,13 @@
 // broker outlives them.
 #pragma once
 
+#include "api/services/admin/mqtt_clients.h"
 #include "api/services/data/iot_data.h"
 #include "mqtt/broker/broker.h"
 
 namespace muster::server {
 
 api::data::MessagePort message_port(mqtt::Broker& broker);
+api::admin::ClientsPort clients_port(mqtt::Broker& broker);
 
 }  // namespace muster::server

@@ -235,6 +235,7 @@ void Server::Parts::make_operations() {
   api::iot::register_jobs(operations, jobs_services);
   api::data::register_jobs_data(operations, jobs_services);
   api::data::register_iot_data(operations, message_port(*broker));
+  api::admin::register_mqtt_clients(operations, clients_port(*broker));
   api::register_s3(operations, {.store = *store,
                                 .blobs = *blobs,
                                 .pool = *pool,
@@ -292,14 +293,14 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, const DataD
 
 void Server::start() {
   Parts& p = *parts_;
-  p.broker->start();
-  p.timers->start_thread();
-  p.engine->start_thread();
   p.door->start(*p.broker,
                 [&p](io::HttpRequest& request, io::HttpBody& body) -> boost::asio::awaitable<io::HttpResponse> {
                   if (auto answer = p.admin->answer(request)) co_return std::move(*answer);
                   co_return co_await p.pipeline->handle(request, body);
                 });
+  p.broker->start();
+  p.timers->start_thread();
+  p.engine->start_thread();
   p.device_loop.start();
   p.api_loop.start();
   p.api_loop.post([&p] { p.sweep_blobs(); });
