@@ -179,6 +179,7 @@ Status Server::Parts::make_broker() {
   credentials = std::make_unique<iam::StoreCredentials>(*store, account.realm);
   api::device::AuthorizerOptions authorizer_options;
   authorizer_options.plain_policy = config.plain_mqtt_policy;
+  authorizer_options.sys_topics = config.mqtt_sys_interval_s > 0;
   authorizer = std::make_unique<api::device::DeviceAuthorizer>(device_loop, *store, account.realm, generations,
                                                                authorizer_options);
   TRY(broker, mqtt::Broker::create(device_loop, clock, *store, *authorizer, broker_limits(config)));
