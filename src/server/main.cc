@@ -15,6 +15,7 @@
 #include "server/config.h"
 #include "server/server.h"
 #include "server/service_notify.h"
+#include "server/version.h"
 
 extern char** environ;
 
@@ -22,8 +23,6 @@ namespace {
 
 using namespace muster;          // NOLINT
 using namespace muster::server;  // NOLINT
-
-constexpr const char* kVersion = "0.1.0";
 
 int fail(const std::string& message, int status = 1) {
   std::cerr << "muster: " << message << "\n";

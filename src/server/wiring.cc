@@ -29,6 +29,7 @@
 #include "server/meters.h"
 #include "server/readiness.h"
 #include "server/server.h"
+#include "server/sys_topics.h"
 #include "server/tls_identity.h"
 #include "store/cluster_engine.h"
 #include "store/embedded_engine.h"
@@ -69,6 +70,7 @@ struct Server::Parts {
   std::unique_ptr<api::device::DeviceAuthorizer> authorizer;
   std::unique_ptr<api::device::LifecycleEvents> lifecycle;
   std::unique_ptr<mqtt::Broker> broker;
+  std::unique_ptr<SysTopics> sys_topics;
   std::unique_ptr<store::Outbox> outbox;
   std::unique_ptr<store::Timers> timers;
   std::optional<jobs::Context> jobs_context;
@@ -189,6 +191,9 @@ Status Server::Parts::make_broker() {
   };
   lifecycle = std::make_unique<api::device::LifecycleEvents>(tell, !account.created, clock.now_ms());
   broker->set_lifecycle(*lifecycle);
+  if (config.mqtt_sys_interval_s > 0) {
+    sys_topics = std::make_unique<SysTopics>(device_loop, clock, *broker, config.mqtt_sys_interval_s);
+  }
   // After a change of a certificate or its policies, once the authorizer has read it again.
   authorizer->on_reloaded([this](std::string certificate_id) { broker->recheck(std::move(certificate_id)); });
   return {};
@@ -300,6 +305,7 @@ void Server::start() {
                   co_return co_await p.pipeline->handle(request, body);
                 });
   p.broker->start();
+  if (p.sys_topics) p.sys_topics->start();
   p.timers->start_thread();
   p.engine->start_thread();
   p.device_loop.start();

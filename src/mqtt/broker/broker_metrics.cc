@@ -34,4 +34,35 @@ void register_metrics(metrics::Registry& registry, const Broker& broker) {
   counter("muster_mqtt_durable_batches_total", "Transactions of session state", stats.durable_batches);
 }
 
+void register_listener_metrics(metrics::Registry& registry, const std::vector<std::string>& names,
+                               std::function<ListenerTotals(std::size_t index)> read) {
+  using Member = std::uint64_t ListenerTotals::*;
+  static constexpr struct {
+    std::string_view name, help;
+    Member member;
+  } kCounters[] = {
+      {"muster_mqtt_listener_accepted_total", "Connections accepted", &ListenerTotals::accepted},
+      {"muster_mqtt_listener_connects_total", "CONNECTs answered with success", &ListenerTotals::connects},
+      {"muster_mqtt_listener_refused_total", "Connections closed unread", &ListenerTotals::refused},
+      {"muster_mqtt_listener_auth_failures_total", "CONNECTs refused by the authorizer",
+       &ListenerTotals::auth_failures},
+      {"muster_mqtt_listener_protocol_errors_total", "Connections ended by a violation of the protocol",
+       &ListenerTotals::protocol_errors},
+      {"muster_mqtt_listener_messages_in_total", "PUBLISH packets received", &ListenerTotals::messages_in},
+      {"muster_mqtt_listener_messages_out_total", "PUBLISH packets sent", &ListenerTotals::messages_out},
+      {"muster_mqtt_listener_bytes_in_total", "Bytes received", &ListenerTotals::bytes_in},
+      {"muster_mqtt_listener_bytes_out_total", "Bytes sent", &ListenerTotals::bytes_out},
+  };
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const metrics::Labels labels{{"listener", names[i]}};
+    registry.observed_gauge(
+        "muster_mqtt_listener_connections", "Open MQTT connections",
+        [read, i] { return static_cast<std::int64_t>(read(i).connections); }, labels);
+    for (const auto& [name, help, member] : kCounters) {
+      registry.observed_counter(
+          name, help, [read, i, which = member] { return read(i).*which; }, labels);
+    }
+  }
+}
+
 }  // namespace muster::mqtt
