@@ -106,7 +106,7 @@ struct Registry::Family {
     std::unique_ptr<Histogram> histogram;
   };
   std::map<std::string, std::unique_ptr<Series>> series;
-  std::function<std::string()> observed;
+  std::map<std::string, std::function<std::string()>> observed;  // by label text
 
   Series& get(const Labels& labels) {
     std::string text = label_text(labels);
@@ -152,14 +152,18 @@ Histogram& Registry::histogram(std::string_view name, std::string_view help, con
   return *family(name, help, kHistogram).get(labels).histogram;
 }
 
-void Registry::observed_gauge(std::string_view name, std::string_view help, std::function<std::int64_t()> read) {
+void Registry::observed_gauge(std::string_view name, std::string_view help, std::function<std::int64_t()> read,
+                              const Labels& labels) {
   std::lock_guard lock(mutex_);
-  family(name, help, kGauge).observed = [read = std::move(read)] { return std::to_string(read()); };
+  family(name, help, kGauge).observed[label_text(labels)] = [read = std::move(read)] { return std::to_string(read()); };
 }
 
-void Registry::observed_counter(std::string_view name, std::string_view help, std::function<std::uint64_t()> read) {
+void Registry::observed_counter(std::string_view name, std::string_view help, std::function<std::uint64_t()> read,
+                                const Labels& labels) {
   std::lock_guard lock(mutex_);
-  family(name, help, kCounter).observed = [read = std::move(read)] { return std::to_string(read()); };
+  family(name, help, kCounter).observed[label_text(labels)] = [read = std::move(read)] {
+    return std::to_string(read());
+  };
 }
 
 std::string Registry::exposition() const {
@@ -170,7 +174,7 @@ std::string Registry::exposition() const {
     out += "# HELP " + name + ' ' + family->help + "\n# TYPE " + name + ' ';
     out += kTypes[family->type];
     out += '\n';
-    if (family->observed) append_sample(out, name, {}, {}, {}, family->observed());
+    for (const auto& [labels, read] : family->observed) append_sample(out, name, {}, labels, {}, read());
     for (const auto& [labels, series] : family->series) {
       if (family->type == kCounter) append_sample(out, name, {}, labels, {}, std::to_string(series->counter.value()));
       if (family->type == kGauge) append_sample(out, name, {}, labels, {}, std::to_string(series->gauge.value()));

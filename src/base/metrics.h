@@ -68,9 +68,12 @@ class Registry {
   Counter& counter(std::string_view name, std::string_view help, const Labels& labels = {});
   Gauge& gauge(std::string_view name, std::string_view help, const Labels& labels = {});
   Histogram& histogram(std::string_view name, std::string_view help, const Labels& labels = {});
-  // A gauge or counter whose value is asked for at exposition, without labels. `read` is called on the exposing thread.
-  void observed_gauge(std::string_view name, std::string_view help, std::function<std::int64_t()> read);
-  void observed_counter(std::string_view name, std::string_view help, std::function<std::uint64_t()> read);
+  // A gauge or counter whose value is asked for at exposition; the same name and labels once more replace the first.
+  // `read` is called on the exposing thread.
+  void observed_gauge(std::string_view name, std::string_view help, std::function<std::int64_t()> read,
+                      const Labels& labels = {});
+  void observed_counter(std::string_view name, std::string_view help, std::function<std::uint64_t()> read,
+                        const Labels& labels = {});
 
   // text/plain; version=0.0.4
   std::string exposition() const;

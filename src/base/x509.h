@@ -34,6 +34,16 @@ struct Certificate {
 Result<Certificate> parse_pem(std::string_view pem);
 Result<Certificate> parse_der(std::string_view der);
 
+// Subject and issuer alternative names (RFC 5280 sections 4.2.1.6 and 4.2.1.7), in their order; other kinds are left
+// out. Text that is not UTF-8 is left out, too.
+struct AlternativeName {
+  enum class Kind : std::uint8_t { kRfc822, kDns, kDirectory, kUri, kIpAddress };
+  bool of_issuer = false;
+  Kind kind = Kind::kDns;
+  std::string value;  // a directory name as in RFC 2253, an address in its usual form
+};
+Result<std::vector<AlternativeName>> alternative_names(std::string_view pem);
+
 enum class KeyKind : std::uint8_t { kRsa2048, kP256 };
 
 struct KeyPair {

@@ -107,6 +107,20 @@ TEST(Authority, IssuesServerCertificatesForNamesAndAddresses) {
   EXPECT_FALSE(authority().issue_server({""}, kValidity));
 }
 
+TEST(Parsing, ReadsAlternativeNames) {
+  auto issued = authority().issue_server({"muster.example", "127.0.0.1", "::1"}, kValidity);
+  ASSERT_TRUE(issued) << issued.error().message;
+  auto names = alternative_names(issued->certificate.pem);
+  ASSERT_TRUE(names) << names.error().message;
+  std::vector<std::pair<AlternativeName::Kind, std::string>> got;
+  for (const AlternativeName& name : *names) got.emplace_back(name.kind, name.value);
+  using enum AlternativeName::Kind;
+  EXPECT_EQ(got, (std::vector<std::pair<AlternativeName::Kind, std::string>>{
+                     {kDns, "muster.example"}, {kIpAddress, "127.0.0.1"}, {kIpAddress, "::1"}}));
+  EXPECT_TRUE(alternative_names(authority().certificate_pem())->empty());
+  EXPECT_FALSE(alternative_names("no certificate"));
+}
+
 TEST(Authority, SignsRequests) {
   auto issued = authority().sign_request(make_csr("P-256", 0), kValidity);
   ASSERT_TRUE(issued) << issued.error().message;

@@ -12,6 +12,8 @@ std::string usage() {
   muster serve --check-config                          print the effective settings as TOML, or what is wrong with them
   muster env [--data-dir DIR] [--raw NAME]             shell lines that make the AWS CLI and SDKs work against it
   muster support [--format text|json|markdown]         what is supported, what is refused, and why
+  muster mqtt clients [--data-dir DIR]                 who is connected to the server of that folder, or has a session
+  muster mqtt client ID                                one of them; muster mqtt disconnect ID ends its connection
   muster settings                                      every setting, with default and meaning
   muster version
 
@@ -22,7 +24,7 @@ Settings come from a TOML file, then MUSTER_* in the environment, then flags: ht
 
 Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments) {
   CommandLine line;
-  static constexpr std::string_view kWords[] = {"serve", "env", "support", "settings", "version", "help"};
+  static constexpr std::string_view kWords[] = {"serve", "env", "mqtt", "support", "settings", "version", "help"};
   std::size_t i = 0;
   if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") {
     line.word = "help";
@@ -35,6 +37,10 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
   }
   while (i < arguments.size()) {
     std::string flag = arguments[i++];
+    if (line.word == "mqtt" && !flag.starts_with("--")) {
+      line.words.push_back(std::move(flag));
+      continue;
+    }
     if (flag.size() < 3 || !flag.starts_with("--")) return invalid("'" + flag + "' is not a flag; see muster help");
     flag.erase(0, 2);
     std::optional<std::string> value;

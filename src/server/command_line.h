@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line: a word, flags (--key value, --key=value, - and _ alike) and nothing else. Pure; the settings
-// themselves are checked by config.h.
+// The command line: a word, flags (--key value, --key=value, - and _ alike) and, behind mqtt, more words. Pure; the
+// settings themselves are checked by config.h.
 #pragma once
 
 #include <optional>
@@ -14,8 +14,9 @@
 namespace muster::server {
 
 struct CommandLine {
-  std::string word;                                        // serve, env, support, settings, version, help
+  std::string word;                                        // serve, env, mqtt, support, settings, version, help
   std::vector<std::pair<std::string, std::string>> flags;  // settings
+  std::vector<std::string> words;                          // mqtt: what to do, a client id
   std::optional<std::string> config_file;
   bool check_config = false;
   std::string format;  // support: text, json, markdown

@@ -18,6 +18,13 @@ TEST(CommandLine, FlagsInBothForms) {
   EXPECT_EQ(line->config_file, "f.toml");
 }
 
+TEST(CommandLine, MqttTakesWords) {
+  auto line = parse_command_line({"mqtt", "disconnect", "-a b", "--data-dir", "/d"});
+  ASSERT_TRUE(line) << line.error().message;
+  EXPECT_EQ(line->words, (std::vector<std::string>{"disconnect", "-a b"}));
+  EXPECT_EQ(line->flags.size(), 1u);
+}
+
 TEST(CommandLine, NothingAsksForHelp) {
   EXPECT_EQ(parse_command_line({})->word, "help");
 }

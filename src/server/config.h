@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Config: every setting of the server. One table (settings()) names each key with its default, bounds and meaning; a
-// TOML file, the environment (MUSTER_HTTP_PORT for http.port) and flags (--http.port 4566) fill it, later ones winning.
-// An unknown key, a wrong type or a value out of bounds is an error that names where it came from.
+// Config: every setting of the server. One table (settings.cc) names each key with its place in Config, default, bounds
+// and meaning; a TOML file, the environment (MUSTER_HTTP_PORT for http.port) and flags (--http.port 4566) fill it,
+// later ones winning. `mqtt.limits` chooses the column of defaults; a setting that any source names overrides it. An
+// unknown key, a wrong type or a value out of bounds is an error that names where it came from.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/result.h"
@@ -44,9 +47,34 @@ struct Config {
   std::string store_engine;
   std::string store_postgresql;
 
+  std::string mqtt_limits;
+  std::int64_t mqtt_max_payload_bytes = 0;
   std::int64_t mqtt_max_packet_bytes = 0;
-  std::int64_t mqtt_max_queued_messages = 0;
+  std::int64_t mqtt_max_client_id_bytes = 0;
+  std::int64_t mqtt_max_topic_bytes = 0;
+  std::int64_t mqtt_max_topic_levels = 0;
+  std::int64_t mqtt_topic_alias_maximum = 0;
+  std::int64_t mqtt_max_subscriptions = 0;
+  std::int64_t mqtt_max_filters_per_subscribe = 0;
+  std::int64_t mqtt_min_keep_alive_s = 0;
+  std::int64_t mqtt_max_keep_alive_s = 0;
   std::int64_t mqtt_session_expiry_s = 0;
+  std::int64_t mqtt_max_session_expiry_s = 0;
+  std::int64_t mqtt_max_sessions = 0;
+  std::int64_t mqtt_receive_maximum = 0;
+  std::int64_t mqtt_max_inflight = 0;
+  std::int64_t mqtt_max_queued_messages = 0;
+  std::int64_t mqtt_max_queued_bytes = 0;
+  std::int64_t mqtt_max_total_queued_bytes = 0;
+  std::int64_t mqtt_max_output_bytes = 0;
+  std::int64_t mqtt_write_stall_s = 0;
+  std::int64_t mqtt_connect_deadline_s = 0;
+  std::int64_t mqtt_max_retained_messages = 0;
+  std::int64_t mqtt_max_retained_bytes = 0;
+  std::int64_t mqtt_max_publishes_per_second = 0;
+  std::int64_t mqtt_max_bytes_per_second = 0;
+  std::int64_t mqtt_max_connects_per_second = 0;
+  std::int64_t mqtt_sys_interval_s = 0;
 
   std::int64_t objects_max_bytes = 0;
 
@@ -56,11 +84,29 @@ struct Config {
 };
 
 struct Setting {
-  enum class Type : std::uint8_t { kText, kInteger, kBoolean, kList };
+  enum class Type : std::uint8_t { kText, kInteger, kBoolean, kList };  // in the order of Place
+  using Place =
+      std::variant<std::string Config::*, std::int64_t Config::*, bool Config::*, std::vector<std::string> Config::*>;
+  constexpr Setting(std::string_view name, Place where, std::string_view preset, std::string_view what)
+      : key(name), place(where), type(static_cast<Type>(where.index())), default_value(preset), meaning(what) {}
+  // An integer with its bounds; `aws` is the default with mqtt.limits = "aws", where it differs.
+  constexpr Setting(std::string_view name, std::int64_t Config::*where, std::string_view preset, std::int64_t at_least,
+                    std::int64_t at_most, std::string_view what, std::string_view aws = {})
+      : key(name),
+        place(where),
+        type(Type::kInteger),
+        default_value(preset),
+        aws_value(aws),
+        least(at_least),
+        most(at_most),
+        meaning(what) {}
+
   std::string_view key;  // "http.port"
+  Place place;
   Type type;
   std::string_view default_value;  // as it would stand in a flag; lists are comma-separated
-  std::int64_t least, most;        // integers
+  std::string_view aws_value;
+  std::int64_t least = 0, most = 0;  // integers
   std::string_view meaning;
 };
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "server/broker_limits.h"
 #include "server/data_dir.h"
 
 namespace muster::server {
@@ -43,10 +44,11 @@ TEST(Config, EveryKeyCanBeSetBySourceAndComesBackInToml) {
     if (s.type == Setting::Type::kBoolean) value = "true";
     if (s.type == Setting::Type::kList) value = "seven.example";
     if (s.type == Setting::Type::kText) {
-      value = s.key == "store.engine" ? "postgresql"
-              : s.key == "log.level"  ? "error"
-              : s.key == "log.format" ? "json"
-                                      : "seven";
+      value = s.key == "store.engine"  ? "postgresql"
+              : s.key == "log.level"   ? "error"
+              : s.key == "log.format"  ? "json"
+              : s.key == "mqtt.limits" ? "aws"
+                                       : "seven";
     }
     sources.flags = {{std::string(s.key), value}, {"plain_mqtt.policy", "p"}, {"store.postgresql", "host=x"}};
     if (s.key == "plain_mqtt.policy") sources.flags[1].second = "seven";
@@ -66,6 +68,40 @@ TEST(Config, EveryKeyCanBeSetBySourceAndComesBackInToml) {
   }
 }
 
+TEST(Config, AwsLimitsAreDefaultsThatAnySettingOverrides) {
+  ConfigSources sources;
+  sources.file_text = "[mqtt]\nmax_subscriptions = 7\n";
+  sources.file_name = "f.toml";
+  sources.flags = {{"mqtt.limits", "aws"}};  // chosen by the last source, yet weaker than the file
+  auto config = load_config(sources);
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->mqtt_max_subscriptions, 7);
+  const mqtt::BrokerOptions aws = broker_limits(*config);
+  EXPECT_EQ(aws.max_subscriptions, 7u);
+  EXPECT_EQ(aws.max_payload_bytes, 128u * 1024);
+  EXPECT_EQ(aws.max_topic_levels, 8u);
+  EXPECT_EQ(aws.max_topic_bytes, 256u);
+  EXPECT_EQ(aws.max_client_id_bytes, 128u);
+  EXPECT_EQ(aws.max_filters_per_subscribe, 8u);
+  EXPECT_EQ(aws.topic_alias_maximum, 8);
+  EXPECT_EQ(aws.min_keep_alive_s, 30u);
+  EXPECT_EQ(aws.max_keep_alive_s, 1200u);
+  EXPECT_EQ(aws.receive_maximum, 100);
+  EXPECT_EQ(aws.max_publishes_per_second, 100u);
+  EXPECT_EQ(aws.max_bytes_per_second, 512u * 1024);
+  EXPECT_EQ(aws.max_connects_per_second, 1u);
+  EXPECT_EQ(aws.session_expiry_s, 3600u);
+  EXPECT_EQ(aws.max_session_expiry_s, 7u * 86'400);
+
+  const mqtt::BrokerOptions wide = broker_limits(*load_config({}));
+  EXPECT_EQ(wide.max_payload_bytes, 256u * 1024);
+  EXPECT_EQ(wide.max_topic_levels, 128u);
+  EXPECT_EQ(wide.max_publishes_per_second, 0u);
+  // A will of full size fits into a CONNECT, a message of full size into a packet.
+  EXPECT_GT(wide.max_connect_bytes, wide.max_payload_bytes);
+  EXPECT_GT(wide.max_packet_bytes, wide.max_payload_bytes + wide.max_topic_bytes);
+}
+
 struct Bad {
   const char* toml;
   const char* message;
@@ -77,7 +113,8 @@ TEST(Config, ProblemsNameTheirSource) {
         Bad{"[http]\nprot = 1\n", "f.toml: http.prot: is not a setting"}, Bad{"[http]\nport = \"1\"\n", "wrong type"},
         Bad{"[http\n", "f.toml:1"}, Bad{"[plain_mqtt]\nport = 1883\n", "plain_mqtt.policy"},
         Bad{"[store]\nengine = \"postgresql\"\n", "store.postgresql"},
-        Bad{"[log]\nlevel = \"loud\"\n", "'loud' is not a choice"}, Bad{"region = \"Mars!\"\n", "region"}}) {
+        Bad{"[log]\nlevel = \"loud\"\n", "'loud' is not a choice"}, Bad{"region = \"Mars!\"\n", "region"},
+        Bad{"[mqtt]\nlimits = \"none\"\n", "'none' is not a choice"}}) {
     ConfigSources sources;
     sources.file_text = bad.toml;
     sources.file_name = "f.toml";

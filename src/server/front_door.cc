@@ -110,8 +110,8 @@ boost::asio::awaitable<void> FrontDoor::serve_device(std::size_t shard, std::uni
 
 void FrontDoor::start(mqtt::Broker& broker, io::HttpHandler handler) {
   broker_ = &broker;
-  tls_listener_ = broker.add_listener("mqtts");
-  plain_listener_ = broker.add_listener("mqtt");
+  tls_listener_ = broker.add_listener("device");
+  plain_listener_ = broker.add_listener("plain");
   inner_ = std::move(handler);
   for (auto& listener : listeners_) listener->start();
 }

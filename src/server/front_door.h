@@ -32,6 +32,7 @@ class FrontDoor {
   Result<std::uint16_t> open_device(const io::ListenOptions& options);
   Result<std::uint16_t> open_plain_mqtt(const io::ListenOptions& options);
   // `handler` answers HTTP; it and the broker, whose shards live on the device loops in this order, outlive the loops.
+  // Before the broker's start.
   void start(mqtt::Broker& broker, io::HttpHandler handler);
 
   // Stops accepting and taking new requests on open connections. On any thread.

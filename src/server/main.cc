@@ -10,10 +10,12 @@
 #include "api/wire/support.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "server/admin_client.h"
 #include "server/command_line.h"
 #include "server/config.h"
 #include "server/server.h"
 #include "server/service_notify.h"
+#include "server/version.h"
 
 extern char** environ;
 
@@ -21,8 +23,6 @@ namespace {
 
 using namespace muster;          // NOLINT
 using namespace muster::server;  // NOLINT
-
-constexpr const char* kVersion = "0.1.0";
 
 int fail(const std::string& message, int status = 1) {
   std::cerr << "muster: " << message << "\n";
@@ -180,6 +180,17 @@ int print_env(const CommandLine& line) {
   return 0;
 }
 
+int administer_mqtt(const CommandLine& line) {
+  auto config = settings_of(line);
+  if (!config) return fail(config.error().message, 2);
+  auto data = DataDir::open_existing(config->data_dir);
+  if (!data) return fail(data.error().message);
+  auto text = run_mqtt_words(*data, line.words);
+  if (!text) return fail(text.error().message);
+  std::cout << *text;
+  return 0;
+}
+
 int print_support(const CommandLine& line) {
   if (line.format.empty() || line.format == "text")
     std::cout << api::support_text();
@@ -199,6 +210,7 @@ int main(int argc, char** argv) {
   if (!line) return fail(line.error().message, 2);
   if (line->word == "serve") return serve(*line);
   if (line->word == "env") return print_env(*line);
+  if (line->word == "mqtt") return administer_mqtt(*line);
   if (line->word == "support") return print_support(*line);
   if (line->word == "settings") {
     std::cout << config_reference();

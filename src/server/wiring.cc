@@ -3,6 +3,7 @@
 // time and there are no singletons.
 #include "api/device/authorizer.h"
 #include "api/device/jobs_topics.h"
+#include "api/device/lifecycle_events.h"
 #include "api/services/data/iot_data.h"
 #include "api/services/data/jobs_data.h"
 #include "api/services/iam/iam.h"
@@ -22,11 +23,14 @@
 #include "mqtt/broker/broker.h"
 #include "mqtt/broker/broker_metrics.h"
 #include "server/admin.h"
+#include "server/broker_limits.h"
 #include "server/draining.h"
 #include "server/front_door.h"
+#include "server/message_port.h"
 #include "server/meters.h"
 #include "server/readiness.h"
 #include "server/server.h"
+#include "server/sys_topics.h"
 #include "server/tls_identity.h"
 #include "store/cluster_engine.h"
 #include "store/embedded_engine.h"
@@ -65,7 +69,9 @@ struct Server::Parts {
   registry::PolicyGenerations generations;
   std::unique_ptr<iam::StoreCredentials> credentials;
   std::vector<std::unique_ptr<api::device::DeviceAuthorizer>> authorizers;  // by device loop
+  std::unique_ptr<api::device::LifecycleEvents> lifecycle;
   std::unique_ptr<mqtt::Broker> broker;
+  std::unique_ptr<SysTopics> sys_topics;
   std::unique_ptr<store::Outbox> outbox;
   std::unique_ptr<store::Timers> timers;
   std::optional<jobs::Context> jobs_context;
@@ -183,19 +189,25 @@ Status Server::Parts::make_broker() {
   credentials = std::make_unique<iam::StoreCredentials>(*store, account.realm);
   api::device::AuthorizerOptions authorizer_options;
   authorizer_options.plain_policy = config.plain_mqtt_policy;
+  authorizer_options.sys_topics = config.mqtt_sys_interval_s > 0;
   std::vector<mqtt::BrokerLoop> loops;
   for (const auto& loop : device_loops) {
     authorizers.push_back(
         std::make_unique<api::device::DeviceAuthorizer>(*loop, *store, account.realm, generations, authorizer_options));
     loops.push_back({loop.get(), authorizers.back().get()});
   }
-  mqtt::BrokerOptions options;
-  options.max_connections = static_cast<std::size_t>(config.device_max_connections);
-  options.max_packet_bytes = static_cast<std::size_t>(config.mqtt_max_packet_bytes);
-  options.max_queue_messages = static_cast<std::size_t>(config.mqtt_max_queued_messages);
-  options.session_expiry_s = static_cast<std::uint32_t>(config.mqtt_session_expiry_s);
+  mqtt::BrokerOptions options = broker_limits(config);
   options.message_log_directory = data.file("mqtt");
   TRY(broker, mqtt::Broker::create(loops, clock, *store, options));
+  const auto tell = [this](std::string topic, std::string payload) {
+    mqtt::ServerMessage message{.topic = std::move(topic), .payload = std::move(payload), .qos = 1};
+    broker->publish(std::move(message), nullptr);
+  };
+  lifecycle = std::make_unique<api::device::LifecycleEvents>(tell, !account.created, clock.now_ms());
+  broker->set_lifecycle(*lifecycle);
+  if (config.mqtt_sys_interval_s > 0) {
+    sys_topics = std::make_unique<SysTopics>(*device_loops.front(), clock, *broker, config.mqtt_sys_interval_s);
+  }
   // After a change of a certificate or its policies, once the authorizer has read it again.
   for (std::size_t shard = 0; shard < authorizers.size(); ++shard) {
     authorizers[shard]->on_reloaded(
@@ -248,12 +260,8 @@ void Server::Parts::make_operations() {
                                        .read_document = api::iot::job_document_reader(account.realm, *blobs)};
   api::iot::register_jobs(operations, jobs_services);
   api::data::register_jobs_data(operations, jobs_services);
-  api::data::register_iot_data(operations, [this](auto topic, auto payload, auto qos, auto retain, auto done) {
-    mqtt::ServerMessage message{.topic = std::move(topic), .payload = std::move(payload), .qos = qos, .retain = retain};
-    broker->publish(std::move(message), [done = std::move(done)](mqtt::PublishOutcome outcome) {
-      done(outcome == mqtt::PublishOutcome::kDone);
-    });
-  });
+  api::data::register_iot_data(operations, message_port(*broker));
+  api::admin::register_mqtt_clients(operations, clients_port(*broker));
   api::register_s3(operations, {.store = *store,
                                 .blobs = *blobs,
                                 .pool = *pool,
@@ -311,14 +319,16 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, const DataD
 
 void Server::start() {
   Parts& p = *parts_;
-  p.broker->start();
-  p.timers->start_thread();
-  p.engine->start_thread();
   p.door->start(*p.broker,
                 [&p](io::HttpRequest& request, io::HttpBody& body) -> boost::asio::awaitable<io::HttpResponse> {
                   if (auto answer = p.admin->answer(request)) co_return std::move(*answer);
                   co_return co_await p.pipeline->handle(request, body);
                 });
+  mqtt::register_listener_metrics(p.metrics, *p.broker);
+  p.broker->start();
+  if (p.sys_topics) p.sys_topics->start();
+  p.timers->start_thread();
+  p.engine->start_thread();
   for (const auto& loop : p.device_loops) loop->start();
   p.api_loop.start();
   p.api_loop.post([&p] { p.sweep_blobs(); });

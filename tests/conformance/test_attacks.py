@@ -441,20 +441,23 @@ def test_forged_notifications_reach_nobody(platform, iot, tmp_path, device, uniq
     victim = Identity(platform, tmp_path, f"victim-{unique}", statement("Allow", "iot:*", "*"), iot=iot)
     thing = iot.describe_thing(thingName=victim.thing())["thingArn"]
     prefix = f"$aws/things/{victim.name}/jobs/"
-    live, forger = TlsDevice(victim), TlsDevice(device)
+    live = TlsDevice(victim)
     try:
         assert live.subscribe(prefix + "#") == 1
         for suffix in ("notify", "notify-next", "get/accepted", f"j-{unique}/update/rejected"):
-            forger.publish(prefix + suffix, '{"forged":true}')
+            forger = TlsDevice(device)
+            assert not forger.publish(prefix + suffix, '{"forged":true}'), suffix
+            forger.close()
         # Requests of others are answered to them alone.
+        forger = TlsDevice(device)
         assert forger.publish(prefix + "get", "{}")
         iot.create_job(jobId=f"j-{unique}", targets=[thing], document="{}")
         message = live.receive()
         assert message.topic in (prefix + "notify", prefix + "notify-next")
         assert f"j-{unique}" in message.payload.decode()
+        forger.close()
     finally:
         live.close()
-        forger.close()
 
 
 def test_wildcards_in_client_ids_and_things_are_plain_text(platform, iot, tmp_path, unique):

@@ -14,30 +14,6 @@ from tls_device import Identity, TlsDevice, document, self_signed, statement
 ANY = statement("Allow", "iot:*", "*")
 
 
-@pytest.fixture
-def identity(platform, iot, tmp_path, unique):
-    """identity(*statements) makes a certificate with that policy."""
-    made = []
-
-    def make(*statements, **more):
-        made.append(Identity(platform, tmp_path, f"d{len(made)}-{unique}", *statements, iot=iot, **more))
-        return made[-1]
-    return make
-
-
-@pytest.fixture
-def connect():
-    """TlsDevice(), closed at the end."""
-    devices = []
-
-    def make(*arguments, **options):
-        devices.append(TlsDevice(*arguments, **options))
-        return devices[-1]
-    yield make
-    for device in devices:
-        device.close()
-
-
 def connect_packet(client_id, keep_alive=60, version=4):
     name = client_id.encode()
     body = b"\x00\x04MQTT" + struct.pack(">BBH", version, 2, keep_alive) + (b"\x00" if version == 5 else b"")

@@ -23,19 +23,6 @@ def trust(principal):
         {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}]})
 
 
-@pytest.fixture
-def ann(platform, iam, unique):
-    """A user with a key, and a maker of clients that sign with it."""
-    name = f"ann-{unique}"
-    user = iam.create_user(UserName=name)["User"]
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-
-    def client(service):
-        return platform.client(service, access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"])
-    client.name, client.arn, client.key = name, user["Arn"], key
-    return client
-
-
 def test_users(iam, unique):
     names = [f"u{n}-{unique}" for n in range(3)]
     for name in names:

@@ -25,11 +25,11 @@ def openssl(*arguments, input=None):
     return subprocess.run(["openssl", *arguments], input=input, check=True, capture_output=True, text=True).stdout
 
 
-def self_signed(folder, name, subject=""):
+def self_signed(folder, name, subject="", *more):
     """(PEM text, key file) of a certificate that the server has not issued."""
     key, pem = folder / f"{name}.key", folder / f"{name}.pem"
     openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
-            "-subj", subject or f"/O=Acme/CN={name}", "-keyout", str(key), "-out", str(pem))
+            "-subj", subject or f"/O=Acme/CN={name}", "-keyout", str(key), "-out", str(pem), *more)
     return pem.read_text(), key
 
 

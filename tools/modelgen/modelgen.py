@@ -5,8 +5,8 @@
   modelgen.py --model-paths SERVICE...                 prints the files read, for the build's dependencies
   modelgen.py --support support.toml --out DIR SERVICE...
 
-Input: botocore's service-2.json (Debian's python3-botocore), overlay/<service>.json for members and limits newer than
-that, and support.toml, which says what Muster serves. Only operations named there get shapes; all are listed. Anything
+Input: botocore's service-2.json (Debian's python3-botocore), or own/<service>.json in the same form for a service of
+ours; overlay/<service>.json for members and limits newer than that; and support.toml, which says what Muster serves. Only operations named there get shapes; all are listed. Anything
 that cannot be expressed (a pattern, a type, a name in support.toml that the model does not have) fails the build.
 """
 import argparse
@@ -36,6 +36,9 @@ class ModelError(Exception):
 
 
 def model_path(service):
+    own = os.path.join(HERE, "own", service + ".json")
+    if os.path.exists(own):
+        return own
     import botocore
     folder = os.path.join(os.path.dirname(botocore.__file__), "data", service)
     return os.path.join(folder, max(os.listdir(folder)), "service-2.json")

@@ -6,7 +6,9 @@
 #include <utility>
 #include <vector>
 
+#include "api/device/answer_cache.h"
 #include "api/device/device_facts.h"
+#include "api/device/reserved_topics.h"
 #include "base/crypto.h"
 #include "base/log.h"
 #include "domain/registry/certificates.h"
@@ -18,13 +20,6 @@ namespace {
 
 constexpr std::size_t kReloadBatch = 64;  // connections read again in one transaction
 constexpr std::int64_t kRetryMs = 200;    // the store refused
-
-// The last question of a kind and its answer: devices ask about the same topic again and again.
-struct LastAnswer {
-  std::string topic;
-  bool known = false;
-  bool allowed = false;
-};
 
 }  // namespace
 
@@ -43,6 +38,8 @@ struct DeviceAuthorizer::State : std::enable_shared_from_this<DeviceAuthorizer::
   void decide(const FactsRequest& request, std::uint64_t generation, int attempt,
               const std::function<void(Decision)>& done);
   void changed(const std::string& certificate_id);
+  // Whether there is anything to hear by a filter; says in the log why not.
+  bool served(std::string_view filter, std::string_view client) const;
   void reload(std::vector<std::uint64_t> grants, std::string certificate_id);
 
   io::Loop& loop;
@@ -75,21 +72,30 @@ class DeviceGrant final : public mqtt::ConnectionGrant {
   ~DeviceGrant() override { owner_->grants.erase(id_); }
 
   bool may_publish(std::string_view topic, bool retain) override {
-    LastAnswer& last = retain ? last_retain_ : last_publish_;
-    return answer(last, topic, [&] {
+    AnswerCache& known = retain ? known_retain_ : known_publish_;
+    return known.answer(topic, [&] {
       return allowed("iot:Publish", "topic/", topic) && (!retain || allowed("iot:RetainPublish", "topic/", topic));
     });
   }
-  bool may_subscribe(std::string_view filter) override { return allowed("iot:Subscribe", "topicfilter/", filter); }
+  bool may_subscribe(std::string_view filter) override {
+    if (!owner_->served(filter, request_.client_id)) return false;
+    if (!allowed("iot:Subscribe", "topicfilter/", filter)) return false;
+    // "topicfilter/${iot:ClientId}" must not let a client named '#' see everything: a wildcard of the filter has to
+    // stand in the policy itself.
+    return filter.find_first_of("+#") == std::string_view::npos ||
+           allows(facts_, "iot:Subscribe", owner_->resource, facts_.context.without_any_of("+#"));
+  }
   bool may_receive(std::string_view topic) override {
-    return answer(last_receive_, topic, [&] { return allowed("iot:Receive", "topic/", topic); });
+    return known_receive_.answer(topic, [&] { return allowed("iot:Receive", "topic/", topic); });
   }
   bool still_valid() override { return facts_.valid && allowed("iot:Connect", "client/", request_.client_id); }
   std::string_view principal_id() const override { return principal_; }
 
   void replace(DeviceFacts facts) {
     facts_ = std::move(facts);
-    last_publish_.known = last_retain_.known = last_receive_.known = false;
+    known_publish_.forget();
+    known_retain_.forget();
+    known_receive_.forget();
   }
   const FactsRequest& request() const { return request_; }
 
@@ -99,21 +105,13 @@ class DeviceGrant final : public mqtt::ConnectionGrant {
     resource.assign(owner_->prefix).append(kind).append(name);
     return allows(facts_, action, resource);
   }
-  template <class Ask>
-  static bool answer(LastAnswer& last, std::string_view topic, Ask&& ask) {
-    if (last.known && last.topic == topic) return last.allowed;
-    last.topic = topic;
-    last.allowed = ask();
-    last.known = true;
-    return last.allowed;
-  }
 
   std::shared_ptr<DeviceAuthorizer::State> owner_;
   std::uint64_t id_;
   FactsRequest request_;
   DeviceFacts facts_;
   std::string principal_;
-  LastAnswer last_publish_, last_retain_, last_receive_;
+  AnswerCache known_publish_, known_retain_, known_receive_;
 };
 
 namespace {
@@ -121,11 +119,17 @@ namespace {
 // The plain listener with plain_policy "*": the operator opened it to everybody.
 class OpenGrant final : public mqtt::ConnectionGrant {
  public:
+  OpenGrant(std::shared_ptr<DeviceAuthorizer::State> owner, std::string client)
+      : owner_(std::move(owner)), client_(std::move(client)) {}
   bool may_publish(std::string_view, bool) override { return true; }
-  bool may_subscribe(std::string_view) override { return true; }
+  bool may_subscribe(std::string_view filter) override { return owner_->served(filter, client_); }
   bool may_receive(std::string_view) override { return true; }
   bool still_valid() override { return true; }
   std::string_view principal_id() const override { return "plain:*"; }
+
+ private:
+  std::shared_ptr<DeviceAuthorizer::State> owner_;
+  std::string client_;
 };
 
 mqtt::Authorizer::Decision refused(std::string reason) {
@@ -159,11 +163,19 @@ void DeviceAuthorizer::State::decide(const FactsRequest& request, std::uint64_t 
       if (!found.valid) return done(refused(found.refusal));
       Decision decision;
       auto grant = std::make_unique<DeviceGrant>(self, request, std::move(found));
-      if (!grant->still_valid()) return done(refused("no policy allows iot:Connect for this client id"));
+      if (!grant->still_valid())
+        return done(refused("no policy allows iot:Connect on " + self->prefix + "client/" + request.client_id));
       decision.grant = std::move(grant);
       done(std::move(decision));
     });
   });
+}
+
+bool DeviceAuthorizer::State::served(std::string_view filter, std::string_view client) const {
+  if (is_served_filter(filter, options.sys_topics)) return true;
+  log::debug("mqtt: filter of a reserved topic that is not served",
+             {{"client", client}, {"filter", filter}, {"see", "docs/operating.md, reserved topics"}});
+  return false;
 }
 
 void DeviceAuthorizer::State::changed(const std::string& certificate_id) {
@@ -254,6 +266,7 @@ void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::functio
   FactsRequest request;
   request.client_id = attempt.client_id;
   request.thing = attempt.client_id;
+  if (attempt.has_will) request.will_topic = attempt.will_topic;
   request.source_ip = attempt.peer->address;
   request.domain_name = attempt.peer->server_name;
   if (attempt.peer->client_certificate_der.empty()) {
@@ -262,7 +275,7 @@ void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::functio
     if (policy.empty()) return done(refused("the plain listener is not open to clients: no plain policy is set"));
     if (policy == "*") {
       Decision open;
-      open.grant = std::make_unique<OpenGrant>();
+      open.grant = std::make_unique<OpenGrant>(state_, attempt.client_id);
       return done(std::move(open));
     }
     request.plain_policy = policy;
@@ -317,7 +330,11 @@ io::Task<void> DeviceAuthorizer::authorize(CertificateCall call) {
   for (const std::string& resource : call.resources) allowed = allowed && allows(facts, call.action, resource);
   if (!allowed) {
     log::info("device call without permission",
-              {{"certificate", request.certificate_id}, {"action", call.action}, {"request", call.request_id}});
+              {{"certificate", request.certificate_id},
+               {"peer", call.source_ip},
+               {"action", call.action},
+               {"resource", call.resources.empty() ? std::string() : call.resources.front()},
+               {"request", call.request_id}});
     co_return make_error(ErrorKind::kAccessDenied, "Forbidden", "ForbiddenException");
   }
   co_return Status{};

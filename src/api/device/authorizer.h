@@ -28,6 +28,7 @@ namespace muster::api::device {
 
 struct AuthorizerOptions {
   std::string plain_policy;  // empty: nobody connects without TLS; a policy's name; "*": everything is allowed
+  bool sys_topics = false;   // $SYS/broker/... is published
 };
 
 class DeviceAuthorizer final : public mqtt::Authorizer, public CertificateAuthorizer {

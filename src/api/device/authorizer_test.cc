@@ -96,6 +96,8 @@ class AuthorizerTest : public ::testing::Test {
     mqtt::ConnectAttempt attempt;
     attempt.client_id = client_id;
     attempt.peer = &peer_;
+    attempt.has_will = !will_topic_.empty();
+    attempt.will_topic = will_topic_;
     on_loop([&] {
       authorizer_->connect(attempt, [&, decided](mqtt::Authorizer::Decision decision) {
         why_ = decision.reason;
@@ -136,6 +138,7 @@ class AuthorizerTest : public ::testing::Test {
   registry::Certificate certificate_;
   io::PeerInfo peer_;
   std::string why_;
+  std::string will_topic_;
 };
 
 TEST_F(AuthorizerTest, OnlyRegisteredActiveCertificatesConnect) {
@@ -195,6 +198,72 @@ TEST_F(AuthorizerTest, AClientIdNeverBecomesAWildcard) {
   ASSERT_TRUE(star);
   EXPECT_TRUE(ask([&] { return grants_[*star]->may_publish("*", false); }));
   EXPECT_FALSE(ask([&] { return grants_[*star]->may_publish("anything", false); }));
+}
+
+TEST_F(AuthorizerTest, AValueThatHoldsWildcardsOpensNothing) {
+  add_certificate();
+  add_policy("connect", statement("Allow", "iot:Connect", "*"));
+  add_policy("own", statement("Allow", "iot:Subscribe", kArn + "topicfilter/my/${iot:ClientId}"));
+  add_policy("fixed", statement("Allow", "iot:Subscribe", kArn + "topicfilter/all/+/${iot:Certificate.SerialNumber}"));
+  add_policy("up", statement("Allow", "iot:Publish", kArn + "topic/up/${iot:ClientId}"));
+  for (const char* id : {"#", "+", "*", "?", "${iot:ClientId}", "+/#"}) {
+    const auto grant = connect(id);
+    ASSERT_TRUE(grant) << id;
+    auto& g = *grants_[*grant];
+    EXPECT_FALSE(ask([&] { return g.may_subscribe("my/#"); })) << id;
+    EXPECT_FALSE(ask([&] { return g.may_subscribe("my/+"); })) << id;
+    EXPECT_FALSE(ask([&] { return g.may_subscribe("my/+/#"); })) << id;
+    EXPECT_FALSE(ask([&] { return g.may_subscribe("my/other"); })) << id;
+    EXPECT_FALSE(ask([&] { return g.may_publish("up/other", false); })) << id;
+    EXPECT_TRUE(ask([&] { return g.may_subscribe("all/+/1f"); })) << id;  // the policy's own wildcard
+  }
+  const auto plain = connect("c");
+  EXPECT_TRUE(ask([&] { return grants_[*plain]->may_subscribe("my/c"); }));
+}
+
+TEST_F(AuthorizerTest, ADenyIsNotEscapedByWildcardsInTheClientId) {
+  add_certificate();
+  add_policy("all", statement("Allow", "iot:*", "*"));
+  add_policy("not",
+             R"({"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"iot:Subscribe","Resource":"*",
+    "Condition":{"StringEquals":{"iot:ClientId":"a#"}}}]})");
+  const auto grant = connect("a#");
+  EXPECT_FALSE(ask([&] { return grants_[*grant]->may_subscribe("x/#"); }));
+  EXPECT_FALSE(ask([&] { return grants_[*grant]->may_subscribe("x"); }));
+}
+
+TEST_F(AuthorizerTest, TheWillsTopicIsACondition) {
+  add_certificate();
+  add_policy("will", R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Connect","Resource":"*",
+    "Condition":{"ArnEquals":{"iot:LastWillTopic":")" +
+                         kArn + R"(topic/will/${iot:ClientId}"}}}]})");
+  EXPECT_FALSE(connect("c"));
+  will_topic_ = "will/d";
+  EXPECT_FALSE(connect("c"));
+  will_topic_ = "will/c";
+  EXPECT_TRUE(connect("c"));
+}
+
+TEST_F(AuthorizerTest, AddressAndServerNameAreVariables) {
+  add_certificate();
+  add_policy("here", R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Connect","Resource":"*",
+    "Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"},"StringEquals":{"iot:DomainName":"iot.example.com"},
+    "ForAnyValue:StringEquals":{"iot:Certificate.AvailableKeys":"iot:Certificate.Subject.Organization"}}}]})");
+  EXPECT_TRUE(connect("c"));
+  peer_.server_name = "other.example.com";
+  EXPECT_FALSE(connect("c"));
+  peer_.server_name = "iot.example.com";
+  peer_.address = "192.0.2.1";
+  EXPECT_FALSE(connect("c"));
+}
+
+TEST_F(AuthorizerTest, FiltersThatNobodyServesAreRefusedWhateverThePolicy) {
+  add_certificate();
+  add_policy("all", statement("Allow", "iot:*", "*"));
+  const auto grant = connect("c");
+  EXPECT_FALSE(ask([&] { return grants_[*grant]->may_subscribe("$aws/things/c/shadow/#"); }));
+  EXPECT_FALSE(ask([&] { return grants_[*grant]->may_subscribe("$SYS/#"); }));
+  EXPECT_TRUE(ask([&] { return grants_[*grant]->may_subscribe("$aws/events/presence/#"); }));
 }
 
 TEST_F(AuthorizerTest, ThingVariablesNeedTheAttachedThing) {
@@ -274,7 +343,7 @@ TEST_F(AuthorizerTest, AChangeReachesLiveConnections) {
 TEST_F(AuthorizerTest, WithoutAPolicyNobodyConnects) {
   add_certificate();
   EXPECT_FALSE(connect("c"));
-  EXPECT_EQ(why_, "no policy allows iot:Connect for this client id");
+  EXPECT_EQ(why_, "no policy allows iot:Connect on " + kArn + "client/c");
 }
 
 TEST_F(AuthorizerTest, ThePlainListenerIsClosedUnlessOpened) {

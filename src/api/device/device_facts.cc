@@ -35,6 +35,10 @@ Result<DeviceFacts> read_facts(store::Tx& tx, const Realm& realm, const FactsReq
   facts.certificate_id = request.certificate_id;
   if (!request.client_id.empty()) facts.context.set("iot:ClientId", request.client_id);
   if (!request.source_ip.empty()) facts.context.set("aws:SourceIp", request.source_ip);
+  if (!request.will_topic.empty()) {
+    facts.context.set("iot:LastWillTopic",
+                      "arn:aws:iot:" + realm.region + ":" + realm.account_id + ":topic/" + request.will_topic);
+  }
   if (!request.domain_name.empty()) facts.context.set("iot:DomainName", request.domain_name);
 
   if (request.certificate_id.empty()) {
@@ -73,11 +77,16 @@ Result<DeviceFacts> read_facts(store::Tx& tx, const Realm& realm, const FactsReq
 }
 
 bool allows(const DeviceFacts& facts, std::string_view action, std::string_view resource) {
+  return allows(facts, action, resource, facts.context);
+}
+
+bool allows(const DeviceFacts& facts, std::string_view action, std::string_view resource,
+            const iam::PolicyContext& context) {
   if (!facts.valid) return false;
   iam::PolicyRequest request;
   request.action = action;
   request.resource = resource;
-  request.context = &facts.context;
+  request.context = &context;
   return iam::evaluate(facts.policies, request).verdict == iam::Verdict::kAllow;
 }
 

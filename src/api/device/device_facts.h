@@ -26,6 +26,7 @@ struct FactsRequest {
   std::string plain_policy;    // name of an IoT policy
   std::string client_id;       // MQTT
   std::string thing;           // the thing that variables stand for, if attached
+  std::string will_topic;      // of its CONNECT, or empty
   std::string source_ip;
   std::string domain_name;  // SNI, or empty
 };
@@ -42,5 +43,7 @@ struct DeviceFacts {
 Result<DeviceFacts> read_facts(store::Tx& tx, const Realm& realm, const FactsRequest& request, iam::PolicyCache& cache);
 
 bool allows(const DeviceFacts& facts, std::string_view action, std::string_view resource);
+bool allows(const DeviceFacts& facts, std::string_view action, std::string_view resource,
+            const iam::PolicyContext& context);
 
 }  // namespace muster::api::device

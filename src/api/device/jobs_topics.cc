@@ -2,6 +2,7 @@
 #include "api/device/jobs_topics.h"
 
 #include "api/device/jobs_requests.h"
+#include "api/device/reserved_topics.h"
 #include "base/ids.h"
 #include "base/log.h"
 
@@ -182,6 +183,8 @@ JobsTopics::~JobsTopics() {
 bool JobsTopics::handle(const mqtt::Ingress& message, std::function<void(bool accepted)> handled) {
   const auto topic = parse_jobs_topic(message.topic);
   if (!topic) return false;
+  // What only the server says; the broker refuses it like every reserved topic without an owner.
+  if (topic->call == JobsTopic::Call::kUnknown && is_jobs_answer_topic(message.topic)) return false;
   auto request = std::make_shared<State::Request>();
   request->topic = message.topic;
   request->reply = message.reply;

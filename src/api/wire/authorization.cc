@@ -174,6 +174,12 @@ std::vector<iam::AuthorizationRequest> authorization_requests(const Authorizatio
     source.context = out[0].context;
     out.push_back(std::move(source));
   }
+  // AWS IoT developer guide, "Policy actions": iot:RetainPublish besides iot:Publish.
+  if (input.service.id == "iot-data" && input.operation.name == "Publish" && get_bool(input.input, "retain")) {
+    iam::AuthorizationRequest retain = out[0];
+    retain.action = "iot:RetainPublish";
+    out.push_back(std::move(retain));
+  }
   if (const std::string_view role = passed_role(input); !role.empty()) {
     iam::AuthorizationRequest pass;
     pass.action = "iam:PassRole";

@@ -82,6 +82,15 @@ TEST(Resources, TheRoleThatAJobIsGivenMustBeTheCallersToPass) {
   }
 }
 
+TEST(Resources, RetainingIsAskedBesidesPublishing) {
+  auto retained = ask("iot-data", "Publish", R"({"topic":"a/b","retain":true})");
+  ASSERT_EQ(retained.size(), 2u);
+  EXPECT_EQ(retained[0].action, "iot:Publish");
+  EXPECT_EQ(retained[1].action, "iot:RetainPublish");
+  EXPECT_EQ(retained[1].resources, retained[0].resources);
+  EXPECT_EQ(ask("iot-data", "Publish", R"({"topic":"a/b","retain":false})").size(), 1u);
+}
+
 TEST(Context, CarriesConditionKeys) {
   auto context = ask("s3", "ListObjectsV2", R"({"Bucket":"b","Prefix":"p/","MaxKeys":5})").at(0).context;
   EXPECT_THAT(context["aws:SourceIp"], ElementsAre("10.0.0.1"));

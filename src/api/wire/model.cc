@@ -13,10 +13,11 @@ extern const Service kIotJobsDataService;
 extern const Service kS3Service;
 extern const Service kIamService;
 extern const Service kStsService;
+extern const Service kMusterService;
 
 namespace {
-constexpr std::array<const Service*, 6> kServices = {&kIotService, &kIotDataService, &kIotJobsDataService,
-                                                     &kS3Service,  &kIamService,     &kStsService};
+constexpr std::array<const Service*, 7> kServices = {&kIotService, &kIotDataService, &kIotJobsDataService, &kS3Service,
+                                                     &kIamService, &kStsService,     &kMusterService};
 }  // namespace
 
 std::span<const Service* const> services() {

@@ -206,9 +206,12 @@ io::Task<void> PipelineStages::authorize(Exchange& exchange) const {
   AuthorizationInput asked{*exchange.service, *exchange.operation, parts_.realm,   exchange.caller,
                            exchange.input,    exchange.request,    exchange.now_ms};
   if (exchange.caller.kind == iam::PrincipalKind::kCertificate) {
-    CertificateCall call{exchange.request.peer.client_certificate_der, std::string(exchange.operation->action),
-                         resource_arns(asked), exchange.request.peer.address, exchange.request_id};
-    co_return co_await parts_.certificates->authorize(std::move(call));
+    for (iam::AuthorizationRequest& asked_for : authorization_requests(asked)) {
+      CertificateCall call{exchange.request.peer.client_certificate_der, std::move(asked_for.action),
+                           std::move(asked_for.resources), exchange.request.peer.address, exchange.request_id};
+      CO_TRY_VOID(co_await parts_.certificates->authorize(std::move(call)));
+    }
+    co_return Status();
   }
   // GetCallerIdentity needs no permission; AssumeRole asks the role's trust policy itself.
   if (exchange.operation->action.empty()) co_return Status();

@@ -41,12 +41,14 @@ constexpr std::array kTrustKeys{
 constexpr std::array kDeviceKeys{
     "iot:clientid"sv,
     "iot:domainname"sv,
+    "iot:lastwilltopic"sv,
     "iot:certificateid"sv,
     "aws:sourceip"sv,
     "iot:connection.thing.thingname"sv,
     "iot:connection.thing.thingtypename"sv,
     "iot:connection.thing.isattached"sv,
     "iot:certificate.serialnumber"sv,
+    "iot:certificate.availablekeys"sv,
 };
 constexpr std::array kDevicePrefixes{
     "iot:connection.thing.attributes["sv,

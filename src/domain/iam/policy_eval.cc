@@ -35,6 +35,17 @@ const std::vector<std::string>* PolicyContext::find(std::string_view lower_key) 
   return nullptr;
 }
 
+PolicyContext PolicyContext::without_any_of(std::string_view characters) const {
+  PolicyContext kept;
+  for (const auto& item : items_) {
+    const bool held = std::any_of(item.second.begin(), item.second.end(), [&](const std::string& value) {
+      return value.find_first_of(characters) != std::string::npos;
+    });
+    if (!held) kept.items_.push_back(item);
+  }
+  return kept;
+}
+
 namespace {
 
 bool action_applies(const Statement& statement, const PolicyRequest& request) {

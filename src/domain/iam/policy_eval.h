@@ -26,6 +26,8 @@ class PolicyContext {
   void erase(std::string_view key);
   // `lower_key` in lower case; nullptr when absent.
   const std::vector<std::string>* find(std::string_view lower_key) const;
+  // A copy that lacks the keys of which any value holds one of those characters.
+  PolicyContext without_any_of(std::string_view characters) const;
 
  private:
   std::vector<std::pair<std::string, std::vector<std::string>>> items_;

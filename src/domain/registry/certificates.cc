@@ -10,6 +10,7 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/x509.h"
 #include "domain/registry/policies.h"
 #include "domain/registry/principals.h"
 #include "store/keys.h"
@@ -243,34 +244,63 @@ std::vector<std::pair<std::string, std::string>> name_parts(std::string_view tex
   return parts;
 }
 
-// The first value under the plain name, the others under NAME.1, NAME.2 ..., all of them under NAME.List.
-void add_name(CertificateVariables& variables, std::string_view prefix, std::string_view text) {
-  std::map<std::string, std::vector<std::string>> attributes;
+// AWS IoT developer guide, "X.509 certificate policy variable limitations": longer values and values with wildcards are
+// not replaced; five items of a list count.
+constexpr std::size_t kMaxValueBytes = 1024;
+constexpr std::size_t kMaxItems = 5;
+
+bool is_usable(std::string_view value) {
+  return !value.empty() && value.size() <= kMaxValueBytes && value.find_first_of("*?") == std::string_view::npos;
+}
+
+using Attributes = std::map<std::string, std::vector<std::string>>;
+
+void add_name(Attributes& attributes, std::string_view prefix, std::string_view text) {
   auto parts = name_parts(text);
   for (auto& [type, value] : parts | std::views::reverse) {  // RFC 2253 writes the last one first
     std::string_view name = attribute_name(type);
     if (!name.empty()) attributes[std::string(prefix) + std::string(name)].push_back(std::move(value));
   }
-  for (auto& [name, values] : attributes) {
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      std::string indexed = i == 0 ? name : name + "." + std::to_string(i);
-      variables.emplace_back(std::move(indexed), std::vector<std::string>{values[i]});
-    }
-    variables.emplace_back(name + ".List", std::move(values));
+}
+
+void add_alternative_names(Attributes& attributes, std::string_view pem) {
+  static constexpr std::string_view kKinds[] = {"RFC822Name", "DNSName", "DirectoryName", "UniformResourceIdentifier",
+                                                "IPAddress"};
+  const auto names = x509::alternative_names(pem);
+  if (!names) return;
+  for (const x509::AlternativeName& name : *names) {
+    std::string key = name.of_issuer ? "iot:Certificate.Issuer." : "iot:Certificate.Subject.";
+    key.append("AlternativeName.").append(kKinds[static_cast<std::size_t>(name.kind)]);
+    attributes[key].push_back(name.value);
   }
 }
 
 }  // namespace
 
+// The first value under the plain name, the others under NAME.1, NAME.2 ..., all of them under NAME.List.
 CertificateVariables certificate_variables(const Certificate& certificate) {
   CertificateVariables variables;
-  auto add = [&](std::string_view name, const std::string& value) {
-    if (!value.empty()) variables.emplace_back(name, std::vector<std::string>{value});
+  std::vector<std::string> available;
+  const auto add = [&](std::string name, const std::string& value) {
+    if (!is_usable(value)) return;
+    available.push_back(name);
+    variables.emplace_back(std::move(name), std::vector<std::string>{value});
   };
   add("iot:CertificateId", certificate.id);
   add("iot:Certificate.SerialNumber", certificate.serial_number);
-  add_name(variables, "iot:Certificate.Subject.", certificate.subject);
-  add_name(variables, "iot:Certificate.Issuer.", certificate.issuer);
+  Attributes attributes;
+  add_name(attributes, "iot:Certificate.Subject.", certificate.subject);
+  add_name(attributes, "iot:Certificate.Issuer.", certificate.issuer);
+  add_alternative_names(attributes, certificate.pem);
+  for (auto& [name, values] : attributes) {
+    if (values.size() > kMaxItems) values.resize(kMaxItems);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      add(i == 0 ? name : name + "." + std::to_string(i), values[i]);
+    }
+    std::erase_if(values, [](const std::string& value) { return !is_usable(value); });
+    if (!values.empty()) variables.emplace_back(name + ".List", std::move(values));
+  }
+  variables.emplace_back("iot:Certificate.AvailableKeys", std::move(available));
   return variables;
 }
 

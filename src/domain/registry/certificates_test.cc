@@ -125,7 +125,7 @@ TEST_F(Certificates, VariablesComeFromSubjectAndIssuer) {
   EXPECT_EQ(variables["iot:Certificate.SerialNumber"], "0A");
   for (const char* hostile : {"", "=", ",,,", "CN", "CN=\\", "CN=\\zz", "CN=a\\", "=x,CN=+"}) {
     made.subject = hostile;
-    EXPECT_LE(certificate_variables(made).size(), 6u);
+    EXPECT_LE(certificate_variables(made).size(), 7u);
   }
 }
 

@@ -36,4 +36,32 @@ void register_metrics(metrics::Registry& registry, const Broker& broker) {
   counter("muster_mqtt_log_syncs_total", "Syncs of the message log", &Stats::log_syncs);
 }
 
+void register_listener_metrics(metrics::Registry& registry, const Broker& broker) {
+  static constexpr struct {
+    std::string_view name, help;
+    Counter ListenerStats::* member;
+  } kCounters[] = {
+      {"muster_mqtt_listener_accepted_total", "Connections accepted", &ListenerStats::accepted},
+      {"muster_mqtt_listener_connects_total", "CONNECTs answered with success", &ListenerStats::connects},
+      {"muster_mqtt_listener_refused_total", "Connections closed unread", &ListenerStats::refused},
+      {"muster_mqtt_listener_auth_failures_total", "CONNECTs refused by the authorizer", &ListenerStats::auth_failures},
+      {"muster_mqtt_listener_protocol_errors_total", "Connections ended by a violation of the protocol",
+       &ListenerStats::protocol_errors},
+      {"muster_mqtt_listener_messages_in_total", "PUBLISH packets received", &ListenerStats::messages_in},
+      {"muster_mqtt_listener_messages_out_total", "PUBLISH packets sent", &ListenerStats::messages_out},
+      {"muster_mqtt_listener_bytes_in_total", "Bytes received", &ListenerStats::bytes_in},
+      {"muster_mqtt_listener_bytes_out_total", "Bytes sent", &ListenerStats::bytes_out},
+  };
+  for (std::size_t i = 0; i < broker.listeners().size(); ++i) {
+    const metrics::Labels labels{{"listener", broker.listeners()[i]}};
+    registry.observed_gauge(
+        "muster_mqtt_listener_connections", "Open MQTT connections",
+        [&broker, i] { return static_cast<std::int64_t>(broker.total(i, &ListenerStats::connections)); }, labels);
+    for (const auto& [name, help, member] : kCounters) {
+      registry.observed_counter(
+          name, help, [&broker, i, which = member] { return broker.total(i, which); }, labels);
+    }
+  }
+}
+
 }  // namespace muster::mqtt

@@ -17,6 +17,8 @@ ConnectionLimits connection_limits(const BrokerOptions& options) {
   limits.receive_maximum = options.receive_maximum;
   limits.max_inflight = options.max_inflight;
   limits.connect_deadline_ms = options.connect_deadline_ms;
+  limits.topic_alias_maximum = options.topic_alias_maximum;
+  limits.min_keep_alive_s = static_cast<std::uint16_t>(std::min<std::uint32_t>(options.min_keep_alive_s, 65535));
   limits.max_keep_alive_s = static_cast<std::uint16_t>(std::min<std::uint32_t>(options.max_keep_alive_s, 65535));
   return limits;
 }

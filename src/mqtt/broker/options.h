@@ -20,11 +20,14 @@ struct BrokerOptions {
   std::size_t max_stranger_bytes = 64u << 20;  // incomplete CONNECTs of all connections together
   std::size_t max_client_id_bytes = 128;       // AWS quota
   std::size_t max_topic_bytes = 1024;          // AWS: 256 plus reserved prefix
+  std::size_t max_topic_levels = 128;          // of names and filters, behind $aws/rules/NAME/ (AWS: 7 slashes, so 8)
   std::uint32_t max_keep_alive_s = 1200;       // AWS; also taken when a client asks for 0
+  std::uint32_t min_keep_alive_s = 0;          // a shorter one is raised to it, Server Keep Alive says so (AWS: 30)
   std::uint32_t session_expiry_s = 3600;       // MQTT 3.1.1 persistent sessions; AWS default 1 h
   std::uint32_t max_session_expiry_s = 604'800;  // AWS maximum, 7 days
   std::size_t max_sessions = 1'000'000;          // connected and stored together
   std::size_t max_subscriptions = 1000;          // each session (AWS profile: 50)
+  std::size_t max_filters_per_subscribe = 1000;  // in one SUBSCRIBE or UNSUBSCRIBE: Quota exceeded (AWS: 8)
   std::uint16_t receive_maximum = 100;           // unacknowledged QoS 1 PUBLISHes of a client (AWS: 100)
   std::uint16_t max_inflight = 100;              // unacknowledged towards a client, at most what it announced
   // Back-pressure: when a connected client has a quarter of its queue waiting, PUBACKs of those who publish to it are
@@ -42,6 +45,11 @@ struct BrokerOptions {
   // Unsent bytes of one client: above it QoS 0 is dropped, QoS 1 stays in the queue, and the client is not read from.
   std::size_t max_output_bytes = 1u << 20;
   std::int64_t write_stall_ms = 30'000;  // output pending without any progress: disconnected
+  // Rates of one connection; 0: none. What is above is not read until its time has come: back-pressure, no closure.
+  std::uint32_t max_publishes_per_second = 0;  // PUBLISHes from the client (AWS: 100)
+  std::uint64_t max_bytes_per_second = 0;      // in both directions together (AWS: 512 KB)
+  std::uint32_t max_connects_per_second = 0;   // of one client id, beyond: CONNACK Connection rate exceeded (AWS: 1)
+  std::uint16_t topic_alias_maximum = 8;       // announced to clients (AWS: 8)
   std::size_t max_retained = 100'000;
   std::size_t max_retained_bytes = 256u << 20;  // in memory
   bool allow_anonymous_without_id = true;       // an empty client id gets an assigned one (AWS does so)

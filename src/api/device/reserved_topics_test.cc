@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/device/reserved_topics.h"
+
+#include <gtest/gtest.h>
+
+#include "api/device/answer_cache.h"
+
+namespace muster::api::device {
+namespace {
+
+TEST(ReservedTopics, FiltersThatCanMatchWhatIsServed) {
+  for (const char* filter :
+       {"a/b", "#", "+/x", "$aws/#", "$aws/events/#", "$aws/events/presence/+/gateway-1",
+        "$aws/events/presence/connected/a/b", "$aws/events/subscriptions/#", "$aws/things/t/jobs/#", "$aws/things/#",
+        "$aws/things/t/jobs/notify", "$aws/things/t/jobs/notify-next", "$aws/things/t/jobs/$next/get/accepted",
+        "$aws/things/t/jobs/+/update/+", "$aws/things/+/+/notify", "$aws/things/t/#", "$share/g/a/#",
+        "$share/g/$aws/things/t/jobs/notify", "$aws/things/t/jobs/get/+"}) {
+    EXPECT_TRUE(is_served_filter(filter, false)) << filter;
+  }
+}
+
+TEST(ReservedTopics, FiltersOfWhatIsNotServedAreRefused) {
+  for (const char* filter : {"$aws/things/t/shadow/update/accepted",
+                             "$aws/things/t/shadow/#",
+                             "$aws/things/t/shadow/name/n/get/+",
+                             "$aws/rules/r/x",
+                             "$aws/provisioning-templates/t/provision/json/accepted",
+                             "$aws/certificates/create/json/+",
+                             "$aws/things/t/tunnels/notify",
+                             "$aws/things/t/streams/s/data/json",
+                             "$aws/events/thing/t/created",
+                             "$aws/events/job/j/completed",
+                             "$aws/things/t/defender/metrics/json/accepted",
+                             "$SYS/#",
+                             "$SYS/broker/version",
+                             "$other",
+                             "$",
+                             "$aws",
+                             "$aws/things/t/jobs/get",
+                             "$aws/things/t/jobs/notify/x",
+                             "$share/g/$SYS/#",
+                             "$share/g/$aws/things/t/shadow/#",
+                             "$aws/things/t/jobs/j/unknown/accepted"}) {
+    EXPECT_FALSE(is_served_filter(filter, false)) << filter;
+  }
+  EXPECT_TRUE(is_served_filter("$SYS/#", true));
+  EXPECT_TRUE(is_served_filter("$SYS/broker/clients/+", true));
+  EXPECT_FALSE(is_served_filter("$SYS/other/#", true));
+}
+
+TEST(AnswerCache, RemembersTheLastFewTopicsUntilItForgets) {
+  AnswerCache cache;
+  int asked = 0;
+  const auto ask = [&](const std::string& topic) { return cache.answer(topic, [&] { return ++asked > 0; }); };
+  for (int round = 0; round < 5; ++round) {
+    for (int i = 0; i < 8; ++i) ask("topic/" + std::to_string(i));
+  }
+  EXPECT_EQ(asked, 8);
+  ask("topic/8");  // in the place of the oldest
+  ask("topic/7");
+  EXPECT_EQ(asked, 9);
+  ask("topic/0");
+  EXPECT_EQ(asked, 10);
+  cache.forget();
+  ask("topic/7");
+  EXPECT_EQ(asked, 11);
+  const std::string longer(AnswerCache::kMaxTopicBytes + 1, 'x');
+  ask(longer);
+  ask(longer);
+  EXPECT_EQ(asked, 13);
+}
+
+TEST(AnswerCache, KeepsEachAnswer) {
+  AnswerCache cache;
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 20; ++i) {
+      EXPECT_EQ(cache.answer(std::to_string(i), [&] { return i % 3 == 0; }), i % 3 == 0);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace muster::api::device

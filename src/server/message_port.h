@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// The broker as the iot-data and administration services see it. Functions of the ports are callable on any thread; the
+// broker outlives them.
+#pragma once
+
+#include "api/services/admin/mqtt_clients.h"
+#include "api/services/data/iot_data.h"
+#include "mqtt/broker/broker.h"
+
+namespace muster::server {
+
+api::data::MessagePort message_port(mqtt::Broker& broker);
+api::admin::ClientsPort clients_port(mqtt::Broker& broker);
+
+}  // namespace muster::server
