@@ -5,9 +5,12 @@
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <boost/asio/post.hpp>
 #include <cerrno>
+
+#include "io/loop.h"
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
@@ -46,6 +49,7 @@ SocketStream::SocketStream(tcp::socket socket, std::shared_ptr<void> slot)
 }
 
 SocketStream::~SocketStream() {
+  if (detached_ >= 0) ::close(detached_);
   close();
   SSL_free(ssl_);
 }
@@ -144,6 +148,26 @@ void SocketStream::close() {
   }
   boost::system::error_code ignored;
   socket_.close(ignored);
+}
+
+void SocketStream::detach() {
+  if (!socket_.is_open()) return;
+  boost::system::error_code error;
+  const tcp::endpoint local = socket_.local_endpoint(error);
+  detached_v6_ = !error && local.address().is_v6();
+  detached_ = socket_.release(error);  // the TLS session knows the descriptor, not the socket
+  if (error) detached_ = -1;
+}
+
+void SocketStream::attach(Loop& loop) {
+  if (detached_ < 0) return;
+  tcp::socket socket(loop.context());
+  boost::system::error_code error;
+  socket.assign(detached_v6_ ? tcp::v6() : tcp::v4(), detached_, error);
+  if (error) return;  // stays closed; the destructor closes the descriptor
+  detached_ = -1;
+  socket.native_non_blocking(true, error);
+  socket_ = std::move(socket);
 }
 
 bool SocketStream::peek(int& first) {

@@ -25,6 +25,8 @@ class SocketStream final : public Stream {
   void shutdown_write() override;
   void close() override;
   const PeerInfo& peer() const override { return peer_; }
+  void detach() override;
+  void attach(Loop& loop) override;
 
   // True when a byte can be peeked; -1 in `first` at the end of the stream.
   bool peek(int& first);
@@ -40,6 +42,8 @@ class SocketStream final : public Stream {
   void fill_tls_peer();
 
   boost::asio::ip::tcp::socket socket_;
+  int detached_ = -1;  // the descriptor between two loops
+  bool detached_v6_ = false;
   SSL* ssl_ = nullptr;
   bool established_ = false;       // handshake complete
   bool broken_ = false;            // fatal TLS error: no close_notify
