@@ -3,6 +3,8 @@
 
 #include <array>
 
+#include "io/websocket_stream.h"
+
 namespace muster::server {
 namespace {
 
@@ -40,7 +42,8 @@ bool is_mqtt_alpn(std::string_view alpn) {
 FrontDoor::FrontDoor(io::Loop& api_loop, io::Loop& device_loop, metrics::Registry& metrics)
     : api_loop_(api_loop),
       device_loop_(device_loop),
-      handler_([this](io::HttpRequest& request, io::HttpBody& body) { return counted(request, body); }),
+      handler_([this](io::HttpRequest& request, io::HttpBody& body) { return answer(request, body); }),
+      device_handler_([this](io::HttpRequest& request, io::HttpBody& body) { return answer_device(request, body); }),
       running_gauge_(metrics.gauge("muster_http_requests_running", "HTTP requests being answered now")) {}
 
 boost::asio::awaitable<io::HttpResponse> FrontDoor::counted(io::HttpRequest& request, io::HttpBody& body) {
@@ -48,6 +51,43 @@ boost::asio::awaitable<io::HttpResponse> FrontDoor::counted(io::HttpRequest& req
   io::HttpResponse response = co_await inner_(request, body);
   if (stopping_) response.close = true;
   co_return response;
+}
+
+boost::asio::awaitable<io::HttpResponse> FrontDoor::answer(io::HttpRequest& request, io::HttpBody& body) {
+  if (!upgrade_->wants(request)) co_return co_await counted(request, body);
+  Running running(running_, running_gauge_);
+  auto on_socket = [this](auto stream, auto rest, auto identity) {
+    accept_websocket(std::move(stream), std::move(rest), std::move(identity));
+  };
+  io::HttpResponse response = co_await upgrade_->answer(request, on_socket);
+  if (stopping_ && response.upgrade) {
+    response = io::HttpResponse();
+    response.status = 503;
+    response.close = true;
+  }
+  co_return response;
+}
+
+boost::asio::awaitable<io::HttpResponse> FrontDoor::answer_device(io::HttpRequest& request, io::HttpBody& body) {
+  if (!request.peer.client_certificate_der.empty() || upgrade_->wants(request)) {
+    co_return co_await answer(request, body);
+  }
+  io::HttpResponse response;
+  response.status = 403;
+  response.headers.add("Content-Type", "application/json");
+  response.body = R"({"message":"Forbidden: this port needs a client certificate"})";
+  response.close = true;
+  co_return response;
+}
+
+// The WebSocket may have come in on another loop than the broker's.
+void FrontDoor::accept_websocket(std::unique_ptr<io::Stream> stream, std::string rest,
+                                 std::shared_ptr<const mqtt::TransportIdentity> identity) {
+  io::move_to(device_loop_, std::move(stream), [this, rest = std::move(rest), identity](auto arrived) {
+    mqtt::Arrival arrival;
+    arrival.identity = identity;
+    broker_->accept(io::websocket_stream(device_loop_, std::move(arrived), rest), std::move(arrival));
+  });
 }
 
 Result<std::uint16_t> FrontDoor::open_api(const io::ListenOptions& options) {
@@ -64,7 +104,7 @@ Result<std::uint16_t> FrontDoor::open_device(const io::ListenOptions& options) {
   auto serve = [this](std::unique_ptr<io::Stream> stream) {
     if (is_mqtt_alpn(stream->peer().alpn)) return broker_->accept(std::move(stream));
     if (is_http_alpn(stream->peer().alpn)) {
-      return device_loop_.spawn(io::serve_http(device_loop_, std::move(stream), "", handler_, stopping_));
+      return device_loop_.spawn(io::serve_http(device_loop_, std::move(stream), "", device_handler_, stopping_));
     }
     device_loop_.spawn(serve_device(std::move(stream)));
   };
@@ -93,11 +133,12 @@ boost::asio::awaitable<void> FrontDoor::serve_device(std::unique_ptr<io::Stream>
     broker_->accept(std::move(stream), std::move(arrival));
     co_return;
   }
-  co_await io::serve_http(device_loop_, std::move(stream), std::move(initial), handler_, stopping_);
+  co_await io::serve_http(device_loop_, std::move(stream), std::move(initial), device_handler_, stopping_);
 }
 
-void FrontDoor::start(mqtt::Broker& broker, io::HttpHandler handler) {
+void FrontDoor::start(mqtt::Broker& broker, const api::device::WebSocketUpgrade& upgrade, io::HttpHandler handler) {
   broker_ = &broker;
+  upgrade_ = &upgrade;
   inner_ = std::move(handler);
   for (auto& listener : listeners_) listener->start();
 }
