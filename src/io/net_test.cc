@@ -345,5 +345,27 @@ TEST_F(NetTest, MemoryPairReportsTheEndAfterItsBytes) {
   test.call([&] { pair = {}; });
 }
 
+// A connection that came in on one loop is served on another.
+TEST_F(NetTest, TlsStreamMovesToAnotherLoop) {
+  TestLoop other;
+  const auto port = listen(tls_options(ClientCertificate::kNone));
+  auto client = test.run(dial(test.loop, dial_options(port)));
+  ASSERT_TRUE(client) << client.error().message;
+  wait_accepted();
+  auto moved = std::make_shared<std::promise<std::unique_ptr<Stream>>>();
+  auto future = moved->get_future();
+  test.call([&] {
+    move_to(other.loop, std::move(accepted.front()),
+            [moved](std::unique_ptr<Stream> stream) { moved->set_value(std::move(stream)); });
+  });
+  std::unique_ptr<Stream> server_side = future.get();
+  EXPECT_TRUE(server_side->peer().tls);
+  other.loop.spawn(echo_and_forget(*server_side, 100'000));
+  test.loop.spawn(send_and_forget(**client, pattern(100'000)));
+  EXPECT_TRUE(test.run(read_to_end(**client, 100'000)) == pattern(100'000));
+  other.call([&] { server_side.reset(); });
+  test.call([&] { client->reset(); });
+}
+
 }  // namespace
 }  // namespace muster::io
