@@ -54,7 +54,9 @@ class IamRightsTest : public testing::Test {
   void make(AuthorizerOptions options) {
     test_.call([&] {
       authorizer_ = std::make_unique<DeviceAuthorizer>(test_.loop, *store_, kRealm, generations_, options);
-      authorizer_->on_reloaded([this](const std::string& id) { changed_.push_back(id); });
+      authorizer_->on_reloaded([this](const std::string& id) {
+        if (const auto change = std::exchange(awaited_, nullptr)) change->set_value(id);
+      });
       return 0;
     });
   }
@@ -123,13 +125,17 @@ class IamRightsTest : public testing::Test {
     return grant;
   }
   bool ask(const std::function<bool()>& question) { return test_.call(question); }
-  // The next reading changed something for that principal.
-  void expect_change(const std::string& principal) {
-    for (int i = 0; i < 200; ++i) {
-      if (ask([&] { return !changed_.empty(); })) break;
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    EXPECT_EQ(test_.call([&] { return std::exchange(changed_, {}); }), std::vector{principal});
+  // The rights are read again after `act`, and the connections of that principal looked at.
+  void expect_change(const std::string& principal, const std::function<void()>& act) {
+    auto change = std::make_shared<std::promise<std::string>>();
+    auto future = change->get_future();
+    test_.call([&] {
+      awaited_ = change;
+      return 0;
+    });
+    act();
+    ASSERT_EQ(future.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+    EXPECT_EQ(future.get(), principal);
   }
 
   io::VirtualClock clock_;
@@ -138,7 +144,7 @@ class IamRightsTest : public testing::Test {
   io::TestLoop test_;
   std::unique_ptr<DeviceAuthorizer> authorizer_;
   std::vector<std::unique_ptr<mqtt::ConnectionGrant>> grants_;
-  std::vector<std::string> changed_;
+  std::shared_ptr<std::promise<std::string>> awaited_;
   io::PeerInfo peer_;
   std::string why_;
 };
@@ -150,21 +156,16 @@ TEST_F(IamRightsTest, UsersPoliciesDecideAndChangesAreNoticed) {
   EXPECT_EQ(grant->principal_id(), identity->principal.user_id);
   EXPECT_EQ(grant->expires_ms(), 0);
   EXPECT_TRUE(ask([&] { return grant->may_publish("t", true) && grant->may_subscribe("t/#"); }));
-  test_.call([&] {
-    changed_.clear();
-    return 0;
-  });
-  write([&](store::Tx& tx) -> Status {
-    return iam::put_user_policy(tx, "ann", "q",
-                                statement("Deny", "iot:Publish", "arn:aws:iot:us-east-1:123456789012:topic/no"));
-  });
-  expect_change(identity->principal.user_id);
+  const std::string deny = statement("Deny", "iot:Publish", "arn:aws:iot:us-east-1:123456789012:topic/no");
+  expect_change(identity->principal.user_id,
+                [&] { write([&](store::Tx& tx) -> Status { return iam::put_user_policy(tx, "ann", "q", deny); }); });
   EXPECT_TRUE(ask([&] { return grant->still_valid() && grant->may_publish("t", false); }));
   EXPECT_FALSE(ask([&] { return grant->may_publish("no", false); }));
-  write([&](store::Tx& tx) -> Status {
-    return iam::update_access_key(tx, "ann", identity->principal.access_key_id, false);
+  expect_change(identity->principal.user_id, [&] {
+    write([&](store::Tx& tx) -> Status {
+      return iam::update_access_key(tx, "ann", identity->principal.access_key_id, false);
+    });
   });
-  expect_change(identity->principal.user_id);
   EXPECT_FALSE(ask([&] { return grant->still_valid() || grant->may_publish("t", false); }));
   EXPECT_EQ(connect(identity), nullptr);
   EXPECT_EQ(why_, "the access key does not exist or is not active");
@@ -178,12 +179,7 @@ TEST_F(IamRightsTest, SessionsEndAndAreBoundedByTheirPolicy) {
   EXPECT_EQ(grant->expires_ms(), end_ms);
   EXPECT_FALSE(ask([&] { return grant->may_publish("t", false); }));
   EXPECT_TRUE(ask([&] { return grant->still_valid(); }));
-  test_.call([&] {
-    changed_.clear();
-    return 0;
-  });
-  clock_.advance_ms(60'000);
-  expect_change(identity->principal.user_id);
+  expect_change(identity->principal.user_id, [&] { clock_.advance_ms(60'000); });
   EXPECT_FALSE(ask([&] { return grant->still_valid(); }));
 }
 
