@@ -125,6 +125,9 @@ std::string md5(std::string_view bytes) {
 std::string hmac_sha256(std::string_view key, std::string_view bytes) {
   return hmac(Digest::Kind::kSha256, key, bytes);
 }
+std::string sha1(std::string_view bytes) {
+  return digest(Digest::Kind::kSha1, bytes);
+}
 std::string hmac_sha1(std::string_view key, std::string_view bytes) {
   return hmac(Digest::Kind::kSha1, key, bytes);
 }

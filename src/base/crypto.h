@@ -13,6 +13,7 @@ namespace muster {
 std::string sha256(std::string_view bytes);
 std::string sha256_hex(std::string_view bytes);
 std::string hmac_sha256(std::string_view key, std::string_view bytes);
+std::string sha1(std::string_view bytes);                             // WebSocket handshake only
 std::string hmac_sha1(std::string_view key, std::string_view bytes);  // SigV2 pre-signed URLs only
 std::string md5(std::string_view bytes);                              // S3 ETag and Content-MD5 only
 std::uint32_t crc32(std::string_view bytes, std::uint32_t seed = 0);

@@ -7,7 +7,7 @@ namespace muster::io {
 namespace {
 
 bool has_no_body(int status) {
-  return status == 204 || status == 304;
+  return status == 101 || status == 204 || status == 304;
 }
 
 // A value that a client chose (a stored Content-Type, response-content-disposition) must not start a header of its own.
@@ -41,6 +41,8 @@ std::string_view date_text(std::int64_t now_ms) {
 
 std::string_view reason_phrase(int status) {
   switch (status) {
+    case 101:
+      return "Switching Protocols";
     case 200:
       return "OK";
     case 201:
@@ -89,6 +91,8 @@ std::string_view reason_phrase(int status) {
       return "Range Not Satisfiable";
     case 417:
       return "Expectation Failed";
+    case 426:
+      return "Upgrade Required";
     case 429:
       return "Too Many Requests";
     case 431:
@@ -147,7 +151,9 @@ std::string response_head(const HttpResponse& response, const ResponseContext& c
   } else if (!has_no_body(response.status) && length >= 0) {
     out.append("Content-Length: ").append(std::to_string(length)).append("\r\n");
   }
-  if (context.close) {
+  if (response.status == 101) {
+    out.append("Connection: Upgrade\r\n");
+  } else if (context.close) {
     out.append("Connection: close\r\n");
   } else if (context.minor_version == 0) {
     out.append("Connection: keep-alive\r\n");

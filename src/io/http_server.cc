@@ -350,6 +350,7 @@ asio::awaitable<HttpResponse> call_handler(const HttpHandler& handler, HttpReque
 asio::awaitable<bool> exchange(Connection& connection, HttpHead head) {
   ConnectionBody body(connection, head);
   head.request.peer = connection.stream->peer();
+  head.request.minor_version = head.minor_version;
   HttpResponse response = co_await call_handler(connection.handler, head.request, body);
   ResponseContext context;
   context.is_head = head.request.method == "HEAD";
@@ -364,6 +365,10 @@ asio::awaitable<bool> exchange(Connection& connection, HttpHead head) {
   if (framing == Framing::kUntilClose) context.close = true;
   const bool sent = co_await send_response(connection, response, context);
   if (!sent) co_return false;
+  if (response.upgrade) {
+    response.upgrade(std::move(connection.stream), std::string(connection.inbox.view()));
+    co_return false;
+  }
   if (context.close) {
     co_await linger(connection);
     co_return false;

@@ -42,6 +42,7 @@ struct HttpRequest {
   std::string target;
   HttpHeaders headers;
   PeerInfo peer;
+  int minor_version = 1;               // HTTP/1.x
   std::string_view raw_path() const;   // target up to '?'
   std::string_view raw_query() const;  // after '?', or ""
 };
@@ -75,6 +76,8 @@ struct HttpResponse {
   std::unique_ptr<HttpSource> source;  // instead of body, with source_length
   std::int64_t source_length = -1;     // -1: chunked
   bool close = false;
+  // With status 101: after the head was sent, takes the stream, with what was read behind the request; HTTP is over.
+  std::function<void(std::unique_ptr<Stream> stream, std::string rest)> upgrade;
 };
 
 struct HttpLimits {

@@ -35,6 +35,15 @@ asio::awaitable<HttpResponse> answer(HttpRequest& request, HttpBody& body) {
   const std::string path(request.raw_path());
   if (path == "/throw") throw std::runtime_error("on purpose");
   if (path == "/ignore") co_return text(200, "ignored");
+  if (path == "/upgrade") {
+    HttpResponse response = text(101, "");
+    response.headers.add("Upgrade", "echo");
+    response.upgrade = [](std::unique_ptr<Stream> stream, std::string rest) {
+      stream->write("took " + rest);
+      stream->shutdown_write();
+    };
+    co_return response;
+  }
   if (path == "/large") co_return text(200, std::string(1'000'000, 'l'));
   if (path == "/empty") co_return text(204, "");
   if (path == "/inject") {
@@ -243,6 +252,16 @@ TEST_F(HttpServerTest, EscapedExceptionIsA500) {
   connect();
   send("GET /throw HTTP/1.1\r\nHost: h\r\n\r\n");
   EXPECT_TRUE(receive_to_end().starts_with("HTTP/1.1 500 "));
+}
+
+TEST_F(HttpServerTest, UpgradeHandsTheStreamOverWithWhatWasRead) {
+  connect();
+  send("GET /upgrade HTTP/1.1\r\nHost: h\r\n\r\nGET /a is no request now");
+  const std::string all = receive_to_end();
+  EXPECT_TRUE(all.starts_with("HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\n")) << all;
+  EXPECT_NE(all.find("Connection: Upgrade\r\n\r\ntook GET /a is no request now"), std::string::npos) << all;
+  EXPECT_EQ(all.find("Content-Length"), std::string::npos);
+  EXPECT_TRUE(is_over());
 }
 
 TEST_F(HttpServerTest, MalformedRequestIsRefusedAndTheConnectionEnds) {

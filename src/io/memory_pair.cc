@@ -92,8 +92,6 @@ class MemoryStream final : public Stream {
   }
 
   const PeerInfo& peer() const override { return peer_; }
-  void leave_loop() override {}
-  void enter_loop(Loop&) override {}
 
  private:
   Loop& loop_;

@@ -8,8 +8,10 @@
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <deque>
 
 #include "base/log.h"
 #include "io/env.h"
@@ -25,12 +27,75 @@ namespace {
 
 constexpr std::int64_t kAcceptBackOffMs = 100;
 
+// A step of a handshake may cost as much as hundreds of messages. In a storm of them, so many are made in one round of
+// the loop, so that the round ends and what others have written leaves; the rest wait in line.
+constexpr std::size_t kStepsARound = 8;
+
+class HandshakeTurns : public std::enable_shared_from_this<HandshakeTurns> {
+ public:
+  static std::shared_ptr<HandshakeTurns> create(Loop& loop) {
+    auto turns = std::make_shared<HandshakeTurns>(loop);
+    // The line holds coroutines, which hold the listener, which holds this.
+    loop.at_end([weak = std::weak_ptr(turns)] {
+      if (const auto self = weak.lock()) const auto dropped = std::exchange(self->line_, {});
+    });
+    return turns;
+  }
+  explicit HandshakeTurns(Loop& loop) : loop_(loop) {}
+
+  bool take() {
+    if (steps_ >= kStepsARound || !line_.empty()) return false;
+    ++steps_;
+    open_round();
+    return true;
+  }
+  void wait(std::function<void()> resume) {
+    line_.push_back(std::move(resume));
+    open_round();
+  }
+
+ private:
+  void open_round() {
+    if (std::exchange(round_open_, true)) return;
+    loop_.at_round_end([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->next_round();
+    });
+  }
+  void next_round() {
+    round_open_ = false;
+    steps_ = 0;
+    while (steps_ < kStepsARound && !line_.empty()) {
+      asio::post(loop_.context(), std::move(line_.front()));
+      line_.pop_front();
+      ++steps_;
+    }
+    if (steps_ > 0) open_round();
+  }
+
+  Loop& loop_;
+  std::size_t steps_ = 0;  // in this round
+  bool round_open_ = false;
+  std::deque<std::function<void()>> line_;
+};
+
+asio::awaitable<void> take_turn(std::shared_ptr<HandshakeTurns> turns) {
+  if (!turns || turns->take()) co_return;
+  co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
+      [turns](auto handler) {
+        auto held = std::make_shared<decltype(handler)>(std::move(handler));
+        turns->wait([held] { std::move (*held)(); });
+      },
+      asio::use_awaitable);
+}
+
 enum class HandshakeEnd : std::uint8_t { kDone, kFailed, kTimeout };
 
-// Runs the handshake to its end, at most until `end_ms` of the steady clock.
-asio::awaitable<HandshakeEnd> complete_handshake(SocketStream& stream, std::int64_t end_ms) {
+// Runs the handshake to its end, at most until `end_ms` of the steady clock. `turns` may be null.
+asio::awaitable<HandshakeEnd> complete_handshake(SocketStream& stream, std::int64_t end_ms,
+                                                 std::shared_ptr<HandshakeTurns> turns) {
   const SystemClock clock;
   for (;;) {
+    co_await take_turn(turns);
     const SocketStream::Handshake step = stream.handshake_step();
     if (step == SocketStream::Handshake::kDone) co_return HandshakeEnd::kDone;
     if (step == SocketStream::Handshake::kFailed) co_return HandshakeEnd::kFailed;
@@ -58,6 +123,7 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
   // Outlives this: every stream releases its place.
   std::shared_ptr<std::atomic<std::size_t>> open = std::make_shared<std::atomic<std::size_t>>(0);
   std::size_t handshakes = 0;
+  std::shared_ptr<HandshakeTurns> turns = HandshakeTurns::create(loop);
   std::atomic<std::uint64_t> refused{0};
 
   Status listen();
@@ -96,7 +162,7 @@ asio::awaitable<void> prepare(std::shared_ptr<Listener::State> state, std::uniqu
       SSL* ssl = SSL_new(state->options.context->state().context);
       if (ssl == nullptr) co_return;
       stream->begin_tls(ssl, true);
-      end = co_await complete_handshake(*stream, end_ms);
+      end = co_await complete_handshake(*stream, end_ms, state->turns);
     }
   }
   if (end != HandshakeEnd::kDone) {
@@ -264,7 +330,7 @@ Task<std::unique_ptr<Stream>> dial(Loop& loop, DialOptions options) {
     stream->begin_tls(ssl, false);
     const std::string& name = options.server_name.empty() ? options.address : options.server_name;
     CO_TRY_VOID(name_server(ssl, name, tls.verify_server));
-    const HandshakeEnd end = co_await complete_handshake(*stream, end_ms);
+    const HandshakeEnd end = co_await complete_handshake(*stream, end_ms, nullptr);
     if (end == HandshakeEnd::kTimeout) co_return make_error(ErrorKind::kTimeout, "TLS handshake: deadline passed");
     if (end == HandshakeEnd::kFailed) {
       co_return make_error(ErrorKind::kUnauthenticated, "TLS handshake: " + stream->failure());

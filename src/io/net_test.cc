@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "io/loop_test_support.h"
 #include "io/test_certificates.h"
 
@@ -343,6 +345,55 @@ TEST_F(NetTest, MemoryPairReportsTheEndAfterItsBytes) {
   std::array<char, 4> bytes{};
   EXPECT_EQ(test.run(read_some(*pair.second, std::span<char>(bytes), 1000)), 0);
   test.call([&] { pair = {}; });
+}
+
+asio::awaitable<void> dial_and_keep(Loop& loop, DialOptions options, std::vector<std::unique_ptr<Stream>>& kept,
+                                    int& failures) {
+  auto stream = co_await dial(loop, options);
+  if (stream) {
+    kept.push_back(std::move(*stream));
+  } else {
+    ++failures;
+  }
+}
+
+TEST_F(NetTest, HandshakesTakeTurnsAndAllComplete) {
+  const auto port = listen(tls_options(ClientCertificate::kNone));
+  TestLoop clients;
+  const DialOptions options = dial_options(port);
+  std::vector<std::unique_ptr<Stream>> kept;
+  int failures = 0;
+  constexpr std::size_t kMany = 200;
+  for (std::size_t i = 0; i < kMany; ++i) clients.loop.spawn(dial_and_keep(clients.loop, options, kept, failures));
+  for (int i = 0; i < 1000; ++i) {
+    const bool done = clients.call([&] { return kept.size() + static_cast<std::size_t>(failures) == kMany; });
+    if (done) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_EQ(clients.call([&] { return kept.size(); }), kMany);
+  clients.call([&] { kept.clear(); });
+}
+
+// A connection that came in on one loop is served on another.
+TEST_F(NetTest, TlsStreamMovesToAnotherLoop) {
+  TestLoop other;
+  const auto port = listen(tls_options(ClientCertificate::kNone));
+  auto client = test.run(dial(test.loop, dial_options(port)));
+  ASSERT_TRUE(client) << client.error().message;
+  wait_accepted();
+  auto moved = std::make_shared<std::promise<std::unique_ptr<Stream>>>();
+  auto future = moved->get_future();
+  test.call([&] {
+    move_to(other.loop, std::move(accepted.front()),
+            [moved](std::unique_ptr<Stream> stream) { moved->set_value(std::move(stream)); });
+  });
+  std::unique_ptr<Stream> server_side = future.get();
+  EXPECT_TRUE(server_side->peer().tls);
+  other.loop.spawn(echo_and_forget(*server_side, 100'000));
+  test.loop.spawn(send_and_forget(**client, pattern(100'000)));
+  EXPECT_TRUE(test.run(read_to_end(**client, 100'000)) == pattern(100'000));
+  other.call([&] { server_side.reset(); });
+  test.call([&] { client->reset(); });
 }
 
 }  // namespace

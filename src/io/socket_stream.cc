@@ -49,8 +49,8 @@ SocketStream::SocketStream(tcp::socket socket, std::shared_ptr<void> slot)
 }
 
 SocketStream::~SocketStream() {
+  if (detached_ >= 0) ::close(detached_);
   close();
-  if (between_ >= 0) ::close(between_);
   SSL_free(ssl_);
 }
 
@@ -150,21 +150,24 @@ void SocketStream::close() {
   socket_.close(ignored);
 }
 
-void SocketStream::leave_loop() {
+void SocketStream::detach() {
+  if (!socket_.is_open()) return;
   boost::system::error_code error;
-  between_v6_ = socket_.local_endpoint(error).address().is_v6();
-  const int descriptor = socket_.release(error);
-  if (!error) between_ = descriptor;
+  const tcp::endpoint local = socket_.local_endpoint(error);
+  detached_v6_ = !error && local.address().is_v6();
+  detached_ = socket_.release(error);  // the TLS session knows the descriptor, not the socket
+  if (error) detached_ = -1;
 }
 
-void SocketStream::enter_loop(Loop& loop) {
-  const int descriptor = std::exchange(between_, -1);
-  tcp::socket fresh(loop.context());
+void SocketStream::attach(Loop& loop) {
+  if (detached_ < 0) return;
+  tcp::socket socket(loop.context());
   boost::system::error_code error;
-  if (descriptor >= 0) fresh.assign(between_v6_ ? tcp::v6() : tcp::v4(), descriptor, error);
-  if (error) ::close(descriptor);
-  socket_ = std::move(fresh);  // closed, and so failing, if it could not be taken over
-  socket_.native_non_blocking(true, error);
+  socket.assign(detached_v6_ ? tcp::v6() : tcp::v4(), detached_, error);
+  if (error) return;  // stays closed; the destructor closes the descriptor
+  detached_ = -1;
+  socket.native_non_blocking(true, error);
+  socket_ = std::move(socket);
 }
 
 bool SocketStream::peek(int& first) {

@@ -25,8 +25,8 @@ class SocketStream final : public Stream {
   void shutdown_write() override;
   void close() override;
   const PeerInfo& peer() const override { return peer_; }
-  void leave_loop() override;
-  void enter_loop(Loop& loop) override;
+  void detach() override;
+  void attach(Loop& loop) override;
 
   // True when a byte can be peeked; -1 in `first` at the end of the stream.
   bool peek(int& first);
@@ -42,6 +42,8 @@ class SocketStream final : public Stream {
   void fill_tls_peer();
 
   boost::asio::ip::tcp::socket socket_;
+  int detached_ = -1;  // the descriptor between two loops
+  bool detached_v6_ = false;
   SSL* ssl_ = nullptr;
   bool established_ = false;       // handshake complete
   bool broken_ = false;            // fatal TLS error: no close_notify
@@ -51,8 +53,6 @@ class SocketStream final : public Stream {
   std::shared_ptr<char> alive_ = std::make_shared<char>();  // callbacks in flight hold it weakly
   std::string failure_;
   PeerInfo peer_;
-  int between_ = -1;  // the descriptor on its way to another loop
-  bool between_v6_ = false;
 };
 
 }  // namespace muster::io

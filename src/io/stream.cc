@@ -4,6 +4,7 @@
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "io/loop.h"
 #include "io/timer_queue.h"
 
 namespace asio = boost::asio;
@@ -69,6 +70,17 @@ asio::awaitable<bool> write_all(Stream& stream, std::string_view bytes, std::int
     if (!ready) co_return false;
   }
   co_return true;
+}
+
+void move_to(Loop& loop, std::unique_ptr<Stream> stream, std::function<void(std::unique_ptr<Stream>)> arrived) {
+  if (loop.on_this_thread()) return arrived(std::move(stream));
+  stream->detach();
+  // std::function wants to be copied.
+  auto held = std::make_shared<std::unique_ptr<Stream>>(std::move(stream));
+  loop.post([&loop, held, arrived = std::move(arrived)] {
+    (*held)->attach(loop);
+    arrived(std::move(*held));
+  });
 }
 
 }  // namespace muster::io

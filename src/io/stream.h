@@ -15,6 +15,8 @@
 
 namespace muster::io {
 
+class Loop;
+
 struct PeerInfo {
   std::string address;  // numeric
   std::uint16_t port = 0;
@@ -48,10 +50,10 @@ class Stream {
   virtual void shutdown_write() = 0;
   virtual void close() = 0;  // sends TLS close_notify if it can without waiting; drops the rest
   virtual const PeerInfo& peer() const = 0;
-  // To another loop, with no callback outstanding: leave on the old loop's thread, then enter on the new one's; between
-  // them nothing else is called. What was not read yet is read there.
-  virtual void leave_loop() = 0;
-  virtual void enter_loop(Loop& loop) = 0;
+  // Moving to another loop, while nothing is waited for: detach() on the old loop's thread, attach() on the new one's;
+  // between them the stream may only be destroyed. See move_to().
+  virtual void detach() {}
+  virtual void attach(Loop&) {}
 };
 
 // Awaitable forms for code that handles one request at a time (HTTP). `deadline_ms` is relative; 0 = none. After a
@@ -64,6 +66,10 @@ boost::asio::awaitable<bool> write_all(Stream& stream, std::string_view bytes, s
 enum class Direction : std::uint8_t { kRead, kWrite };
 // False when the deadline passed first.
 boost::asio::awaitable<bool> wait_ready(Stream& stream, Direction direction, std::int64_t deadline_ms);
+
+// Hands a stream over to `loop`, from the loop that it is on: `arrived` runs there, or never when that loop has ended.
+// Nothing may be waiting for the stream.
+void move_to(Loop& loop, std::unique_ptr<Stream> stream, std::function<void(std::unique_ptr<Stream>)> arrived);
 
 // Two connected in-memory ends on one loop, each with `capacity` bytes of buffer; they stay there.
 std::pair<std::unique_ptr<Stream>, std::unique_ptr<Stream>> memory_pair(Loop& loop, std::size_t capacity = 65536);

@@ -3,6 +3,8 @@
 
 #include <array>
 
+#include "io/websocket_stream.h"
+
 namespace muster::server {
 namespace {
 
@@ -40,7 +42,8 @@ bool is_mqtt_alpn(std::string_view alpn) {
 FrontDoor::FrontDoor(io::Loop& api_loop, std::vector<io::Loop*> device_loops, metrics::Registry& metrics)
     : api_loop_(api_loop),
       device_loops_(std::move(device_loops)),
-      handler_([this](io::HttpRequest& request, io::HttpBody& body) { return counted(request, body); }),
+      handler_([this](io::HttpRequest& request, io::HttpBody& body) { return answer(request, body); }),
+      device_handler_([this](io::HttpRequest& request, io::HttpBody& body) { return answer_device(request, body); }),
       running_gauge_(metrics.gauge("muster_http_requests_running", "HTTP requests being answered now")) {}
 
 boost::asio::awaitable<io::HttpResponse> FrontDoor::counted(io::HttpRequest& request, io::HttpBody& body) {
@@ -48,6 +51,46 @@ boost::asio::awaitable<io::HttpResponse> FrontDoor::counted(io::HttpRequest& req
   io::HttpResponse response = co_await inner_(request, body);
   if (stopping_) response.close = true;
   co_return response;
+}
+
+boost::asio::awaitable<io::HttpResponse> FrontDoor::answer(io::HttpRequest& request, io::HttpBody& body) {
+  if (!upgrade_->wants(request)) co_return co_await counted(request, body);
+  Running running(running_, running_gauge_);
+  auto on_socket = [this](auto stream, auto rest, auto identity) {
+    accept_websocket(std::move(stream), std::move(rest), std::move(identity));
+  };
+  io::HttpResponse response = co_await upgrade_->answer(request, on_socket);
+  if (stopping_ && response.upgrade) {
+    response = io::HttpResponse();
+    response.status = 503;
+    response.close = true;
+  }
+  co_return response;
+}
+
+boost::asio::awaitable<io::HttpResponse> FrontDoor::answer_device(io::HttpRequest& request, io::HttpBody& body) {
+  if (!request.peer.client_certificate_der.empty() || upgrade_->wants(request)) {
+    co_return co_await answer(request, body);
+  }
+  io::HttpResponse response;
+  response.status = 403;
+  response.headers.add("Content-Type", "application/json");
+  response.body = R"({"message":"Forbidden: this port needs a client certificate"})";
+  response.close = true;
+  co_return response;
+}
+
+// A WebSocket may come in on any loop. CONNECT will say which shard it belongs to; until then they take turns.
+void FrontDoor::accept_websocket(std::unique_ptr<io::Stream> stream, std::string rest,
+                                 std::shared_ptr<const mqtt::TransportIdentity> identity) {
+  const std::size_t shard = next_shard_.fetch_add(1, std::memory_order_relaxed) % device_loops_.size();
+  io::Loop& loop = *device_loops_[shard];
+  io::move_to(loop, std::move(stream), [this, shard, &loop, rest = std::move(rest), identity](auto arrived) {
+    mqtt::Arrival arrival;
+    arrival.identity = identity;
+    arrival.listener = websocket_listener_;
+    broker_->accept(shard, io::websocket_stream(loop, std::move(arrived), rest), std::move(arrival));
+  });
 }
 
 Result<std::uint16_t> FrontDoor::open_api(const io::ListenOptions& options) {
@@ -84,7 +127,7 @@ Result<std::uint16_t> FrontDoor::open_device(const io::ListenOptions& options) {
     io::Loop& loop = *device_loops_[shard];
     if (is_mqtt_alpn(stream->peer().alpn)) return serve_mqtt(shard, std::move(stream), {}, tls_listener_);
     if (is_http_alpn(stream->peer().alpn)) {
-      return loop.spawn(io::serve_http(loop, std::move(stream), "", handler_, stopping_));
+      return loop.spawn(io::serve_http(loop, std::move(stream), "", device_handler_, stopping_));
     }
     loop.spawn(serve_device(shard, std::move(stream)));
   });
@@ -105,13 +148,15 @@ boost::asio::awaitable<void> FrontDoor::serve_device(std::size_t shard, std::uni
     serve_mqtt(shard, std::move(stream), std::move(initial), tls_listener_);
     co_return;
   }
-  co_await io::serve_http(*device_loops_[shard], std::move(stream), std::move(initial), handler_, stopping_);
+  co_await io::serve_http(*device_loops_[shard], std::move(stream), std::move(initial), device_handler_, stopping_);
 }
 
-void FrontDoor::start(mqtt::Broker& broker, io::HttpHandler handler) {
+void FrontDoor::start(mqtt::Broker& broker, const api::device::WebSocketUpgrade& upgrade, io::HttpHandler handler) {
   broker_ = &broker;
   tls_listener_ = broker.add_listener("device");
   plain_listener_ = broker.add_listener("plain");
+  websocket_listener_ = broker.add_listener("websocket");
+  upgrade_ = &upgrade;
   inner_ = std::move(handler);
   for (auto& listener : listeners_) listener->start();
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // FrontDoor: decides what a fresh connection speaks. The API port serves HTTP, with TLS when the first byte asks for
-// it; the device ports (mutual TLS) serve MQTT or HTTPS, told apart by ALPN or else by the first byte; the plain MQTT
-// port serves MQTT alone. Counts running requests, so that a stop can wait for them. A device port has a listener on
-// each device loop (SO_REUSEPORT): the kernel spreads connections, and so handshakes, over the loops.
+// it; the device ports (TLS with client certificates) serve MQTT or HTTPS, told apart by ALPN or else by the first
+// byte; the plain MQTT port serves MQTT alone. Wherever HTTP is served, a WebSocket at /mqtt is handed to the broker.
+// Without a client certificate, HTTP on the device ports is nothing but that WebSocket. Counts running requests, so that
+// a stop can wait for them. A device port has a listener on each device loop (SO_REUSEPORT): the kernel spreads
+// connections, and so handshakes, over the loops.
 #pragma once
 
 #include <atomic>
@@ -12,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "api/device/websocket_upgrade.h"
 #include "base/metrics.h"
 #include "base/result.h"
 #include "io/http_server.h"
@@ -31,9 +34,9 @@ class FrontDoor {
   Result<std::uint16_t> open_api(const io::ListenOptions& options);
   Result<std::uint16_t> open_device(const io::ListenOptions& options);
   Result<std::uint16_t> open_plain_mqtt(const io::ListenOptions& options);
-  // `handler` answers HTTP; it and the broker, whose shards live on the device loops in this order, outlive the loops.
-  // Before the broker's start.
-  void start(mqtt::Broker& broker, io::HttpHandler handler);
+  // `handler` answers HTTP but upgrades; it, `upgrade` and the broker, whose shards live on the device loops in this
+  // order, outlive the loops. Before the broker's start.
+  void start(mqtt::Broker& broker, const api::device::WebSocketUpgrade& upgrade, io::HttpHandler handler);
 
   // Stops accepting and taking new requests on open connections. On any thread.
   void close();
@@ -45,13 +48,20 @@ class FrontDoor {
   void serve_mqtt(std::size_t shard, std::unique_ptr<io::Stream> stream, std::string initial, std::uint16_t listener);
   boost::asio::awaitable<void> serve_device(std::size_t shard, std::unique_ptr<io::Stream> stream);
   boost::asio::awaitable<io::HttpResponse> counted(io::HttpRequest& request, io::HttpBody& body);
+  boost::asio::awaitable<io::HttpResponse> answer(io::HttpRequest& request, io::HttpBody& body);
+  boost::asio::awaitable<io::HttpResponse> answer_device(io::HttpRequest& request, io::HttpBody& body);
+  void accept_websocket(std::unique_ptr<io::Stream> stream, std::string rest,
+                        std::shared_ptr<const mqtt::TransportIdentity> identity);
 
   io::Loop& api_loop_;
   const std::vector<io::Loop*> device_loops_;
   mqtt::Broker* broker_ = nullptr;
-  std::uint16_t tls_listener_ = 0, plain_listener_ = 0;  // names of the broker
+  std::uint16_t tls_listener_ = 0, plain_listener_ = 0, websocket_listener_ = 0;  // names of the broker
+  std::atomic<std::size_t> next_shard_{0};
+  const api::device::WebSocketUpgrade* upgrade_ = nullptr;
   io::HttpHandler inner_;
   io::HttpHandler handler_;
+  io::HttpHandler device_handler_;
   std::atomic<bool> stopping_{false};
   std::atomic<std::int64_t> running_{0};
   metrics::Gauge& running_gauge_;

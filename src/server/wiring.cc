@@ -4,6 +4,7 @@
 #include "api/device/authorizer.h"
 #include "api/device/jobs_topics.h"
 #include "api/device/lifecycle_events.h"
+#include "api/device/websocket_upgrade.h"
 #include "api/services/data/iot_data.h"
 #include "api/services/data/jobs_data.h"
 #include "api/services/iam/iam.h"
@@ -80,6 +81,7 @@ struct Server::Parts {
   std::vector<std::unique_ptr<api::device::JobsTopics>> jobs_topics;  // by device loop
   api::Operations operations;
   std::unique_ptr<api::Pipeline> pipeline;
+  std::unique_ptr<api::device::WebSocketUpgrade> upgrade;
   std::unique_ptr<Readiness> readiness;
   std::unique_ptr<Admin> admin;
   std::unique_ptr<io::Loop::TimerToken> sweep_timer;
@@ -153,9 +155,10 @@ Status Server::Parts::open_ports() {
   api.max_connections = static_cast<std::size_t>(config.http_max_connections);
   TRY(auto api_port, door->open_api(api));
 
+  // Asked for, not required: a signed WebSocket has none, and who has nothing else is refused by the authorizer.
   TRY(auto device_tls, io::TlsContext::create({.certificate_chain_pem = identity->chain_pem,
                                                .private_key_pem = identity->key_pem,
-                                               .client_certificate = io::ClientCertificate::kRequired,
+                                               .client_certificate = io::ClientCertificate::kOptional,
                                                .client_ca_pem = {},
                                                .alpn = {"x-amzn-mqtt-ca", "mqtt", "x-amzn-http-ca", "http/1.1"}}));
   io::ListenOptions device{.port = static_cast<std::uint16_t>(config.device_port)};
@@ -208,10 +211,10 @@ Status Server::Parts::make_broker() {
   if (config.mqtt_sys_interval_s > 0) {
     sys_topics = std::make_unique<SysTopics>(*device_loops.front(), clock, *broker, config.mqtt_sys_interval_s);
   }
-  // After a change of a certificate or its policies, once the authorizer has read it again.
+  // After a change of a principal or its policies, once the authorizer has read it again.
   for (std::size_t shard = 0; shard < authorizers.size(); ++shard) {
     authorizers[shard]->on_reloaded(
-        [this, shard](std::string certificate_id) { broker->recheck(shard, std::move(certificate_id)); });
+        [this, shard](std::string principal_id) { broker->recheck(shard, std::move(principal_id)); });
   }
   return {};
 }
@@ -283,6 +286,10 @@ Status Server::Parts::make_http() {
                            .metrics = metrics,
                            .certificates = authorizers.front().get()};
   pipeline = std::make_unique<api::Pipeline>(parts, options);
+  api::device::UpgradeOptions upgrades;
+  upgrades.origins = config.http_allowed_origins;
+  if (!config.http_public_origin.empty()) upgrades.origins.push_back(config.http_public_origin);
+  upgrade = std::make_unique<api::device::WebSocketUpgrade>(account.realm, *credentials, clock, std::move(upgrades));
   readiness = std::make_unique<Readiness>(*store, clock);
   observe_store(metrics, *store);
   mqtt::register_metrics(metrics, *broker);
@@ -319,7 +326,7 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, const DataD
 
 void Server::start() {
   Parts& p = *parts_;
-  p.door->start(*p.broker,
+  p.door->start(*p.broker, *p.upgrade,
                 [&p](io::HttpRequest& request, io::HttpBody& body) -> boost::asio::awaitable<io::HttpResponse> {
                   if (auto answer = p.admin->answer(request)) co_return std::move(*answer);
                   co_return co_await p.pipeline->handle(request, body);

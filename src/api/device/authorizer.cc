@@ -8,7 +8,9 @@
 
 #include "api/device/answer_cache.h"
 #include "api/device/device_facts.h"
+#include "api/device/iam_rights.h"
 #include "api/device/reserved_topics.h"
+#include "api/device/token_grant.h"
 #include "base/crypto.h"
 #include "base/log.h"
 #include "domain/registry/certificates.h"
@@ -33,7 +35,8 @@ struct DeviceAuthorizer::State : std::enable_shared_from_this<DeviceAuthorizer::
         realm(std::move(where)),
         generations(changes),
         options(std::move(chosen)),
-        prefix("arn:aws:iot:" + realm.region + ":" + realm.account_id + ":") {}
+        prefix("arn:aws:iot:" + realm.region + ":" + realm.account_id + ":"),
+        iam(on, records, realm, cache) {}
 
   void decide(const FactsRequest& request, std::uint64_t generation, int attempt,
               const std::function<void(Decision)>& done);
@@ -56,6 +59,7 @@ struct DeviceAuthorizer::State : std::enable_shared_from_this<DeviceAuthorizer::
   std::unordered_set<std::string> pending;  // certificate ids with a reload under way, or asked for again
   std::unordered_set<std::string> again;
   std::string resource;  // scratch
+  IamConnections iam;
 };
 
 // On the broker's loop, like everything that holds it.
@@ -259,10 +263,20 @@ DeviceAuthorizer::DeviceAuthorizer(io::Loop& loop, store::Store& store, Realm re
 DeviceAuthorizer::~DeviceAuthorizer() = default;
 
 void DeviceAuthorizer::on_reloaded(std::function<void(std::string certificate_id)> reloaded) {
+  state_->iam.on_changed(reloaded);
   state_->reloaded = std::move(reloaded);
 }
 
 void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::function<void(Decision)> done) {
+  if (const auto* identity = dynamic_cast<const IamIdentity*>(attempt.identity.get())) {
+    return state_->iam.connect(attempt, *identity, std::move(done));
+  }
+  const TokenDoor tokens{state_->loop, state_->realm, state_->options.tokens};
+  auto claim = std::dynamic_pointer_cast<const TokenClaim>(attempt.identity);
+  // The plain listener's clients are judged by its policy alone, unless they came with a token.
+  const bool bare_tls = attempt.peer->tls && attempt.peer->client_certificate_der.empty();
+  if (!claim && bare_tls) claim = token_claim_of_username(attempt.username);
+  if (claim || bare_tls) return connect_with_token(tokens, attempt, claim, std::move(done));
   FactsRequest request;
   request.client_id = attempt.client_id;
   request.thing = attempt.client_id;
@@ -271,7 +285,6 @@ void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::functio
   request.domain_name = attempt.peer->server_name;
   if (attempt.peer->client_certificate_der.empty()) {
     const std::string& policy = state_->options.plain_policy;
-    if (attempt.peer->tls) return done(refused("no client certificate"));
     if (policy.empty()) return done(refused("the plain listener is not open to clients: no plain policy is set"));
     if (policy == "*") {
       Decision open;

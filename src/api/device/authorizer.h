@@ -7,6 +7,9 @@
 // read again, and on_reloaded() tells the owner, who has the broker recheck the connection: a revoked certificate is
 // cut off within milliseconds, not at the next packet.
 //
+// A connection that came by a signed WebSocket is its IAM principal's (iam_rights.h), whatever certificate it has; one
+// without either may have a custom authoriser's token (token_grant.h).
+//
 // The plain listener has no certificates. It is closed to everybody unless `plain_policy` names an IoT policy that then
 // decides for all its clients, or is "*", which allows them everything.
 //
@@ -17,6 +20,7 @@
 #include <memory>
 #include <string>
 
+#include "api/device/transport_identity.h"
 #include "api/wire/certificate_authorizer.h"
 #include "base/ids.h"
 #include "domain/registry/generations.h"
@@ -27,8 +31,9 @@
 namespace muster::api::device {
 
 struct AuthorizerOptions {
-  std::string plain_policy;  // empty: nobody connects without TLS; a policy's name; "*": everything is allowed
-  bool sys_topics = false;   // $SYS/broker/... is published
+  TokenAuthorizer* tokens = nullptr;  // custom authorisation; null: tokens are refused
+  std::string plain_policy;           // empty: nobody connects without TLS; a policy's name; "*": everything is allowed
+  bool sys_topics = false;            // $SYS/broker/... is published
 };
 
 class DeviceAuthorizer final : public mqtt::Authorizer, public CertificateAuthorizer {
@@ -38,7 +43,7 @@ class DeviceAuthorizer final : public mqtt::Authorizer, public CertificateAuthor
                    AuthorizerOptions options);
   ~DeviceAuthorizer() override;
 
-  // Called on the loop after the facts of connections with that certificate ("": any) were read again. Set before the
+  // Called on the loop after the facts of connections of that principal ("": any) were read again. Set before the
   // broker accepts; usually Broker::recheck.
   void on_reloaded(std::function<void(std::string certificate_id)> reloaded);
 

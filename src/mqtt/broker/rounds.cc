@@ -78,21 +78,17 @@ void Shard::accept(std::unique_ptr<io::Stream> stream, Arrival arrival, bool mov
 void Shard::move_away(ClientLink& link, std::size_t to, std::string received) {
   ++stats.moved;
   Shard* other = hub.shards[to].get();
-  auto stream = std::make_shared<std::unique_ptr<io::Stream>>(std::move(link.stream));
-  auto arrival = std::make_shared<Arrival>();
-  arrival->initial = std::move(received);
-  arrival->identity = std::move(link.identity);
-  arrival->listener = link.listener;
+  Arrival arrival;
+  arrival.initial = std::move(received);
+  arrival.identity = std::move(link.identity);
+  arrival.listener = link.listener;
   link.ended = true;
   ended.push_back(link.id);
   need_round_end();
-  (*stream)->leave_loop();
-  other->loop.post([weak = other->weak_from_this(), stream, arrival] {
-    const auto self = weak.lock();
-    if (!self) return;
-    (*stream)->enter_loop(self->loop);
-    self->accept(std::move(*stream), std::move(*arrival), true);
-  });
+  io::move_to(other->loop, std::move(link.stream),
+              [weak = other->weak_from_this(), arrival = std::move(arrival)](std::unique_ptr<io::Stream> stream) {
+                if (const auto self = weak.lock()) self->accept(std::move(stream), arrival, true);
+              });
 }
 
 void Shard::need_round_end() {

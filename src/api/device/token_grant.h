@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Custom authorisation at CONNECT: finds the token's claim, asks the TokenAuthorizer, and makes the grant of the IoT
+// policies that it answers with. Without a TokenAuthorizer everything is refused. On the authorizer's loop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "api/device/transport_identity.h"
+#include "base/ids.h"
+#include "io/env.h"
+#include "io/loop.h"
+#include "mqtt/broker/ports.h"
+
+namespace muster::api::device {
+
+// Whether query parameters, headers or a user name ("name?x-amz-customauthorizer-name=N&...") ask for custom
+// authorisation; then the claim.
+std::shared_ptr<const TokenClaim> token_claim(const std::vector<std::pair<std::string, std::string>>& parameters);
+std::shared_ptr<const TokenClaim> token_claim_of_username(std::string_view username);
+
+struct TokenDoor {
+  io::Loop& loop;
+  const Realm& realm;
+  TokenAuthorizer* authorizer = nullptr;  // null: refuses
+};
+// `done` on the loop, possibly before this returns. `claim` may be null: the default authoriser is asked, by user name
+// and password.
+void connect_with_token(const TokenDoor& door, const mqtt::ConnectAttempt& attempt,
+                        const std::shared_ptr<const TokenClaim>& claim,
+                        std::function<void(mqtt::Authorizer::Decision)> done);
+
+}  // namespace muster::api::device

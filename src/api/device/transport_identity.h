@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a transport can have proved before MQTT begins, and the port of custom authorisation. Made by websocket_upgrade,
+// carried by the broker without a look (mqtt::TransportIdentity), read by the authorizer at CONNECT. Values; any
+// thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "domain/iam/principal.h"
+#include "mqtt/broker/ports.h"
+
+namespace muster::api::device {
+
+// The upgrade was signed (SigV4).
+struct IamIdentity final : mqtt::TransportIdentity {
+  iam::Principal principal;
+  std::int64_t expires_ms = 0;  // of the session; 0: never
+};
+
+// A token for a custom authoriser: in the upgrade's query or headers, or behind '?' in the MQTT user name. Nothing of
+// it is proved. Source: AWS IoT developer guide, "Connecting to AWS IoT Core by using custom authentication".
+struct TokenClaim final : mqtt::TransportIdentity {
+  std::string authorizer_name;  // empty: the default authoriser
+  std::string signature;        // of the token, base64
+  // Names as sent, in order: the authoriser knows which one carries its token.
+  std::vector<std::pair<std::string, std::string>> parameters;
+};
+
+struct TokenQuestion {
+  TokenClaim claim;
+  std::string client_id;
+  std::string username;  // without what follows '?'
+  std::string password;
+  std::string source_ip;
+  std::string server_name;  // SNI
+};
+
+struct TokenAnswer {
+  bool accepted = false;
+  std::string reason;  // why not, for the log
+  std::string principal_id;
+  std::vector<std::string> policy_documents;  // IoT policies; they alone decide
+  std::int64_t disconnect_after_s = 0;        // 0: never
+  std::int64_t refresh_after_s = 0;           // ask again then; 0: never
+};
+
+// Custom authorisation. Plugged in by server/wiring; without one, tokens are refused.
+class TokenAuthorizer {
+ public:
+  virtual ~TokenAuthorizer() = default;
+  // Calls `done` once, on any thread.
+  virtual void decide(TokenQuestion question, std::function<void(TokenAnswer)> done) = 0;
+};
+
+inline constexpr std::string_view kAuthorizerNameKey = "x-amz-customauthorizer-name";
+inline constexpr std::string_view kAuthorizerSignatureKey = "x-amz-customauthorizer-signature";
+
+}  // namespace muster::api::device
