@@ -68,7 +68,7 @@ MessageRef read_message(Reader& reader) {
   return owner;
 }
 
-void read_entry(Reader& reader, const MessageRef& message, RestoredQueues& into) {
+void read_entry(Reader& reader, const MessageRef& message, RestoredLog& into) {
   const std::uint64_t session = reader.number(8);
   const std::uint64_t number = reader.number(8);
   const std::uint64_t flags = reader.number(1);
@@ -82,7 +82,7 @@ void read_entry(Reader& reader, const MessageRef& message, RestoredQueues& into)
     entry.identifiers.push_back(static_cast<std::uint32_t>(reader.number(4)));
   }
   if (!reader.ok() || !message) return;
-  RestoredSession& queue = into[session];
+  RestoredSession& queue = into.sessions[session];
   queue.last_number = std::max(queue.last_number, number);
   RestoredEntry& slot = queue.entries[number];
   entry.released |= slot.released;  // written again after it was released
@@ -91,7 +91,7 @@ void read_entry(Reader& reader, const MessageRef& message, RestoredQueues& into)
 
 }  // namespace
 
-void restore_record(std::string_view record, RestoredQueues& into) {
+void restore_record(std::string_view record, RestoredLog& into) {
   Reader reader(record);
   MessageRef message;
   while (reader.ok() && !reader.empty()) {
@@ -105,14 +105,21 @@ void restore_record(std::string_view record, RestoredQueues& into) {
       continue;
     }
     const std::uint64_t session = reader.number(8);
+    if (kind == 'V') {
+      const std::string topic(reader.text());
+      const std::string_view stored = reader.text();
+      RestoredRetained& slot = into.retained[topic];
+      if (reader.ok() && session >= slot.version) slot = {session, std::string(stored)};
+      continue;
+    }
     if (kind == 'E') {
-      if (reader.ok()) into.erase(session);
+      if (reader.ok()) into.sessions.erase(session);
       continue;
     }
     const bool with_number = kind == 'D' || kind == 'R';
     const std::uint64_t what = reader.number(with_number ? 8 : 2);
     if (!reader.ok()) break;
-    RestoredSession& queue = into[session];
+    RestoredSession& queue = into.sessions[session];
     if (with_number) queue.last_number = std::max(queue.last_number, what);
     if (kind == 'D') {
       queue.entries.erase(what);
@@ -173,29 +180,36 @@ void SharedLog::remove(MessageLog* reader) {
   std::erase(readers_, reader);
 }
 
-std::uint64_t SharedLog::append(std::string_view record, Living& changes) {
-  {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [segment, change] : changes) living_[segment] += change;
-  }
+// Changes and record together: trim() must not see the places that a record gives up before the record is on its way.
+std::uint64_t SharedLog::append(std::string_view record, Living& changes, std::uint64_t pinned) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [segment, change] : changes) living_[segment] += change;
   changes.clear();
-  return record.empty() ? 0 : log_->append(record);
+  const std::uint64_t position = record.empty() ? 0 : log_->append(record);
+  if (pinned != 0) --living_[pinned];
+  return position;
+}
+
+std::uint64_t SharedLog::pin() {
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t segment = log_->segment();
+  ++living_[segment];
+  return segment;
 }
 
 std::uint64_t SharedLog::trim(std::size_t max_segments) {
+  const std::lock_guard lock(mutex_);
   const std::uint64_t current = log_->segment();
-  std::uint64_t first = log_->first_segment();
-  const std::uint64_t before = first;
-  {
-    const std::lock_guard lock(mutex_);
-    for (; first < current; ++first) {
-      const auto at = living_.find(first);
-      if (at == living_.end()) continue;
-      if (at->second > 0) break;
-      living_.erase(at);
+  const std::uint64_t before = log_->first_segment();
+  std::uint64_t first = current;
+  for (auto at = living_.begin(); at != living_.end() && at->first < current;) {
+    if (at->second > 0) {
+      first = at->first;
+      break;
     }
+    at = living_.erase(at);
   }
-  if (first != before) log_->remove_before(first);
+  if (first > before) log_->remove_before(first);
   return current - first > max_segments ? first : 0;
 }
 
@@ -216,10 +230,10 @@ void MessageLog::header(char kind, std::uint64_t session) {
   put(open_, session, 8);
 }
 
-// Once a round: a record may land behind the segment that was current when it was begun, never before it, and segments
-// go oldest first.
+// Once a record: it may land behind the segment that was current when it was begun, never before it; that one is pinned
+// until then, and counts for what lives in the record: segments go oldest first.
 std::uint64_t MessageLog::segment() {
-  if (segment_ == 0) segment_ = shared_.segment();
+  if (segment_ == 0) segment_ = shared_.pin();
   return segment_;
 }
 
@@ -263,6 +277,15 @@ void MessageLog::released(std::uint64_t session, std::uint64_t number) {
 std::uint64_t MessageLog::received(std::uint64_t session, std::uint16_t packet_id) {
   header('I', session);
   put(open_, packet_id, 2);
+  urgent_ = true;
+  ++changes_[segment()];
+  return segment_;
+}
+
+std::uint64_t MessageLog::retained(std::uint64_t version, std::string_view topic, std::string_view stored) {
+  header('V', version);
+  put_text(open_, topic);
+  put_text(open_, stored);
   urgent_ = true;
   ++changes_[segment()];
   return segment_;
@@ -316,7 +339,7 @@ std::uint64_t MessageLog::commit() {
   urgent_ = false;
   Flying batch{round_++, 0, std::exchange(waiters_, {}), std::exchange(callbacks_, {})};
   posted_->wanted = true;  // before it can become durable
-  batch.position = shared_.append(open_, changes_);
+  batch.position = shared_.append(open_, changes_, segment_);
   const std::uint64_t position = batch.position;
   open_.clear();
   segment_ = 0;
@@ -326,7 +349,7 @@ std::uint64_t MessageLog::commit() {
 
 void MessageLog::flush_lazy() {
   if (open_.empty()) {
-    if (!changes_.empty()) shared_.append({}, changes_);
+    if (!changes_.empty()) shared_.append({}, changes_, 0);
   } else {
     urgent_ = true;
   }
