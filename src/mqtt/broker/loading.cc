@@ -38,7 +38,11 @@ Status open_log(Hub& hub, RestoredLog& restored) {
   store::AppendLogOptions options;
   options.directory = hub.options.message_log_directory;
   options.may_write = hub.options.may_write_log;
-  TRY(auto log, store::AppendLog::open(options, [&](std::string_view record) { restore_record(record, restored); }));
+  const auto visit = [&](std::string_view record) {
+    const Status read = restore_record(record, restored);
+    if (!read) log::error("mqtt: a record of the message log is damaged", {{"what", read.error().message}});
+  };
+  TRY(auto log, store::AppendLog::open(options, visit));
   hub.log = std::make_unique<SharedLog>(std::move(log));
   for (const auto& shard : hub.shards) {
     shard->log = std::make_unique<MessageLog>(

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "base/log.h"
-
 namespace muster::mqtt {
 
 namespace {
@@ -91,7 +89,7 @@ void read_entry(Reader& reader, const MessageRef& message, RestoredLog& into) {
 
 }  // namespace
 
-void restore_record(std::string_view record, RestoredLog& into) {
+Status restore_record(std::string_view record, RestoredLog& into) {
   Reader reader(record);
   MessageRef message;
   while (reader.ok() && !reader.empty()) {
@@ -131,11 +129,11 @@ void restore_record(std::string_view record, RestoredLog& into) {
     } else if (kind == 'O') {
       queue.received.erase(static_cast<std::uint16_t>(what));
     } else {
-      log::error("mqtt: unknown item in the message log, the rest of its record is ignored");
-      return;
+      return internal("an unknown item");
     }
   }
-  if (!reader.ok()) log::error("mqtt: a record of the message log is cut off, its rest is ignored");
+  if (!reader.ok()) return internal("cut off");
+  return {};
 }
 
 // Between the log's thread and a shard's loop: posted once however often the position moves meanwhile.

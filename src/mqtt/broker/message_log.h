@@ -35,6 +35,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/result.h"
 #include "io/loop.h"
 #include "mqtt/broker/message.h"
 #include "mqtt/broker/waiter.h"
@@ -64,8 +65,8 @@ struct RestoredLog {
   std::unordered_map<std::string, RestoredRetained> retained;  // by topic
 };
 
-// Applies one record; what it cannot read is logged and left out.
-void restore_record(std::string_view record, RestoredLog& into);
+// Applies one record. kInternal when a part of it cannot be read; that and what follows it is left out.
+Status restore_record(std::string_view record, RestoredLog& into);
 
 struct MessageEntry {
   std::uint64_t session = 0;

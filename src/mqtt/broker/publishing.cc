@@ -87,13 +87,12 @@ void Shard::publish(ClientLink& link, const Publish& packet) {
 
 void Shard::log_refusal(ClientLink& link, std::string_view why, std::string_view topic, std::size_t value) {
   if (!may_log()) return;
-  log::info("mqtt: refused, connection closed",
-            {{"client", link.session != nullptr ? link.session->client_id : std::string()},
-             {"why", why},
-             {"topic", topic.substr(0, 256)},
-             {"value", std::uint64_t{value}},
-             {"principal", link.grant ? link.grant->principal_id() : std::string_view()},
-             {"peer", link.stream->peer().address}});
+  log::info("mqtt: publish refused", {{"client", link.session != nullptr ? link.session->client_id : std::string()},
+                                      {"why", why},
+                                      {"topic", topic.substr(0, 256)},
+                                      {"value", std::uint64_t{value}},
+                                      {"principal", link.grant ? link.grant->principal_id() : std::string_view()},
+                                      {"peer", link.stream->peer().address}});
 }
 
 void Shard::publish_for_server(const Publish& packet, std::function<void()> done) {
@@ -200,6 +199,7 @@ bool Shard::offer_ingress(ClientLink& link, const Publish& packet) {
   }
   --link.ingress;
   if (packet.qos == 0 || link.connection.version() == Version::k311) return false;
+  log_refusal(link, "nothing serves this reserved topic", packet.topic, 0);
   link.ack_due(number, Reason::kTopicNameInvalid);
   return true;
 }
