@@ -73,7 +73,9 @@ void take_entries(Shard& shard, Session& session, RestoredSession& restored) {
     sent.wait = held.released   ? OutgoingInflight::Wait::kPubcomp
                 : held.qos == 2 ? OutgoingInflight::Wait::kPubrec
                                 : OutgoingInflight::Wait::kPuback;
-    if ((maybe_sent || held.released) && session.queue.empty() && session.inflight.outgoing.restore(sent)) {
+    // What the client has must not be published again, whatever waits before it: shards number for one session, and
+    // what arrived first was sent first.
+    if ((held.released || (maybe_sent && session.queue.empty())) && session.inflight.outgoing.restore(sent)) {
       session.keep_sent(std::move(held));
     } else {
       session.queue.push_back(std::move(held));

@@ -182,21 +182,20 @@ std::uint64_t SharedLog::append(std::string_view record, Living& changes) {
   return record.empty() ? 0 : log_->append(record);
 }
 
+// The lowest segment of which something is said to live holds all the others: a record may have landed behind the
+// segment that it is counted in (MessageLog::segment), also when that one is gone already.
 std::uint64_t SharedLog::trim(std::size_t max_segments) {
   const std::uint64_t current = log_->segment();
-  std::uint64_t first = log_->first_segment();
-  const std::uint64_t before = first;
+  std::uint64_t oldest = current;
   {
     const std::lock_guard lock(mutex_);
-    for (; first < current; ++first) {
-      const auto at = living_.find(first);
-      if (at == living_.end()) continue;
-      if (at->second > 0) break;
-      living_.erase(at);
+    while (!living_.empty() && living_.begin()->first < current && living_.begin()->second <= 0) {
+      living_.erase(living_.begin());
     }
+    if (!living_.empty()) oldest = std::min(oldest, living_.begin()->first);
   }
-  if (first != before) log_->remove_before(first);
-  return current - first > max_segments ? first : 0;
+  if (oldest > log_->first_segment()) log_->remove_before(oldest);
+  return current - oldest > max_segments ? oldest : 0;
 }
 
 MessageLog::MessageLog(io::Loop& loop, SharedLog& shared, OnDurable on_durable)

@@ -106,7 +106,8 @@ void Shard::rewrite_entries(std::uint64_t segment) {
                                   .released = held->released},
                                  own);
     }
-    log->commit();  // a record a message: none grows beyond bounds
+    // A record a message: none grows beyond bounds. What this round collected before goes along.
+    if (const std::uint64_t position = log->commit(); position != 0) log_position = position;
   }
   for (const auto& [client, owned] : sessions) {
     for (auto& [packet_id, where] : owned->received_in) {
