@@ -67,8 +67,10 @@ TEST_F(BrokerCounters, HaveTheirUsualNamesBelowSys) {
 TEST_F(BrokerCounters, AreASeriesForEachListener) {
   metrics::Registry registry;
   mqtt::register_listener_metrics(registry, *broker);
-  EXPECT_THAT(registry.exposition(), ::testing::HasSubstr("muster_mqtt_listener_connections{listener=\"device\"} 1\n"
-                                                          "muster_mqtt_listener_connections{listener=\"plain\"} 0\n"));
+  const std::string page = registry.exposition();
+  EXPECT_THAT(page, ::testing::HasSubstr("muster_mqtt_listener_connections{listener=\"device\"} 1\n"));
+  EXPECT_THAT(page, ::testing::HasSubstr("muster_mqtt_listener_connections{listener=\"plain\"} 0\n"));
+  EXPECT_THAT(page, ::testing::HasSubstr("muster_mqtt_listener_accepted_total{listener=\"device\"} 1\n"));
 }
 
 }  // namespace

@@ -136,9 +136,10 @@ class OpenGrant final : public mqtt::ConnectionGrant {
   std::string client_;
 };
 
-mqtt::Authorizer::Decision refused(std::string reason) {
+mqtt::Authorizer::Decision refused(std::string reason, std::string principal_id = {}) {
   mqtt::Authorizer::Decision decision;
   decision.reason = std::move(reason);
+  decision.principal_id = std::move(principal_id);
   return decision;
 }
 
@@ -168,7 +169,8 @@ void DeviceAuthorizer::State::decide(const FactsRequest& request, std::uint64_t 
       Decision decision;
       auto grant = std::make_unique<DeviceGrant>(self, request, std::move(found));
       if (!grant->still_valid())
-        return done(refused("no policy allows iot:Connect on " + self->prefix + "client/" + request.client_id));
+        return done(refused("no policy allows iot:Connect on " + self->prefix + "client/" + request.client_id,
+                            request.certificate_id));
       decision.grant = std::move(grant);
       done(std::move(decision));
     });

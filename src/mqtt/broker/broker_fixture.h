@@ -30,6 +30,7 @@ struct Rules {
   std::set<std::string, std::less<>> no_connect;                            // client ids
   bool retain_denied = false;
   bool valid = true;
+  std::int64_t expires_ms = 0;
 };
 
 class RuledGrant final : public ConnectionGrant {
@@ -42,6 +43,7 @@ class RuledGrant final : public ConnectionGrant {
   bool may_receive(std::string_view topic) override { return !rules_.no_receive.contains(topic); }
   bool still_valid() override { return rules_.valid; }
   std::string_view principal_id() const override { return "principal"; }
+  std::int64_t expires_ms() const override { return rules_.expires_ms; }
 
  private:
   const Rules& rules_;

@@ -24,6 +24,7 @@ ClientLink::ClientLink(Shard& broker, std::uint64_t link_id, std::unique_ptr<io:
       broker_(broker),
       kept_(std::move(arrival.initial)) {
   stats = &broker.listener_stats(listener);
+  limits_rates_ = broker.hub.options.max_publishes_per_second != 0 || broker.hub.options.max_bytes_per_second != 0;
   ++stats->connections;
 }
 
@@ -115,6 +116,7 @@ bool ClientLink::read_once(std::size_t& budget) {
   switch (outcome.kind) {
     case io::IoOutcome::Kind::kMoved:
       stats->bytes_in += outcome.bytes;
+      count_bytes(outcome.bytes);
       budget -= std::min(budget, outcome.bytes);
       return outcome.bytes == asked;
     case io::IoOutcome::Kind::kWouldBlock:
@@ -160,6 +162,7 @@ void ClientLink::flush() {
     if (outcome.kind == io::IoOutcome::Kind::kMoved) {
       written_ += outcome.bytes;
       stats->bytes_out += outcome.bytes;
+      count_bytes(outcome.bytes);
       blocked_since_ms = 0;
       continue;
     }
@@ -237,6 +240,9 @@ void ClientLink::close() {
 void ClientLink::reschedule() {
   std::int64_t due_ms = connection.deadline_ms();
   if (due_ms == 0) due_ms = broker_.steady_ms + kIdleLookMs;
+  if (grant && grant->expires_ms() != 0) {
+    due_ms = std::min(due_ms, broker_.steady_ms + std::max<std::int64_t>(0, grant->expires_ms() - broker_.now_ms));
+  }
   const std::int64_t second = (due_ms + 999) / 1000;
   if (look_second_ != 0 && look_second_ <= second) return;
   look_second_ = broker_.deadlines.add(id, due_ms);
@@ -247,15 +253,45 @@ void ClientLink::check_deadline(std::int64_t second) {
   look_second_ = 0;
   if (lingering) return close();
   if (ended) return;
+  if (grant && grant->expires_ms() != 0 && grant->expires_ms() <= broker_.now_ms) {
+    return broker_.disconnect(*this, Reason::kMaximumConnectTime, "its credentials have expired",
+                              EndCause::kCredentialsExpired);
+  }
   const std::size_t before = out_.size();
   connection.expire(broker_.steady_ms, *this, out_);
   if (out_.size() != before) out();
   if (!ended) reschedule();
 }
 
+void ClientLink::check_rates() {
+  const std::int64_t second = broker_.steady_ms / 1000;
+  if (second != second_) {
+    second_ = second;
+    second_publishes_ = second_publishes_ > 0 ? 1 : 0;
+    second_bytes_ = 0;
+  }
+  const BrokerOptions& options = broker_.hub.options;
+  const bool above = (options.max_publishes_per_second != 0 && second_publishes_ >= options.max_publishes_per_second) ||
+                     (options.max_bytes_per_second != 0 && second_bytes_ >= options.max_bytes_per_second);
+  if (!above || throttled_ || !ready) return;
+  throttled_ = true;
+  broker_.throttled.push_back(id);
+  update_pause();
+}
+
+bool ClientLink::begin_second() {
+  if (second_ == broker_.steady_ms / 1000) return false;
+  throttled_ = false;
+  second_publishes_ = 0;
+  second_bytes_ = 0;
+  second_ = broker_.steady_ms / 1000;
+  update_pause();
+  return true;
+}
+
 void ClientLink::update_pause() {
   if (ended) return;
-  const bool pause = clogged() || acks_.size() >= kMaxWaitingAcks || ingress >= kMaxIngress;
+  const bool pause = throttled_ || clogged() || acks_.size() >= kMaxWaitingAcks || ingress >= kMaxIngress;
   if (pause == connection.paused()) return;
   connection.set_paused(pause, broker_.steady_ms);
   if (pause) return;

@@ -44,6 +44,7 @@ struct PendingConnect {
   std::uint8_t will_qos = 0;
   std::string will_properties;
   std::uint64_t will_present = 0;
+  std::string principal_id;  // of a refusal
 };
 
 class ClientLink final : public ConnectionEvents {
@@ -72,6 +73,16 @@ class ClientLink final : public ConnectionEvents {
   void ack_due(std::uint32_t number, Reason reason);
 
   void update_pause();  // back-pressure on or off
+  // Rates of this second; above them the client is not read until the next.
+  void count_publish() {
+    ++second_publishes_;
+    if (limits_rates_) check_rates();
+  }
+  void count_bytes(std::size_t bytes) {
+    second_bytes_ += bytes;
+    if (limits_rates_) check_rates();
+  }
+  bool begin_second();  // false: not yet
   // After the end: writes what is left and waits a little for the client to close first, because bytes of its that were
   // never read would make the kernel reset the connection and lose our last packet. False: nothing to wait for.
   bool linger();
@@ -93,7 +104,7 @@ class ClientLink final : public ConnectionEvents {
   const std::uint16_t listener;
   std::unique_ptr<io::Stream> stream;
   std::shared_ptr<const TransportIdentity> identity;
-  std::string session_identifier;  // a UUID, once connected
+  std::string session_identifier;  // a UUID, from CONNECT on, when somebody is told about it
   Connection connection;
   Session* session = nullptr;
   std::shared_ptr<ConnectionGrant> grant;
@@ -140,7 +151,13 @@ class ClientLink final : public ConnectionEvents {
   bool waiting_readable_ = false;
   bool waiting_writable_ = false;
   bool pumping_ = false;
+  void check_rates();
   bool moving_ = false;  // to moving_to_
+  bool limits_rates_ = false;
+  bool throttled_ = false;
+  std::uint32_t second_publishes_ = 0;
+  std::uint64_t second_bytes_ = 0;
+  std::int64_t second_ = 0;
   std::size_t moving_to_ = 0;
 };
 

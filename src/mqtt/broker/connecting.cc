@@ -18,6 +18,7 @@ void Shard::begin_connect(ClientLink& link, const Connect& packet) {
     return refuse(link, Reason::kBadAuthenticationMethod, "enhanced authentication");
   }
   const bool v5 = packet.version == Version::k5;
+  if (hub.lifecycle != nullptr) link.session_identifier = random_uuid();
   auto pending = std::make_unique<PendingConnect>();
   ConnectAttempt& attempt = pending->attempt;
   attempt.client_id = packet.client_id;
@@ -32,7 +33,10 @@ void Shard::begin_connect(ClientLink& link, const Connect& packet) {
     pending->assigned_id = true;
   }
   if (attempt.client_id.size() > hub.options.max_client_id_bytes) {
-    return refuse(link, Reason::kClientIdentifierNotValid, "client id too long");
+    return refuse(link, Reason::kClientIdentifierNotValid, "client id longer than mqtt.max_client_id_bytes");
+  }
+  if (connects_too_often(attempt.client_id)) {
+    return refuse(link, Reason::kConnectionRateExceeded, "more CONNECTs than mqtt.max_connects_per_second");
   }
   attempt.username = packet.username;
   attempt.password = packet.password;
@@ -48,7 +52,10 @@ void Shard::begin_connect(ClientLink& link, const Connect& packet) {
   if (packet.has_will) {
     if (packet.will.topic.starts_with('$')) return refuse(link, Reason::kTopicNameInvalid, "will on a reserved topic");
     if (packet.will.payload.size() > hub.options.max_payload_bytes) {
-      return refuse(link, Reason::kPacketTooLarge, "will above the payload limit");
+      return refuse(link, Reason::kPacketTooLarge, "will larger than mqtt.max_payload_bytes");
+    }
+    if (count_own_levels(packet.will.topic) > hub.options.max_topic_levels) {
+      return refuse(link, Reason::kTopicNameInvalid, "will topic with more levels than mqtt.max_topic_levels");
     }
     attempt.has_will = true;
     attempt.will_topic = packet.will.topic;
@@ -66,12 +73,25 @@ void Shard::begin_connect(ClientLink& link, const Connect& packet) {
   });
 }
 
+bool Shard::connects_too_often(const std::string& client_id) {
+  if (hub.options.max_connects_per_second == 0) return false;
+  const std::int64_t second = steady_ms / 1000;
+  if (second != recent_second) {
+    recent_second = second;
+    recent_connects.clear();
+  }
+  return ++recent_connects[client_id] > hub.options.max_connects_per_second;
+}
+
 void Shard::refuse(ClientLink& link, Reason reason, std::string_view why) {
   if (may_log()) {
-    const std::string client = link.pending ? link.pending->attempt.client_id : std::string();
-    log::info(
-        "mqtt: connect refused",
-        {{"client", client}, {"reason", to_string(reason)}, {"detail", why}, {"peer", link.stream->peer().address}});
+    const PendingConnect* pending = link.pending.get();
+    log::info("mqtt: connect refused", {{"client", pending != nullptr ? pending->attempt.client_id : std::string()},
+                                        {"reason", to_string(reason)},
+                                        {"detail", why},
+                                        {"principal", pending != nullptr ? pending->principal_id : std::string()},
+                                        {"listener", hub.listeners[link.listener]},
+                                        {"peer", link.stream->peer().address}});
   }
   if (hub.lifecycle != nullptr && link.pending) {
     hub.lifecycle->connect_failed(lifecycle_client(link, link.pending->attempt.client_id), to_string(reason));
@@ -86,6 +106,7 @@ void Shard::authorized(std::uint64_t link_id, Authorizer::Decision decision) {
   refresh_time();
   if (!decision.grant) {
     ++link->stats->auth_failures;
+    link->pending->principal_id = std::move(decision.principal_id);
     return refuse(*link, decision.bad_credentials ? Reason::kBadUserNameOrPassword : Reason::kNotAuthorized,
                   decision.reason);
   }
@@ -93,11 +114,12 @@ void Shard::authorized(std::uint64_t link_id, Authorizer::Decision decision) {
   const ConnectAttempt& attempt = link->pending->attempt;
   if (attempt.has_will && !link->grant->may_publish(attempt.will_topic, attempt.will_retain)) {
     ++stats.denied;
-    return refuse(*link, Reason::kNotAuthorized, "will without permission");
+    link->pending->principal_id = link->grant->principal_id();
+    return refuse(*link, Reason::kNotAuthorized, "no policy allows iot:Publish on the will's topic");
   }
   const bool known = find_session(attempt.client_id) != nullptr;
   if (!known && hub.sessions >= hub.options.max_sessions) {
-    return refuse(*link, Reason::kQuotaExceeded, "too many sessions");
+    return refuse(*link, Reason::kQuotaExceeded, "mqtt.max_sessions are there");
   }
   establish(*link);
 }
@@ -113,6 +135,12 @@ void Shard::establish(ClientLink& link) {
   }
   if (session != nullptr && session->link != nullptr) {
     ++stats.takeovers;
+    if (may_log()) {
+      log::info("mqtt: taken over by another connection of the same client id",
+                {{"client", attempt.client_id},
+                 {"from", session->link->stream->peer().address},
+                 {"by", link.stream->peer().address}});
+    }
     disconnect(*session->link, Reason::kSessionTakenOver, "taken over by another connection",
                EndCause::kDuplicateClientId);
     session = find_session(attempt.client_id);  // a session without expiry ended with its connection
@@ -176,7 +204,6 @@ void Shard::answer_connect(ClientLink& link, Session& session, bool session_pres
   session.face->online.store(true, std::memory_order_relaxed);
   ++link.stats->connects;
   if (hub.lifecycle != nullptr) {
-    link.session_identifier = random_uuid();
     hub.lifecycle->connected(lifecycle_client(link, session.client_id));
   }
   link.reschedule();

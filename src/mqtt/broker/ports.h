@@ -55,6 +55,7 @@ class Authorizer {
     std::unique_ptr<ConnectionGrant> grant;  // null: refused
     std::string reason;                      // for the log, never for the client
     bool bad_credentials = false;            // else: not authorised
+    std::string principal_id;                // of a refusal, once it is known who it was; for logs and events
   };
   // `done` on the broker's loop, possibly before this returns.
   virtual void connect(const ConnectAttempt& attempt, std::function<void(Decision)> done) = 0;

@@ -18,24 +18,43 @@ std::size_t kept_bytes(const Publish& packet) {
 
 }  // namespace
 
+bool Shard::within_limits(ClientLink& link, const Publish& packet) {
+  const BrokerOptions& options = hub.options;
+  if (packet.payload.size() > options.max_payload_bytes) {
+    log_refusal(link, "payload larger than mqtt.max_payload_bytes", packet.topic, packet.payload.size());
+    disconnect(link, Reason::kPacketTooLarge, "payload above the limit", EndCause::kClientError);
+    return false;
+  }
+  // A topic of n bytes has at most n + 1 levels: most need not be counted.
+  if (packet.topic.size() >= options.max_topic_levels && count_own_levels(packet.topic) > options.max_topic_levels) {
+    log_refusal(link, "topic with more levels than mqtt.max_topic_levels", packet.topic,
+                count_own_levels(packet.topic));
+    disconnect(link, Reason::kTopicNameInvalid, "topic has too many levels", EndCause::kClientError);
+    return false;
+  }
+  return true;
+}
+
 void Shard::publish(ClientLink& link, const Publish& packet) {
   ++link.stats->messages_in;
-  if (packet.payload.size() > hub.options.max_payload_bytes) {
-    return disconnect(link, Reason::kPacketTooLarge, "payload above the limit", EndCause::kClientError);
-  }
+  link.count_publish();
+  if (!within_limits(link, packet)) return;
   if (!link.grant->may_publish(packet.topic, packet.retain)) {
     ++stats.denied;
     if (may_log()) {
-      log::info("mqtt: publish without permission", {{"client", link.session->client_id},
-                                                     {"topic", packet.topic},
-                                                     {"retain", packet.retain ? "true" : "false"},
-                                                     {"principal", link.grant->principal_id()}});
+      log::info("mqtt: publish without permission, connection closed",
+                {{"client", link.session->client_id},
+                 {"topic", packet.topic},
+                 {"needs", packet.retain ? "iot:Publish and iot:RetainPublish" : "iot:Publish"},
+                 {"principal", link.grant->principal_id()},
+                 {"peer", link.stream->peer().address}});
     }
     // AWS closes the connection, whatever the QoS and version.
     return disconnect(link, Reason::kNotAuthorized, "publish without permission", EndCause::kForbidden);
   }
   if (packet.topic.starts_with('$')) {
     if (offer_ingress(link, packet)) return;
+    log_refusal(link, "publish on a reserved topic that nothing serves", packet.topic, 0);
     return disconnect(link, Reason::kTopicNameInvalid, "publish on an unknown reserved topic", EndCause::kForbidden);
   }
   if (packet.retain && !packet.payload.empty() && !retained_fits(packet)) {
@@ -43,6 +62,8 @@ void Shard::publish(ClientLink& link, const Publish& packet) {
       return link.ack(packet.qos == 2 ? ClientLink::AckKind::kPubrec : ClientLink::AckKind::kPuback, packet.packet_id,
                       Reason::kQuotaExceeded);
     }
+    log_refusal(link, "no room for a retained message: mqtt.max_retained_messages or mqtt.max_retained_bytes",
+                packet.topic, 0);
     return disconnect(link, Reason::kQuotaExceeded, "too many retained messages", EndCause::kThrottled);
   }
   Owed owed{Waiter{link.id, link.next_ack(), index}, packet.qos > 0, 0};
@@ -62,6 +83,17 @@ void Shard::publish(ClientLink& link, const Publish& packet) {
   } else {
     link.ack_later(kind, packet.packet_id, reason, owed.conditions);
   }
+}
+
+void Shard::log_refusal(ClientLink& link, std::string_view why, std::string_view topic, std::size_t value) {
+  if (!may_log()) return;
+  log::info("mqtt: refused, connection closed",
+            {{"client", link.session != nullptr ? link.session->client_id : std::string()},
+             {"why", why},
+             {"topic", topic.substr(0, 256)},
+             {"value", std::uint64_t{value}},
+             {"principal", link.grant ? link.grant->principal_id() : std::string_view()},
+             {"peer", link.stream->peer().address}});
 }
 
 void Shard::publish_for_server(const Publish& packet, std::function<void()> done) {

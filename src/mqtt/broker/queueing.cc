@@ -43,7 +43,8 @@ void Shard::enqueue(Session& session, Held held) {
   while (!session.queue.empty() && full()) {
     Held oldest = session.queue.pop_front();
     forget(session, oldest);
-    count_drop(session, "queue is full");
+    count_drop(session,
+               "its queue is full: mqtt.max_queued_messages, mqtt.max_queued_bytes or mqtt.max_total_queued_bytes");
   }
   session.held_bytes += bytes;
   stats.queued_bytes += bytes;

@@ -46,8 +46,13 @@ bool Shard::may_log() {
   if (second != log_second) {
     log_second = second;
     log_lines = 0;
+    if (const std::uint64_t left_out = std::exchange(log_left_out, 0); left_out > 0) {
+      log::warn("mqtt: lines about clients were left out", {{"count", left_out}});
+    }
   }
-  return ++log_lines <= kLogLinesASecond;
+  if (++log_lines <= kLogLinesASecond) return true;
+  ++log_left_out;
+  return false;
 }
 
 void Shard::accept(std::unique_ptr<io::Stream> stream, Arrival arrival, bool moved) {
@@ -189,6 +194,13 @@ void Shard::close_ended() {
   }
 }
 
+void Shard::resume_throttled() {
+  for (const std::uint64_t id : std::exchange(throttled, {})) {
+    ClientLink* link = find_link(id);
+    if (link != nullptr && !link->begin_second()) throttled.push_back(id);
+  }
+}
+
 void Shard::check_writers() {
   for (const std::uint64_t id : std::exchange(blocked, {})) {
     ClientLink* link = find_link(id);
@@ -197,6 +209,12 @@ void Shard::check_writers() {
     if (!link->watched) continue;
     if (steady_ms - link->blocked_since_ms >= hub.options.write_stall_ms) {
       if (link->session != nullptr) count_drop(*link->session, "reads nothing, connection closed");
+      if (may_log()) {
+        log::warn("mqtt: a client does not read what is sent to it, connection closed",
+                  {{"client", link->session != nullptr ? link->session->client_id : std::string()},
+                   {"peer", link->stream->peer().address},
+                   {"unread_bytes", std::uint64_t{link->pending_output()}}});
+      }
       end_link(*link, "did not read what was sent to it", WillAction::kPublish, EndCause::kThrottled);
     } else {
       blocked.push_back(id);
@@ -210,6 +228,7 @@ void Shard::tick() {
     if (ClientLink* link = find_link(entry.link)) link->check_deadline(entry.second);
   });
   check_writers();
+  resume_throttled();
   std::vector<Session*> late;
   for (Session* session : holding) {
     if (steady_ms - session->held_since_ms >= hub.options.max_hold_ms) late.push_back(session);
@@ -268,6 +287,12 @@ void Shard::recheck(std::string_view principal_id) {
     if (!link->grant || link->ended) continue;
     if (!principal_id.empty() && link->grant->principal_id() != principal_id) continue;
     if (!link->grant->still_valid()) {
+      if (may_log()) {
+        log::info("mqtt: its certificate, credentials or policies do not allow the connection any more, closed",
+                  {{"client", link->session != nullptr ? link->session->client_id : std::string()},
+                   {"principal", link->grant->principal_id()},
+                   {"peer", link->stream->peer().address}});
+      }
       disconnect(*link, Reason::kNotAuthorized, "its certificate or permission is no longer valid",
                  EndCause::kCredentialsInvalid);
     }

@@ -65,6 +65,8 @@ struct Shard : std::enable_shared_from_this<Shard> {
   ClientLink* find_link(std::uint64_t id);
   ListenerStats& listener_stats(std::uint16_t listener);
   bool may_log();  // at most kLogLinesASecond lines about clients
+  bool connects_too_often(const std::string& client_id);
+  void resume_throttled();
   void stop(std::function<void()> stopped);
   void recheck(std::string_view principal_id);
   void trim_log();
@@ -100,10 +102,13 @@ struct Shard : std::enable_shared_from_this<Shard> {
   void send_retained(Session& session, std::string_view filter, const Subscription& subscription);
   void unsubscribe(ClientLink& link, const Unsubscribe& packet);
   void end_oversized(ClientLink& link);
+  void log_refused_filter(ClientLink& link, std::string_view filter, std::string_view why);
   void drop_subscription(Session& session, std::string_view filter);
 
   // publishing.cc: what comes in
   void publish(ClientLink& link, const Publish& packet);
+  bool within_limits(ClientLink& link, const Publish& packet);
+  void log_refusal(ClientLink& link, std::string_view why, std::string_view topic, std::size_t value);
   bool offer_ingress(ClientLink& link, const Publish& packet);
   void ingress_handled(std::uint64_t link_id, std::uint32_t ack, std::uint8_t qos, bool accepted);
   void reply(std::uint64_t link_id, const std::string& topic, const std::string& payload);
@@ -209,6 +214,11 @@ struct Shard : std::enable_shared_from_this<Shard> {
   std::int64_t retained_look_ms = 0;
   std::int64_t log_second = 0;
   int log_lines = 0;
+  std::uint64_t log_left_out = 0;
+  // CONNECTs of this second by client id, when mqtt.max_connects_per_second is set.
+  std::unordered_map<std::string, std::uint32_t> recent_connects;
+  std::int64_t recent_second = 0;
+  std::vector<std::uint64_t> throttled;  // not read until the next second
   bool stopping = false;
   std::function<void()> on_stopped;
 

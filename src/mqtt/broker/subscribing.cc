@@ -16,9 +16,11 @@ void Shard::subscribe(ClientLink& link, const Subscribe& packet) {
   std::vector<std::string> fresh;  // filters that get their retained messages
   std::vector<std::string> told;
   bool granted = false;
+  const bool too_many = packet.filters.size() > hub.options.max_filters_per_subscribe;
+  if (too_many) log_refused_filter(link, "", "more filters in one SUBSCRIBE than mqtt.max_filters_per_subscribe");
   for (const SubscribeFilter wanted : packet.filters) {
     bool existed = false;
-    const Reason reason = subscribe_one(link, wanted, identifier, existed);
+    const Reason reason = too_many ? Reason::kQuotaExceeded : subscribe_one(link, wanted, identifier, existed);
     codes.push_back(static_cast<char>(reason));
     if (static_cast<std::uint8_t>(reason) >= 0x80) continue;
     granted = true;
@@ -48,21 +50,23 @@ void Shard::subscribe(ClientLink& link, const Subscribe& packet) {
 
 Reason Shard::subscribe_one(ClientLink& link, const SubscribeFilter& wanted, std::uint32_t identifier, bool& existed) {
   Session& session = *link.session;
-  if (wanted.filter.size() > hub.options.max_topic_bytes || count_levels(wanted.filter) > kMaxFilterLevels) {
+  if (wanted.filter.size() > hub.options.max_topic_bytes || count_levels(wanted.filter) > kMaxFilterLevels ||
+      count_own_levels(wanted.filter) > hub.options.max_topic_levels) {
+    log_refused_filter(link, wanted.filter, "longer than mqtt.max_topic_bytes or mqtt.max_topic_levels");
     return Reason::kTopicFilterInvalid;
   }
   if (!link.grant->may_subscribe(wanted.filter)) {
     ++stats.denied;
-    if (may_log()) {
-      log::info("mqtt: subscribe without permission",
-                {{"client", session.client_id}, {"filter", wanted.filter}, {"principal", link.grant->principal_id()}});
-    }
+    log_refused_filter(link, wanted.filter, "no policy allows iot:Subscribe on it");
     return link.connection.version() == Version::k5 ? Reason::kNotAuthorized : Reason::kUnspecifiedError;
   }
   auto at = session.filters.find(wanted.filter);
   existed = at != session.filters.end();
   if (!existed) {
-    if (session.filters.size() >= hub.options.max_subscriptions) return Reason::kQuotaExceeded;
+    if (session.filters.size() >= hub.options.max_subscriptions) {
+      log_refused_filter(link, wanted.filter, "mqtt.max_subscriptions are there");
+      return Reason::kQuotaExceeded;
+    }
     at = session.filters.emplace(std::string(wanted.filter), Subscription{}).first;
     ++stats.subscriptions;
   }
@@ -85,6 +89,15 @@ Reason Shard::subscribe_one(ClientLink& link, const SubscribeFilter& wanted, std
     journal.put(subscription_key(session.client_id, wanted.filter), subscription_record(subscription));
   }
   return static_cast<Reason>(subscription.qos);
+}
+
+void Shard::log_refused_filter(ClientLink& link, std::string_view filter, std::string_view why) {
+  if (!may_log()) return;
+  log::info("mqtt: filter refused", {{"client", link.session->client_id},
+                                     {"filter", filter.substr(0, 256)},
+                                     {"why", why},
+                                     {"principal", link.grant->principal_id()},
+                                     {"peer", link.stream->peer().address}});
 }
 
 void Shard::send_retained(Session& session, std::string_view filter, const Subscription& subscription) {

@@ -52,7 +52,11 @@ ClientSummary Shard::summary_of(const Session& session) const {
 LifecycleClient Shard::lifecycle_client(const ClientLink& link, std::string_view client_id) {
   LifecycleClient client;
   client.client_id = client_id;
-  if (link.grant) client.principal_id = link.grant->principal_id();
+  if (link.grant) {
+    client.principal_id = link.grant->principal_id();
+  } else if (link.pending) {
+    client.principal_id = link.pending->principal_id;
+  }
   client.session_identifier = link.session_identifier;
   client.address = link.stream->peer().address;
   client.now_ms = now_ms;

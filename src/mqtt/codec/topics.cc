@@ -94,4 +94,14 @@ std::size_t count_levels(std::string_view topic) {
   return levels;
 }
 
+std::size_t count_own_levels(std::string_view topic) {
+  if (const auto shared = parse_shared(topic)) topic = shared->filter;
+  constexpr std::string_view kRules = "$aws/rules/";
+  if (topic.starts_with(kRules)) {
+    const std::size_t slash = topic.find('/', kRules.size());
+    if (slash != std::string_view::npos) topic.remove_prefix(slash + 1);
+  }
+  return count_levels(topic);
+}
+
 }  // namespace muster::mqtt

@@ -73,5 +73,8 @@ class Levels {
   std::string_view topic_;
 };
 std::size_t count_levels(std::string_view topic);
+// What AWS counts against its bound on slashes: the levels behind $aws/rules/NAME/, and of a shared subscription those
+// of its filter.
+std::size_t count_own_levels(std::string_view topic);
 
 }  // namespace muster::mqtt

@@ -158,5 +158,13 @@ TEST(Topics, RandomMatchesAgreeWithTheObviousImplementation) {
   EXPECT_GT(matches, 1000);
 }
 
+TEST(Topics, OwnLevelsStartBehindTheReservedPrefix) {
+  EXPECT_EQ(count_own_levels("a/b/c"), 3u);
+  EXPECT_EQ(count_own_levels("$aws/rules/name/a/b"), 2u);
+  EXPECT_EQ(count_own_levels("$aws/rules/name"), 3u);
+  EXPECT_EQ(count_own_levels("$aws/things/t/jobs/get"), 5u);
+  EXPECT_EQ(count_own_levels("$share/group/a/b"), 2u);
+}
+
 }  // namespace
 }  // namespace muster::mqtt
