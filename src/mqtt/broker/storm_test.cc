@@ -26,6 +26,7 @@ class Storm : public ::testing::Test {
     options.session_expiry_s = kShortExpiry;
     options.max_queue_messages = 1'000'000;
     options.max_queue_bytes = 256u << 20;
+    options.may_write_log = [this] { return !disk_fails || ++writes % 8 != 0; };
     store = store::make_memory_store(clock);
     start(kShards);
   }
@@ -86,6 +87,16 @@ class Storm : public ::testing::Test {
     return true;
   }
 
+  // Connects; again when the broker cannot store sessions just now.
+  std::unique_ptr<Peer> enter(std::size_t turn, Version version, const std::string& id, bool clean,
+                              std::uint32_t expiry) {
+    std::unique_ptr<Peer> peer;
+    do {
+      peer = std::make_unique<Peer>(port(turn), version);
+    } while (!peer->connect(id, clean, expiry) && peer->connacks > 0);
+    EXPECT_TRUE(peer->accepted) << id;
+    return peer;
+  }
   void take_over(std::size_t self);
   void churn(std::size_t self);
   void publish_all(Peer& peer, std::size_t self, std::size_t rounds);
@@ -110,7 +121,9 @@ class Storm : public ::testing::Test {
   std::atomic<bool> over{false};
   std::atomic<bool> ending{false};  // the broker is: connections close
   std::atomic<std::size_t> taken_over{0};
-  std::size_t administered = 0;  // messages of administer() for each topic
+  std::atomic<bool> disk_fails{false};
+  std::atomic<std::size_t> writes{0};  // to the message log, while it fails
+  std::size_t administered = 0;        // messages of administer() for each topic
 };
 
 // The same few client ids from all sides, with sessions that are kept and such that are not.
@@ -134,9 +147,10 @@ void Storm::take_over(std::size_t self) {
 // Stays connected, subscribes and unsubscribes.
 void Storm::churn(std::size_t self) {
   static constexpr std::string_view kFilters[] = {"t/+/1", "$share/g/t/#", "t/publisher-0/+", "r/#"};
-  Peer peer(port(self), self % 2 == 0 ? Version::k5 : Version::k311);
+  const auto entered = enter(self, self % 2 == 0 ? Version::k5 : Version::k311, "churn-" + std::to_string(self),
+                             self % 2 == 0, kShortExpiry);
+  Peer& peer = *entered;
   peer.over = &over;
-  EXPECT_TRUE(peer.connect("churn-" + std::to_string(self), self % 2 == 0, kShortExpiry));
   for (std::size_t turn = self; !over; ++turn) {
     const std::string_view filter = kFilters[turn % 4];
     peer.subscribe(filter, static_cast<std::uint8_t>(turn % 3));
@@ -220,13 +234,19 @@ struct Stayer {
   bool still_connected = false;
 };
 
-TEST_F(Storm, WhoStaysGetsEverythingOnceAndInOrder) {
+// Also when the disk refuses now and then.
+class StayInStorm : public Storm, public ::testing::WithParamInterface<bool> {};
+INSTANTIATE_TEST_SUITE_P(DiskFails, StayInStorm, ::testing::Bool());
+
+TEST_P(StayInStorm, GetsEverythingOnceAndInOrder) {
   constexpr std::size_t kRounds = 150;
   std::vector<std::unique_ptr<Stayer>> stayers;
   for (std::size_t i = 0; i < 6; ++i) {
     stayers.push_back(std::make_unique<Stayer>(port(i), i % 2 == 0 ? Version::k5 : Version::k311,
                                                "stayer-" + std::to_string(i), i < 3 ? "t/#" : "$share/stay/t/#"));
   }
+  disk_fails = GetParam();
+  if (GetParam()) store->set_faults({.refuse = 0.02, .conflict = 0.1});
   storm();
   threads.emplace_back([this] { administer(); });
   std::atomic<bool> enough{false};
@@ -234,13 +254,14 @@ TEST_F(Storm, WhoStaysGetsEverythingOnceAndInOrder) {
   std::vector<std::thread> publishers;
   for (std::size_t i = 0; i < 3; ++i) {
     publishers.emplace_back([this, i] {
-      Peer peer(port(i + 1));
-      EXPECT_TRUE(peer.connect("publisher-" + std::to_string(i), i == 0, i == 1 ? 10 : 0));
-      publish_all(peer, i, kRounds);
-      EXPECT_TRUE(peer.outstanding.empty()) << peer.outstanding.size() << " without acknowledgement";
+      const auto peer = enter(i + 1, Version::k5, "publisher-" + std::to_string(i), i == 0, i == 1 ? 10 : 0);
+      publish_all(*peer, i, kRounds);
+      EXPECT_TRUE(peer->outstanding.empty()) << peer->outstanding.size() << " without acknowledgement";
     });
   }
   for (std::thread& thread : publishers) thread.join();
+  disk_fails = false;
+  store->set_faults({});
   calm();
   EXPECT_GT(taken_over, 10U);
   EXPECT_GT(broker->total(&BrokerStats::moved), 10U);
