@@ -2,8 +2,8 @@
 // FrontDoor: decides what a fresh connection speaks. The API port serves HTTP, with TLS when the first byte asks for
 // it; the device ports (TLS with client certificates) serve MQTT or HTTPS, told apart by ALPN or else by the first
 // byte; the plain MQTT port serves MQTT alone. Wherever HTTP is served, a WebSocket at /mqtt is handed to the broker.
-// Without a client certificate, HTTP on the device ports is nothing but that WebSocket. Counts running requests, so that
-// a stop can wait for them. A device port has a listener on each device loop (SO_REUSEPORT): the kernel spreads
+// Without a client certificate, HTTP on the device ports is nothing but that WebSocket. Counts running requests, so
+// that a stop can wait for them. A device port has a listener on each device loop (SO_REUSEPORT): the kernel spreads
 // connections, and so handshakes, over the loops.
 #pragma once
 

@@ -65,7 +65,7 @@ struct FileName {
 std::optional<FileName> parse_name(const char* name) {
   unsigned long long segment = 0, use = 0;
   int end = 0;
-  if (std::sscanf(name, "%16llx-%4llx.log%n", &segment, &use, &end) != 2) return std::nullopt;
+  if (std::sscanf(name, "%16llx-%12llx.log%n", &segment, &use, &end) != 2) return std::nullopt;
   FileName parsed{segment, use};
   if (parsed.text() != name) return std::nullopt;
   return parsed;
@@ -141,6 +141,7 @@ struct AppendLog::State {
   bool write(std::vector<Job>& jobs);
   bool open_file(std::uint64_t segment);
   bool write_all(std::string_view bytes);
+  void take_back();
   bool sync_directory() const;
   void remove_files(std::uint64_t before);
 
@@ -165,6 +166,7 @@ struct AppendLog::State {
   std::map<FileName, bool> files;
   FileName current;
   int fd = -1;
+  std::uint64_t synced_bytes = 0;  // of `current`
   std::string buffer;
   std::thread thread;
 };
@@ -185,7 +187,22 @@ bool AppendLog::State::open_file(std::uint64_t wanted) {
   if (fd < 0) return false;
   files[name] = true;
   current = name;
+  synced_bytes = 0;
   return sync_directory();
+}
+
+// Gives back the space of what could not be written whole: the next try begins another file.
+void AppendLog::State::take_back() {
+  const int reason = errno;
+  if (synced_bytes == 0) {
+    ::unlink(path(current).c_str());
+    files.erase(current);
+  } else if (::ftruncate(fd, static_cast<off_t>(synced_bytes)) != 0) {
+    log::warn("a log file keeps an incomplete record", {{"file", path(current)}});
+  }
+  ::close(fd);
+  fd = -1;
+  errno = reason;
 }
 
 bool AppendLog::State::write_all(std::string_view bytes) {
@@ -211,8 +228,7 @@ void AppendLog::State::remove_files(std::uint64_t before) {
 
 // Everything or nothing counts as written: after a failure the kernel may have dropped what it could not write.
 bool AppendLog::State::write(std::vector<Job>& jobs) {
-  const bool again = failing;
-  bool fresh = again || fd < 0;
+  bool fresh = failing || fd < 0;
   std::size_t at = 0;
   while (at < jobs.size()) {
     const std::uint64_t target = jobs[at].segment;
@@ -227,7 +243,11 @@ bool AppendLog::State::write(std::vector<Job>& jobs) {
       buffer += frame;
     }
     if (buffer.empty()) continue;
-    if (!write_all(buffer) || ::fdatasync(fd) != 0) return false;
+    if (!write_all(buffer) || ::fdatasync(fd) != 0) {
+      take_back();
+      return false;
+    }
+    synced_bytes += buffer.size();
     ++syncs;
   }
   if (buffer.capacity() > kKeptBuffer) std::string().swap(buffer);

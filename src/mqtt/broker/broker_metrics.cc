@@ -39,7 +39,7 @@ void register_metrics(metrics::Registry& registry, const Broker& broker) {
 void register_listener_metrics(metrics::Registry& registry, const Broker& broker) {
   static constexpr struct {
     std::string_view name, help;
-    Counter ListenerStats::* member;
+    Counter ListenerStats::*member;
   } kCounters[] = {
       {"muster_mqtt_listener_accepted_total", "Connections accepted", &ListenerStats::accepted},
       {"muster_mqtt_listener_connects_total", "CONNECTs answered with success", &ListenerStats::connects},

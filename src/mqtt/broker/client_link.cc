@@ -24,6 +24,7 @@ ClientLink::ClientLink(Shard& broker, std::uint64_t link_id, std::unique_ptr<io:
       broker_(broker),
       kept_(std::move(arrival.initial)) {
   stats = &broker.listener_stats(listener);
+  records_ = stream->peer().tls || identity != nullptr;
   limits_rates_ = broker.hub.options.max_publishes_per_second != 0 || broker.hub.options.max_bytes_per_second != 0;
   ++stats->connections;
 }
@@ -118,7 +119,7 @@ bool ClientLink::read_once(std::size_t& budget) {
       stats->bytes_in += outcome.bytes;
       count_bytes(outcome.bytes);
       budget -= std::min(budget, outcome.bytes);
-      return outcome.bytes == asked;
+      return records_ || outcome.bytes == asked;
     case io::IoOutcome::Kind::kWouldBlock:
       return false;
     case io::IoOutcome::Kind::kClosed:
@@ -212,10 +213,25 @@ bool ClientLink::linger() {
   grant.reset();
   std::string().swap(kept_);
   within_strangers_bound();
-  stream->shutdown_write();
+  if (pending_output() == 0) {
+    stream->shutdown_write();
+  } else {
+    finish_writing();
+  }
   look_second_ = broker_.deadlines.add(id, broker_.steady_ms + kLingerMs);
   wait_readable();
   return true;
+}
+
+// The rest of what was said last, as the socket takes it.
+void ClientLink::finish_writing() {
+  stream->when_writable([this] {
+    if (!lingering) return;
+    flush();
+    if (broken) return close();
+    if (pending_output() > 0) return finish_writing();
+    stream->shutdown_write();
+  });
 }
 
 // At most a budget at a time, for at most kLingerMs.
@@ -273,14 +289,18 @@ void ClientLink::check_rates() {
   const BrokerOptions& options = broker_.hub.options;
   const bool above = (options.max_publishes_per_second != 0 && second_publishes_ >= options.max_publishes_per_second) ||
                      (options.max_bytes_per_second != 0 && second_bytes_ >= options.max_bytes_per_second);
-  if (!above || throttled_ || !ready) return;
+  if (above && ready) throttle();
+}
+
+void ClientLink::throttle() {
+  if (throttled_) return;
   throttled_ = true;
   broker_.throttled.push_back(id);
   update_pause();
 }
 
 bool ClientLink::begin_second() {
-  if (second_ == broker_.steady_ms / 1000) return false;
+  if ((limits_rates_ && second_ == broker_.steady_ms / 1000) || broker_.backlogged()) return false;
   throttled_ = false;
   second_publishes_ = 0;
   second_bytes_ = 0;

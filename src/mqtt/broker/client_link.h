@@ -83,6 +83,7 @@ class ClientLink final : public ConnectionEvents {
     if (limits_rates_) check_rates();
   }
   bool begin_second();  // false: not yet
+  void throttle();      // not read until a later tick finds the way clear
   // After the end: writes what is left and waits a little for the client to close first, because bytes of its that were
   // never read would make the kernel reset the connection and lose our last packet. False: nothing to wait for.
   bool linger();
@@ -139,6 +140,7 @@ class ClientLink final : public ConnectionEvents {
   void send_due_acks();
   void send_ack(AckKind kind, std::uint16_t packet_id, Reason reason);
   void discard();
+  void finish_writing();
 
   Shard& broker_;
   std::string kept_;  // received, not handled: an incomplete packet, or while stuck
@@ -154,6 +156,7 @@ class ClientLink final : public ConnectionEvents {
   void check_rates();
   bool moving_ = false;  // to moving_to_
   bool limits_rates_ = false;
+  bool records_ = false;  // comes in records: one read does not show whether there is more
   bool throttled_ = false;
   std::uint32_t second_publishes_ = 0;
   std::uint64_t second_bytes_ = 0;

@@ -35,9 +35,6 @@ void Shard::begin_connect(ClientLink& link, const Connect& packet) {
   if (attempt.client_id.size() > hub.options.max_client_id_bytes) {
     return refuse(link, Reason::kClientIdentifierNotValid, "client id longer than mqtt.max_client_id_bytes");
   }
-  if (connects_too_often(attempt.client_id)) {
-    return refuse(link, Reason::kConnectionRateExceeded, "more CONNECTs than mqtt.max_connects_per_second");
-  }
   attempt.username = packet.username;
   attempt.password = packet.password;
   attempt.has_username = packet.has_username;
@@ -117,6 +114,10 @@ void Shard::authorized(std::uint64_t link_id, Authorizer::Decision decision) {
     link->pending->principal_id = link->grant->principal_id();
     return refuse(*link, Reason::kNotAuthorized, "no policy allows iot:Publish on the will's topic");
   }
+  // Counted once it is known who it is: a stranger must not keep a device out.
+  if (connects_too_often(attempt.client_id)) {
+    return refuse(*link, Reason::kConnectionRateExceeded, "more CONNECTs than mqtt.max_connects_per_second");
+  }
   const bool known = find_session(attempt.client_id) != nullptr;
   if (!known && hub.sessions >= hub.options.max_sessions) {
     return refuse(*link, Reason::kQuotaExceeded, "mqtt.max_sessions are there");
@@ -145,6 +146,7 @@ void Shard::establish(ClientLink& link) {
                EndCause::kDuplicateClientId);
     session = find_session(attempt.client_id);  // a session without expiry ended with its connection
   }
+  const bool had_records = session != nullptr && session->stored;
   if (session != nullptr && attempt.clean_start) {
     if (session->will) take_will(*session);
     end_session(*session);
@@ -175,9 +177,9 @@ void Shard::establish(ClientLink& link) {
   }
   link.session = session;
   link.connected_ms = now_ms;
-  if (session->persistent() || session->stored) {
-    store_session(*session);
-    // The promise to remember is made when it can be kept.
+  if (session->persistent() || session->stored || had_records) {
+    if (session->persistent() || session->stored) store_session(*session);
+    // The promise to remember, or to have forgotten, is made when it can be kept.
     journal.wait(
         [weak = weak_from_this(), id = link.id, present, asked = pending->expiry_s, assigned = pending->assigned_id] {
           const auto self = weak.lock();
@@ -239,6 +241,9 @@ void Shard::end_link(ClientLink& link, std::string_view why, WillAction will, En
   link.connection.detach();
   session->link = nullptr;
   session->face->online.store(false, std::memory_order_relaxed);
+  // Of QoS 2 packet ids only those are remembered whose message was taken: what was refused may come again.
+  session->inflight.incoming.clear();
+  for (const auto& [packet_id, where] : session->received_in) session->inflight.incoming.add(packet_id);
   session->slow = false;
   release_acks(*session);
   session->sent_until = sent_until(*session);

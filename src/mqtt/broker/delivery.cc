@@ -6,6 +6,10 @@
 
 namespace muster::mqtt {
 
+namespace {
+constexpr std::size_t kLargestRecord = std::size_t{8} << 20;  // then the next message begins another
+}  // namespace
+
 void Shard::deliver(Session& session, const Target& target, std::span<const std::uint32_t> identifiers,
                     const Publish& packet, const Numbered* numbered) {
   const auto leave_out = [&] {
@@ -87,6 +91,7 @@ void Shard::deliver(Session& session, const Target& target, std::span<const std:
 // The message that is being routed: written once for all its receivers.
 void Shard::log_message(const Publish& packet) {
   if (logged) return;
+  if (log->open_bytes() > kLargestRecord) commit_log();
   log->message(packet, packet.properties.empty() ? 0 : expiry_of(packet, now_ms), now_ms);
   logged = true;
   need_round_end();
@@ -194,8 +199,8 @@ bool Shard::drain_one(Session& session, ClientLink& link) {
   const bool expired = next.message->expired(now_ms);
   if (expired || !link.grant->may_receive(next.message->topic)) {
     ++(expired ? stats.expired : stats.denied);
-    forget(session, next);
-    session.queue.pop_front();
+    Held gone = pop_queue(session);
+    forget(session, gone);
     return true;
   }
   if (next.qos == 2 && next.stored && !is_durable(next)) {
@@ -212,14 +217,14 @@ bool Shard::drain_one(Session& session, ClientLink& link) {
       built ? link.connection.send(single, next.number, link.out(), nullptr) : SendOutcome::kTooLarge;
   if (outcome == SendOutcome::kTooLarge) {
     count_drop(session, "larger than the client takes");
-    forget(session, next);
-    session.queue.pop_front();
+    Held gone = pop_queue(session);
+    forget(session, gone);
     return true;
   }
   if (outcome != SendOutcome::kSent) return false;
   ++link.stats->messages_out;
   link.flush_if_large();
-  Held moved = session.queue.pop_front();
+  Held moved = pop_queue(session);
   if (session.persistent()) {
     session.keep_sent(std::move(moved));
   } else {
@@ -241,7 +246,7 @@ void Shard::drain(Session& session) {
   session.queue.release();
   if (session.queue.empty()) session.overflow_logged = session.slow = false;
   if (session.queue.size() <= hub.options.max_queue_messages / 8 &&
-      session.held_bytes <= hub.options.max_queue_bytes / 8) {
+      session.queue_bytes <= hub.options.max_queue_bytes / 8) {
     session.face->busy.store(false, std::memory_order_relaxed);
     release_acks(session);
   }

@@ -28,7 +28,9 @@ ConnectionLimits connection_limits(const BrokerOptions& options) {
 Hub::Hub(const BrokerOptions& chosen)
     : options(chosen), limits(connection_limits(chosen)), retained(chosen.max_retained, chosen.max_retained_bytes) {}
 
-Hub::~Hub() = default;
+Hub::~Hub() {
+  shards.clear();  // their logs refer to `log`
+}
 
 // Not keyed: it says where a session lives on disk too. Who picks client ids so that they share a shard gains nothing
 // but a shard to themselves.

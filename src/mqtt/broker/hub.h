@@ -47,12 +47,13 @@ struct Hub {
 
   std::mutex retained_mutex;
   Retained retained;
-  // In the order of the changes of `retained`; shard 0 writes them to the store.
+  std::uint64_t retained_version = 0;  // grows with each change
+  // In the order of the changes of `retained`; shard 0 writes them to the store. Until they are there, the message log
+  // has them.
   struct RetainedChange {
     std::string key;
-    std::string value;  // empty: erased
-    Waiter waiter;
-    bool waits = false;
+    std::string value;          // empty: erased
+    std::uint64_t segment = 0;  // of the message log
   };
   std::vector<RetainedChange> retained_changes;
 

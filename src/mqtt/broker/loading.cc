@@ -34,11 +34,15 @@ void corrupt(std::string_view what, const std::optional<std::string>& client) {
   log::error("mqtt: corrupt record is ignored", {{"table", what}, {"client", client.value_or("?")}});
 }
 
-Status open_log(Hub& hub, RestoredQueues& queues) {
+Status open_log(Hub& hub, RestoredLog& restored) {
   store::AppendLogOptions options;
   options.directory = hub.options.message_log_directory;
   options.may_write = hub.options.may_write_log;
-  TRY(auto log, store::AppendLog::open(options, [&](std::string_view record) { restore_record(record, queues); }));
+  const auto visit = [&](std::string_view record) {
+    const Status read = restore_record(record, restored);
+    if (!read) log::error("mqtt: a record of the message log is damaged", {{"what", read.error().message}});
+  };
+  TRY(auto log, store::AppendLog::open(options, visit));
   hub.log = std::make_unique<SharedLog>(std::move(log));
   for (const auto& shard : hub.shards) {
     shard->log = std::make_unique<MessageLog>(
@@ -73,11 +77,11 @@ void take_entries(Shard& shard, Session& session, RestoredSession& restored) {
     sent.wait = held.released   ? OutgoingInflight::Wait::kPubcomp
                 : held.qos == 2 ? OutgoingInflight::Wait::kPubrec
                                 : OutgoingInflight::Wait::kPuback;
-    // What the client has must not be published again, whatever waits before it: shards number for one session, and
-    // what arrived first was sent first.
+    // A released one is never published again: the client may have forgotten its id.
     if ((held.released || (maybe_sent && session.queue.empty())) && session.inflight.outgoing.restore(sent)) {
       session.keep_sent(std::move(held));
     } else {
+      session.queue_bytes += held.message->bytes();
       session.queue.push_back(std::move(held));
     }
   }
@@ -88,7 +92,7 @@ void take_entries(Shard& shard, Session& session, RestoredSession& restored) {
   }
 }
 
-Status load_sessions(Hub& hub, RestoredQueues& queues) {
+Status load_sessions(Hub& hub, std::unordered_map<std::uint64_t, RestoredSession>& queues) {
   return for_each(hub.shards[0]->store, store::table::kSession, [&](const store::KeyValue& item) {
     const auto client = store::KeyReader(item.key).text();
     if (!client) return corrupt("session", client);
@@ -146,19 +150,40 @@ void set_times(Shard& shard) {
   }
 }
 
+// The store's, and over them what the log has that is younger: those are on their way to the store again.
+Status load_retained(Hub& hub, const std::unordered_map<std::string, RestoredRetained>& younger) {
+  Shard& writer = *hub.shards[0];
+  std::unordered_map<std::string, std::uint64_t> versions;
+  TRY_VOID(for_each(writer.store, store::table::kRetained, [&](const store::KeyValue& item) {
+    const auto record = read_retained_record(item.value);
+    if (!record || !hub.retained.set(record->message)) return corrupt("retained", std::nullopt);
+    versions[record->message->topic] = record->version;
+    hub.retained_version = std::max(hub.retained_version, record->version);
+  }));
+  for (const auto& [topic, change] : younger) {
+    hub.retained_version = std::max(hub.retained_version, change.version);
+    const auto at = versions.find(topic);
+    if (at != versions.end() && at->second >= change.version) continue;
+    const auto message = from_stored(change.stored);
+    hub.retained.erase(topic);
+    if (message && !hub.retained.set(*message)) corrupt("retained", std::nullopt);
+    hub.retained_changes.push_back({retained_key(topic),
+                                    message ? retained_record(change.version, change.stored) : std::string(),
+                                    writer.log->retained(change.version, topic, change.stored)});
+  }
+  writer.stats.retained = hub.retained.size();
+  return {};
+}
+
 }  // namespace
 
 Status load_shards(Hub& hub) {
-  RestoredQueues queues;
-  TRY_VOID(open_log(hub, queues));
+  RestoredLog restored;
+  TRY_VOID(open_log(hub, restored));
   for (const auto& shard : hub.shards) shard->refresh_time();
-  TRY_VOID(load_sessions(hub, queues));
+  TRY_VOID(load_sessions(hub, restored.sessions));
   TRY_VOID(load_subscriptions(hub));
-  TRY_VOID(for_each(hub.shards[0]->store, store::table::kRetained, [&](const store::KeyValue& item) {
-    const auto stored = from_stored(item.value);
-    if (!stored || !hub.retained.set(*stored)) corrupt("retained", std::nullopt);
-  }));
-  hub.shards[0]->stats.retained = hub.retained.size();
+  TRY_VOID(load_retained(hub, restored.retained));
   const std::uint64_t fresh = hub.log->segment();
   for (const auto& shard : hub.shards) {
     shard->rewrite_entries(0);

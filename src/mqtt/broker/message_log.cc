@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "base/log.h"
-
 namespace muster::mqtt {
 
 namespace {
@@ -68,7 +66,7 @@ MessageRef read_message(Reader& reader) {
   return owner;
 }
 
-void read_entry(Reader& reader, const MessageRef& message, RestoredQueues& into) {
+void read_entry(Reader& reader, const MessageRef& message, RestoredLog& into) {
   const std::uint64_t session = reader.number(8);
   const std::uint64_t number = reader.number(8);
   const std::uint64_t flags = reader.number(1);
@@ -82,7 +80,7 @@ void read_entry(Reader& reader, const MessageRef& message, RestoredQueues& into)
     entry.identifiers.push_back(static_cast<std::uint32_t>(reader.number(4)));
   }
   if (!reader.ok() || !message) return;
-  RestoredSession& queue = into[session];
+  RestoredSession& queue = into.sessions[session];
   queue.last_number = std::max(queue.last_number, number);
   RestoredEntry& slot = queue.entries[number];
   entry.released |= slot.released;  // written again after it was released
@@ -91,7 +89,7 @@ void read_entry(Reader& reader, const MessageRef& message, RestoredQueues& into)
 
 }  // namespace
 
-void restore_record(std::string_view record, RestoredQueues& into) {
+Status restore_record(std::string_view record, RestoredLog& into) {
   Reader reader(record);
   MessageRef message;
   while (reader.ok() && !reader.empty()) {
@@ -105,14 +103,21 @@ void restore_record(std::string_view record, RestoredQueues& into) {
       continue;
     }
     const std::uint64_t session = reader.number(8);
+    if (kind == 'V') {
+      const std::string topic(reader.text());
+      const std::string_view stored = reader.text();
+      RestoredRetained& slot = into.retained[topic];
+      if (reader.ok() && session >= slot.version) slot = {session, std::string(stored)};
+      continue;
+    }
     if (kind == 'E') {
-      if (reader.ok()) into.erase(session);
+      if (reader.ok()) into.sessions.erase(session);
       continue;
     }
     const bool with_number = kind == 'D' || kind == 'R';
     const std::uint64_t what = reader.number(with_number ? 8 : 2);
     if (!reader.ok()) break;
-    RestoredSession& queue = into[session];
+    RestoredSession& queue = into.sessions[session];
     if (with_number) queue.last_number = std::max(queue.last_number, what);
     if (kind == 'D') {
       queue.entries.erase(what);
@@ -124,11 +129,11 @@ void restore_record(std::string_view record, RestoredQueues& into) {
     } else if (kind == 'O') {
       queue.received.erase(static_cast<std::uint16_t>(what));
     } else {
-      log::error("mqtt: unknown item in the message log, the rest of its record is ignored");
-      return;
+      return internal("an unknown item");
     }
   }
-  if (!reader.ok()) log::error("mqtt: a record of the message log is cut off, its rest is ignored");
+  if (!reader.ok()) return internal("cut off");
+  return {};
 }
 
 // Between the log's thread and a shard's loop: posted once however often the position moves meanwhile.
@@ -173,29 +178,37 @@ void SharedLog::remove(MessageLog* reader) {
   std::erase(readers_, reader);
 }
 
-std::uint64_t SharedLog::append(std::string_view record, Living& changes) {
-  {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [segment, change] : changes) living_[segment] += change;
-  }
+// Changes and record together: trim() must not see the places that a record gives up before the record is on its way.
+std::uint64_t SharedLog::append(std::string_view record, Living& changes, std::uint64_t pinned) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [segment, change] : changes) living_[segment] += change;
   changes.clear();
-  return record.empty() ? 0 : log_->append(record);
+  const std::uint64_t position = record.empty() ? 0 : log_->append(record);
+  if (pinned != 0) --living_[pinned];
+  return position;
 }
 
-// The lowest segment of which something is said to live holds all the others: a record may have landed behind the
-// segment that it is counted in (MessageLog::segment), also when that one is gone already.
+std::uint64_t SharedLog::pin() {
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t segment = log_->segment();
+  ++living_[segment];
+  return segment;
+}
+
 std::uint64_t SharedLog::trim(std::size_t max_segments) {
+  const std::lock_guard lock(mutex_);
   const std::uint64_t current = log_->segment();
-  std::uint64_t oldest = current;
-  {
-    const std::lock_guard lock(mutex_);
-    while (!living_.empty() && living_.begin()->first < current && living_.begin()->second <= 0) {
-      living_.erase(living_.begin());
+  const std::uint64_t before = log_->first_segment();
+  std::uint64_t first = current;
+  for (auto at = living_.begin(); at != living_.end() && at->first < current;) {
+    if (at->second > 0) {
+      first = at->first;
+      break;
     }
-    if (!living_.empty()) oldest = std::min(oldest, living_.begin()->first);
+    at = living_.erase(at);
   }
-  if (oldest > log_->first_segment()) log_->remove_before(oldest);
-  return current - oldest > max_segments ? oldest : 0;
+  if (first > before) log_->remove_before(first);
+  return current - first > max_segments ? first : 0;
 }
 
 MessageLog::MessageLog(io::Loop& loop, SharedLog& shared, OnDurable on_durable)
@@ -215,10 +228,10 @@ void MessageLog::header(char kind, std::uint64_t session) {
   put(open_, session, 8);
 }
 
-// Once a round: a record may land behind the segment that was current when it was begun, never before it, and segments
-// go oldest first.
+// Once a record: it may land behind the segment that was current when it was begun, never before it; that one is pinned
+// until then, and counts for what lives in the record: segments go oldest first.
 std::uint64_t MessageLog::segment() {
-  if (segment_ == 0) segment_ = shared_.segment();
+  if (segment_ == 0) segment_ = shared_.pin();
   return segment_;
 }
 
@@ -262,6 +275,15 @@ void MessageLog::released(std::uint64_t session, std::uint64_t number) {
 std::uint64_t MessageLog::received(std::uint64_t session, std::uint16_t packet_id) {
   header('I', session);
   put(open_, packet_id, 2);
+  urgent_ = true;
+  ++changes_[segment()];
+  return segment_;
+}
+
+std::uint64_t MessageLog::retained(std::uint64_t version, std::string_view topic, std::string_view stored) {
+  header('V', version);
+  put_text(open_, topic);
+  put_text(open_, stored);
   urgent_ = true;
   ++changes_[segment()];
   return segment_;
@@ -315,7 +337,7 @@ std::uint64_t MessageLog::commit() {
   urgent_ = false;
   Flying batch{round_++, 0, std::exchange(waiters_, {}), std::exchange(callbacks_, {})};
   posted_->wanted = true;  // before it can become durable
-  batch.position = shared_.append(open_, changes_);
+  batch.position = shared_.append(open_, changes_, segment_);
   const std::uint64_t position = batch.position;
   open_.clear();
   segment_ = 0;
@@ -325,7 +347,7 @@ std::uint64_t MessageLog::commit() {
 
 void MessageLog::flush_lazy() {
   if (open_.empty()) {
-    if (!changes_.empty()) shared_.append({}, changes_);
+    if (!changes_.empty()) shared_.append({}, changes_, 0);
   } else {
     urgent_ = true;
   }

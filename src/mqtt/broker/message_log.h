@@ -18,6 +18,8 @@
 //   'I' session 8 | packet id 2    QoS 2: received from the client
 //   'O' session 8 | packet id 2    released by the client (PUBREL)
 //   'E' session 8                  the session has ended
+//   'V' version 8 | topic 4+n | stored form 4+n (empty: cleared)    the retained message of a topic, until the store
+//   has it
 #pragma once
 
 #include <atomic>
@@ -33,6 +35,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/result.h"
 #include "io/loop.h"
 #include "mqtt/broker/message.h"
 #include "mqtt/broker/waiter.h"
@@ -53,10 +56,17 @@ struct RestoredSession {
   std::set<std::uint16_t> received;
   std::uint64_t last_number = 0;  // of all that the log speaks of
 };
-using RestoredQueues = std::unordered_map<std::uint64_t, RestoredSession>;
+struct RestoredRetained {
+  std::uint64_t version = 0;  // the largest of the topic
+  std::string stored;
+};
+struct RestoredLog {
+  std::unordered_map<std::uint64_t, RestoredSession> sessions;
+  std::unordered_map<std::string, RestoredRetained> retained;  // by topic
+};
 
-// Applies one record; what it cannot read is logged and left out.
-void restore_record(std::string_view record, RestoredQueues& into);
+// Applies one record. kInternal when a part of it cannot be read; that and what follows it is left out.
+Status restore_record(std::string_view record, RestoredLog& into);
 
 struct MessageEntry {
   std::uint64_t session = 0;
@@ -78,6 +88,7 @@ class SharedLog {
   bool failing() const { return log_->failing(); }
   std::uint64_t syncs() const { return log_->syncs(); }
   std::uint64_t segment() const { return log_->segment(); }
+  std::size_t pending_bytes() const { return log_->pending_bytes(); }
   Status wait_until_durable();  // blocks
   // Everything before this segment goes, once what was appended by now is durable (at start).
   void drop_before(std::uint64_t segment) { log_->remove_before(segment); }
@@ -88,7 +99,8 @@ class SharedLog {
  private:
   friend class MessageLog;
   using Living = std::map<std::uint64_t, std::int64_t>;  // segment -> entries, or their change
-  std::uint64_t append(std::string_view record, Living& changes);
+  std::uint64_t append(std::string_view record, Living& changes, std::uint64_t pinned);
+  std::uint64_t pin();  // the present segment, kept until append() releases it
   void add(MessageLog* reader);
   void remove(MessageLog* reader);
 
@@ -114,6 +126,8 @@ class MessageLog {
   void released(std::uint64_t session, std::uint64_t number);
   std::uint64_t received(std::uint64_t session, std::uint16_t packet_id);  // the segment it lives in
   void completed(std::uint64_t session, std::uint16_t packet_id, std::uint64_t segment);
+  // Lives in the returned segment until lost_place().
+  std::uint64_t retained(std::uint64_t version, std::string_view topic, std::string_view stored);
   // These need not be there soon: they go with the next record, at the latest with flush_lazy().
   void done(std::uint64_t session, std::uint64_t number, std::uint64_t segment);
   void ended(std::uint64_t session);
@@ -133,6 +147,7 @@ class MessageLog {
   std::uint64_t commit();
   void flush_lazy();  // then commit()
 
+  std::size_t open_bytes() const { return open_.size(); }
   bool idle() const { return !urgent_ && flying_.empty() && waiters_.empty() && callbacks_.empty(); }
   bool failing() const { return shared_.failing(); }
 

@@ -32,6 +32,11 @@ struct Parcel {
   std::vector<Addressee> targets;
   std::vector<std::uint32_t> identifiers;
   std::vector<Waiter> due;
+
+  std::size_t weight() const {
+    return bytes.size() + items.size() * sizeof(Item) + targets.size() * sizeof(Addressee) +
+           due.size() * sizeof(Waiter);
+  }
 };
 
 }  // namespace muster::mqtt

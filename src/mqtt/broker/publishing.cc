@@ -87,13 +87,12 @@ void Shard::publish(ClientLink& link, const Publish& packet) {
 
 void Shard::log_refusal(ClientLink& link, std::string_view why, std::string_view topic, std::size_t value) {
   if (!may_log()) return;
-  log::info("mqtt: refused, connection closed",
-            {{"client", link.session != nullptr ? link.session->client_id : std::string()},
-             {"why", why},
-             {"topic", topic.substr(0, 256)},
-             {"value", std::uint64_t{value}},
-             {"principal", link.grant ? link.grant->principal_id() : std::string_view()},
-             {"peer", link.stream->peer().address}});
+  log::info("mqtt: publish refused", {{"client", link.session != nullptr ? link.session->client_id : std::string()},
+                                      {"why", why},
+                                      {"topic", topic.substr(0, 256)},
+                                      {"value", std::uint64_t{value}},
+                                      {"principal", link.grant ? link.grant->principal_id() : std::string_view()},
+                                      {"peer", link.stream->peer().address}});
 }
 
 void Shard::publish_for_server(const Publish& packet, std::function<void()> done) {
@@ -109,12 +108,15 @@ bool Shard::retained_fits(const Publish& packet) {
   return hub.retained.fits(packet.topic, kept_bytes(packet));
 }
 
+// Durable with this round's record of the message log, like the packet id that a QoS 2 message came under; the store
+// gets it later. Clearing what is cleared already is written again as well: the first time may not be durable yet.
 bool Shard::set_retained(const Publish& packet, Owed& owed) {
   Hub::RetainedChange change;
   change.key = retained_key(packet.topic);
   const std::lock_guard lock(hub.retained_mutex);
+  std::string stored;
   if (packet.payload.empty()) {
-    if (!hub.retained.erase(packet.topic)) return true;
+    hub.retained.erase(packet.topic);
   } else {
     const MessageRef message = keep(packet, now_ms);
     if (!hub.retained.set(message)) {
@@ -122,18 +124,19 @@ bool Shard::set_retained(const Publish& packet, Owed& owed) {
       if (may_log()) log::warn("mqtt: no room for a retained message", {{"topic", packet.topic}});
       return false;
     }
-    change.value = to_stored(*message);
+    stored = to_stored(*message);
   }
+  const std::uint64_t version = ++hub.retained_version;
+  change.segment = log->retained(version, packet.topic, stored);
+  if (!stored.empty()) change.value = retained_record(version, stored);
   if (owed.wanted) {
-    change.waits = true;
-    change.waiter = owed.waiter;
+    log->wait(owed.waiter);
     ++owed.conditions;
   }
   hub.retained_changes.push_back(std::move(change));
+  need_round_end();
   Shard& writer = *hub.shards[0];
-  if (&writer == this) {
-    need_round_end();
-  } else if (!writer.retained_poked.exchange(true)) {
+  if (&writer != this && !writer.retained_poked.exchange(true)) {
     writer.loop.post([weak = writer.weak_from_this()] {
       if (const auto self = weak.lock()) {
         self->retained_poked = false;
@@ -152,14 +155,18 @@ void Shard::write_retained() {
     changes.swap(hub.retained_changes);
     stats.retained = hub.retained.size();
   }
+  std::vector<std::uint64_t> places;
   for (Hub::RetainedChange& change : changes) {
+    if (change.segment != 0) places.push_back(change.segment);
     if (change.value.empty()) {
       journal.erase(std::move(change.key));
     } else {
       journal.put(std::move(change.key), std::move(change.value));
     }
-    if (change.waits) journal.wait(change.waiter);
   }
+  journal.wait([this, places = std::move(places)] {
+    for (const std::uint64_t segment : places) log->lost_place(segment);
+  });
 }
 
 // False: nobody owns the topic, and the packet's form has no way to say so but to close.
@@ -181,8 +188,8 @@ bool Shard::offer_ingress(ClientLink& link, const Publish& packet) {
   const auto kind = packet.qos == 2 ? ClientLink::AckKind::kPubrec : ClientLink::AckKind::kPuback;
   if (packet.qos > 0) number = link.ack_later(kind, packet.packet_id, Reason::kSuccess);
   ++link.ingress;
-  const auto handled = [weak, id = link.id, number, qos = packet.qos](bool accepted) {
-    if (const auto self = weak.lock()) self->ingress_handled(id, number, qos, accepted);
+  const auto handled = [weak, id = link.id, number, qos = packet.qos, packet_id = packet.packet_id](bool accepted) {
+    if (const auto self = weak.lock()) self->ingress_handled(id, number, qos, packet_id, accepted);
   };
   for (IngressHook* hook : hooks) {
     if (hook->handle(message, handled)) {
@@ -192,11 +199,13 @@ bool Shard::offer_ingress(ClientLink& link, const Publish& packet) {
   }
   --link.ingress;
   if (packet.qos == 0 || link.connection.version() == Version::k311) return false;
+  log_refusal(link, "nothing serves this reserved topic", packet.topic, 0);
   link.ack_due(number, Reason::kTopicNameInvalid);
   return true;
 }
 
-void Shard::ingress_handled(std::uint64_t link_id, std::uint32_t ack, std::uint8_t qos, bool accepted) {
+void Shard::ingress_handled(std::uint64_t link_id, std::uint32_t ack, std::uint8_t qos, std::uint16_t packet_id,
+                            bool accepted) {
   ClientLink* link = find_link(link_id);
   if (link == nullptr || link->ended) return;
   if (link->ingress > 0) --link->ingress;
@@ -205,7 +214,14 @@ void Shard::ingress_handled(std::uint64_t link_id, std::uint32_t ack, std::uint8
     return disconnect(*link, Reason::kServerUnavailable, "a request on a reserved topic could not be carried out",
                       EndCause::kServerError);
   }
-  if (qos > 0) link->ack_due(ack);
+  if (qos == 2 && link->session->persistent()) {
+    // Done, and not to be done again when it is repeated after a crash.
+    link->session->received_in[packet_id] = log->received(link->session->id(), packet_id);
+    log->wait(Waiter{link_id, ack, index});
+    need_round_end();
+  } else if (qos > 0) {
+    link->ack_due(ack);
+  }
   link->update_pause();
 }
 

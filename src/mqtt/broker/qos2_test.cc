@@ -241,5 +241,114 @@ TEST_P(Qos2Test, WillsAndRetainedMessagesKeepTheirQos) {
   EXPECT_TRUE(seen[1].retain);
 }
 
+// A hook that answers when it is told to.
+class Held final : public IngressHook {
+ public:
+  bool handle(const Ingress& message, std::function<void(bool)> handled) override {
+    if (!message.topic.starts_with("$work/")) return false;
+    ++asked;
+    waiting.push_back(std::move(handled));
+    return true;
+  }
+  std::atomic<int> asked{0};
+  std::vector<std::function<void(bool)>> waiting;  // the loop's
+};
+
+TEST_P(Qos2Test, ARequestThatFailedIsCarriedOutWhenItIsRepeated) {
+  Held hook;
+  hooks.push_back(&hook);
+  kill_broker();
+  make_broker();
+  auto sender = persistent("s");
+  sender->publish("$work/1", "x", 2, 5);
+  settle();
+  on_loop([&] { hook.waiting.at(0)(false); });
+  EXPECT_TRUE(sender->closed());
+  sender = persistent("s", true);
+  sender->publish("$work/1", "x", 2, 5);
+  EXPECT_TRUE(sender->take().empty()) << "nothing was done yet";
+  EXPECT_EQ(hook.asked, 2);
+  on_loop([&] { hook.waiting.at(1)(true); });
+  EXPECT_EQ(sender->take_one(PacketType::kPubrec).packet_id, 5);
+  crash();
+  sender = persistent("s", true);
+  sender->publish("$work/1", "x", 2, 5);
+  EXPECT_EQ(sender->take_one(PacketType::kPubrec).packet_id, 5);
+  EXPECT_EQ(hook.asked, 2) << "done once";
+}
+
+TEST_P(Qos2Test, ARetainedUpdateIsDurableWithItsPacketId) {
+  auto sender = persistent("s");
+  sender->publish("kept", "old", 2, 1, true);
+  EXPECT_EQ(sender->take().size(), 1U);
+  settle();
+  store->set_faults({.sync_at_once = false});  // the store never gets it
+  sender->publish("kept", "new", 2, 2, true);
+  EXPECT_EQ(sender->take_one(PacketType::kPubrec).packet_id, 2);
+  sender->publish("kept/2", "", 2, 3, true);
+  EXPECT_EQ(sender->take_one(PacketType::kPubrec).packet_id, 3);
+  kill_broker();
+  store->crash();
+  store->set_faults({});
+  make_broker();
+  auto reader = connected("r");
+  reader->subscribe("kept", 0);
+  const auto seen = reader->take();
+  ASSERT_EQ(seen.size(), 2U);
+  EXPECT_EQ(seen[1].payload, "new");
+  settle();
+  kill_broker();
+  make_broker();
+  auto again = connected("again");
+  again->subscribe("kept", 0);
+  EXPECT_EQ(again->take().size(), 2U);
+}
+
+TEST_P(Qos2Test, WhatIsTooLargeAfterAReconnectionStopsNothing) {
+  if (GetParam() != Version::k5) GTEST_SKIP() << "MQTT 5 only";
+  auto receiver = subscriber("r", 1);
+  auto sender = connected("s");
+  for (std::uint16_t i = 1; i <= 3; ++i) {
+    sender->publish("t", i == 2 ? std::string(500, 'x') : std::to_string(i), 1, i);
+    EXPECT_EQ(sender->take().size(), 1U);
+  }
+  EXPECT_EQ(receiver->take().size(), 3U);
+  receiver->drop();
+  receiver = device(GetParam());
+  PropertyWriter writer;
+  writer.add(PropertyId::kMaximumPacketSize, 100);
+  writer.add(PropertyId::kSessionExpiry, 3600);
+  Connect packet;
+  packet.version = Version::k5;
+  packet.clean_start = false;
+  packet.client_id = "r";
+  packet.properties = writer.view();
+  receiver->connect(packet);
+  const auto seen = receiver->take();
+  ASSERT_EQ(seen.size(), 3U);
+  EXPECT_EQ(seen[1].payload, "1");
+  EXPECT_EQ(seen[2].payload, "3");
+  receiver->puback(1);
+  receiver->puback(3);
+  EXPECT_TRUE(receiver->take().empty());
+  EXPECT_EQ(broker->total(&BrokerStats::queued_messages), 0U);
+}
+
+TEST_P(Qos2Test, RepetitionsWithoutEndDoNotHoldUpOthers) {
+  auto sender = persistent("s");
+  auto other = connected("other");
+  std::string flood;
+  Publish packet;
+  packet.topic = "t";
+  packet.qos = 2;
+  packet.packet_id = 7;
+  for (int i = 0; i < 20'000; ++i) encode(flood, GetParam(), packet);
+  sender->send(flood);
+  std::string ping;
+  encode(ping, Pingreq{});
+  other->send(ping);
+  EXPECT_EQ(other->take_one(PacketType::kPingresp).type, PacketType::kPingresp);
+}
+
 }  // namespace
 }  // namespace muster::mqtt

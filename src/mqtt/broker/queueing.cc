@@ -37,25 +37,32 @@ void Shard::enqueue(Session& session, Held held) {
   const bool keeping_up = session.link != nullptr && session.link->ready && !session.slow;
   const std::size_t most = options.max_queue_messages * (keeping_up ? kRoomForHeld : 1);
   const auto full = [&] {
-    return session.queue.size() >= most || session.held_bytes + bytes > options.max_queue_bytes ||
+    return session.queue.size() >= most || session.queue_bytes + bytes > options.max_queue_bytes ||
            hub.queued_bytes() + bytes > options.max_held_bytes;
   };
   while (!session.queue.empty() && full()) {
-    Held oldest = session.queue.pop_front();
+    Held oldest = pop_queue(session);
     forget(session, oldest);
     count_drop(session,
                "its queue is full: mqtt.max_queued_messages, mqtt.max_queued_bytes or mqtt.max_total_queued_bytes");
   }
   session.held_bytes += bytes;
+  session.queue_bytes += bytes;
   stats.queued_bytes += bytes;
   ++stats.queued_messages;
   const bool awaits_log = held.qos == 2 && held.stored && session.queue.empty();
   session.queue.push_back(std::move(held));
   if (awaits_log && session.link != nullptr) await_log(session);
-  if (session.queue.size() > options.max_queue_messages / 4 || session.held_bytes > options.max_queue_bytes / 4) {
+  if (session.queue.size() > options.max_queue_messages / 4 || session.queue_bytes > options.max_queue_bytes / 4) {
     session.face->busy.store(true, std::memory_order_relaxed);
     if (keeping_up) congested.push_back(&session);
   }
+}
+
+Held Shard::pop_queue(Session& session) {
+  Held held = session.queue.pop_front();
+  session.queue_bytes -= held.message->bytes();
+  return held;
 }
 
 void Shard::release_acks(Session& session) {
@@ -107,8 +114,7 @@ void Shard::rewrite_entries(std::uint64_t segment) {
                                   .released = held->released},
                                  own);
     }
-    // A record a message: none grows beyond bounds. What this round collected before goes along.
-    if (const std::uint64_t position = log->commit(); position != 0) log_position = position;
+    commit_log();  // a record a message: none grows beyond bounds
   }
   for (const auto& [client, owned] : sessions) {
     for (auto& [packet_id, where] : owned->received_in) {

@@ -73,6 +73,23 @@ void Retained::page(std::string_view after, std::size_t limit, std::int64_t now_
   }
 }
 
+std::string retained_record(std::uint64_t version, std::string_view stored) {
+  std::string record;
+  for (int shift = 56; shift >= 0; shift -= 8) record.push_back(static_cast<char>(version >> shift));
+  record += stored;
+  return record;
+}
+
+std::optional<RetainedRecord> read_retained_record(std::string_view record) {
+  if (record.size() < 8) return std::nullopt;
+  RetainedRecord read;
+  for (const char byte : record.substr(0, 8)) read.version = read.version << 8 | static_cast<unsigned char>(byte);
+  auto message = from_stored(record.substr(8));
+  if (!message) return std::nullopt;
+  read.message = *std::move(message);
+  return read;
+}
+
 std::string retained_key(std::string_view topic) {
   return store::Key(store::table::kRetained).text(topic).str();
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Retained: the last retained message of each topic, in memory, ordered by topic so that a filter reads only the range
-// behind its literal beginning. The store's copy (kRetained: topic -> message.h's form) is the Broker's to write.
+// behind its literal beginning. The store's copy (kRetained: topic -> retained_record()) is the Broker's to write.
 // Bounded by count and bytes; set() refuses what does not fit. Owned by the Broker, on its loop.
 #pragma once
 
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -40,5 +41,12 @@ class Retained {
 };
 
 std::string retained_key(std::string_view topic);
+// The store's form: version 8 (big-endian), then message.h's.
+std::string retained_record(std::uint64_t version, std::string_view stored);
+struct RetainedRecord {
+  std::uint64_t version = 0;
+  MessageRef message;
+};
+std::optional<RetainedRecord> read_retained_record(std::string_view record);  // nullopt: corrupt
 
 }  // namespace muster::mqtt

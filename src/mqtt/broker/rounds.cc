@@ -12,6 +12,7 @@ namespace {
 constexpr std::int64_t kTickMs = 500;
 constexpr std::int64_t kRetainedLookMs = 60'000;
 constexpr int kLogLinesASecond = 20;
+constexpr int kPassesPerRound = 3;
 
 }  // namespace
 
@@ -141,7 +142,9 @@ void Shard::durable(const std::vector<Waiter>& waiters) {
 
 void Shard::end_round() {
   round_end_asked = false;
-  // Each step may make work for an earlier one; a connection ends once, and output stops at a full socket.
+  // Each step may make work for an earlier one. What is left after a few passes waits for the next round, when others
+  // have had their turn.
+  int passes = 0;
   do {
     for (const std::uint64_t id : std::exchange(resumed, {})) {
       if (ClientLink* link = find_link(id)) link->pump();
@@ -154,7 +157,7 @@ void Shard::end_round() {
     publish_wills();
     if (index == 0) write_retained();
     journal.commit();
-    if (const std::uint64_t position = log->commit(); position != 0) log_position = position;
+    commit_log();
     for (const std::uint64_t id : std::exchange(awaiting_log, {})) {
       const auto at = sessions_by_id.find(id);
       if (at == sessions_by_id.end()) continue;
@@ -170,13 +173,18 @@ void Shard::end_round() {
       if (link->session != nullptr && link->ready) drain(*link->session);
       link->update_pause();
     }
-  } while (!resumed.empty() || !broken.empty() || !wills.empty());
+  } while ((!resumed.empty() || !broken.empty() || !wills.empty()) && ++passes < kPassesPerRound);
+  if (!resumed.empty() || !broken.empty() || !wills.empty()) need_round_end();
   close_ended();
   send_parcels();
   if (stopping && on_stopped && links.empty() && journal.idle() && log->idle()) {
     const auto stopped = std::exchange(on_stopped, nullptr);
     stopped();
   }
+}
+
+void Shard::commit_log() {
+  if (const std::uint64_t position = log->commit(); position != 0) log_position = position;
 }
 
 void Shard::close_ended() {
@@ -251,7 +259,7 @@ void Shard::tick() {
     retained_look_ms = steady_ms + kRetainedLookMs;
     const std::lock_guard lock(hub.retained_mutex);
     hub.retained.drop_expired(now_ms, [&](const std::string& topic) {
-      hub.retained_changes.push_back({retained_key(topic), {}, {}, false});
+      hub.retained_changes.push_back({retained_key(topic), {}, 0});
       ++stats.expired;
     });
     stats.retained = hub.retained.size();

@@ -11,6 +11,8 @@ namespace muster::mqtt {
 
 namespace {
 
+constexpr std::size_t kMaxBacklog = std::size_t{64} << 20;
+
 // MQTT 5 section 4.8.2: one member gets it. In turn among those that can take it now; else among those that are
 // connected; else it waits for a member with a persistent session.
 const Subscription* choose(const ShareGroup& group) {
@@ -139,6 +141,9 @@ bool Shard::route(const Publish& packet, const Session* origin, Owed& owed) {
       if (shard != index) pack(*found, packet, shard, owed);
     }
   }
+  if ((found->elsewhere || durable_owed) && origin != nullptr && origin->link != nullptr && backlogged()) {
+    origin->link->throttle();
+  }
   if (durable_owed && owed.wanted) {
     ++owed.conditions;
     log->wait(owed.waiter);
@@ -215,10 +220,22 @@ void Shard::send_parcels() {
     outgoing[to]->position = log_position;
     std::shared_ptr<const Parcel> parcel = std::move(outgoing[to]);
     Shard* other = hub.shards[to].get();
+    other->inbound_bytes += parcel->weight();
     other->loop.post([weak = other->weak_from_this(), parcel] {
-      if (const auto self = weak.lock()) self->take_parcel(*parcel);
+      const auto self = weak.lock();
+      if (!self) return;
+      self->take_parcel(*parcel);
+      self->inbound_bytes -= parcel->weight();
     });
   }
+}
+
+bool Shard::backlogged() const {
+  if (hub.log->pending_bytes() > kMaxBacklog) return true;
+  for (const auto& shard : hub.shards) {
+    if (shard->inbound_bytes > kMaxBacklog) return true;
+  }
+  return false;
 }
 
 void Shard::take_parcel(const Parcel& parcel) {

@@ -81,7 +81,8 @@ struct Session {
   Inflight inflight;
   Ring<Held> sent;  // not acknowledged yet, kept for redelivery (persistent sessions); ascending numbers
   Ring<Held> queue;
-  std::size_t held_bytes = 0;  // of sent and queue
+  std::size_t held_bytes = 0;   // of sent and queue
+  std::size_t queue_bytes = 0;  // of queue
   std::uint64_t dropped = 0;
   bool overflow_logged = false;
   // Back-pressure: publishers whose acknowledgement waits until this client has taken more of its queue.

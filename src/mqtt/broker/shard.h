@@ -57,6 +57,7 @@ struct Shard : std::enable_shared_from_this<Shard> {
   void need_round_end();
   void end_round();
   void close_ended();
+  void commit_log();
   void tick();
   void check_writers();
   void arm_tick();
@@ -110,7 +111,8 @@ struct Shard : std::enable_shared_from_this<Shard> {
   bool within_limits(ClientLink& link, const Publish& packet);
   void log_refusal(ClientLink& link, std::string_view why, std::string_view topic, std::size_t value);
   bool offer_ingress(ClientLink& link, const Publish& packet);
-  void ingress_handled(std::uint64_t link_id, std::uint32_t ack, std::uint8_t qos, bool accepted);
+  void ingress_handled(std::uint64_t link_id, std::uint32_t ack, std::uint8_t qos, std::uint16_t packet_id,
+                       bool accepted);
   void reply(std::uint64_t link_id, const std::string& topic, const std::string& payload);
   void publish_wills();
   void publish_for_server(const Publish& packet, std::function<void()> done);
@@ -128,6 +130,8 @@ struct Shard : std::enable_shared_from_this<Shard> {
   Parcel& parcel_for(std::size_t shard);
   void hold_for_congested(Owed& owed);
   void send_parcels();
+  // A shard, or the disk, is so far behind that publishers have to wait: what is under way is bounded.
+  bool backlogged() const;
   void take_parcel(const Parcel& parcel);
 
   // delivery.cc: what goes out
@@ -149,6 +153,7 @@ struct Shard : std::enable_shared_from_this<Shard> {
   void owe(Session& session, const MessageRef& message, std::uint8_t qos, bool retain,
            std::vector<std::uint32_t> identifiers, bool durable);
   void enqueue(Session& session, Held held);
+  static Held pop_queue(Session& session);
   void release_acks(Session& session);        // those held back for its sake
   void forget(Session& session, Held& held);  // accounting and stored copy
   void count_drop(Session& session, std::string_view why);
@@ -197,6 +202,7 @@ struct Shard : std::enable_shared_from_this<Shard> {
   std::vector<std::unique_ptr<Parcel>> outgoing;  // by shard; null: empty
   std::uint64_t log_position = 0;                 // behind the last record of this shard
   std::atomic<bool> retained_poked{false};
+  std::atomic<std::size_t> inbound_bytes{0};  // parcels on their way to this shard
 
   // Scratch.
   std::string read_buffer;

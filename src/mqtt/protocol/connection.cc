@@ -291,6 +291,9 @@ void Connection::handle_publish(Publish& packet, ConnectionEvents& events, std::
     if (packet.qos == 2 && inflight_->incoming.contains(packet.packet_id)) {  // a repetition: delivered before
       return events.on_publish_again(packet.packet_id);
     }
+    if (packet.qos == 2 && inflight_->incoming.size() >= IncomingInflight::kMaxIncoming) {
+      return fail(Reason::kReceiveMaximumExceeded, "too many QoS 2 messages that were not released", events, out);
+    }
     if (version_ == Version::k5 && unanswered_ + unreleased_ >= limits_->receive_maximum) {
       return fail(Reason::kReceiveMaximumExceeded, "receive maximum exceeded", events, out);
     }
@@ -412,10 +415,7 @@ SendOutcome Connection::resend(std::uint16_t packet_id, const PublishImage& imag
     encode(out, version_, Pubrel{{packet_id, Reason::kSuccess, {}}});
   } else {
     const SendOutcome outcome = check_send(image);
-    if (outcome != SendOutcome::kSent) {
-      inflight_->outgoing.remove(packet_id);
-      return outcome;
-    }
+    if (outcome != SendOutcome::kSent) return outcome;
     image.append_to(out, packet_id, true);
   }
   entry->sent = true;
@@ -479,7 +479,8 @@ void Connection::unsuback(std::uint16_t packet_id, std::string_view codes, std::
 
 std::int64_t Connection::deadline_ms() const {
   if (paused()) return 0;
-  if (state_ == State::kFresh) return last_packet_ms_ + limits_->connect_deadline_ms;
+  // Until CONNECT is there, and as long again until it is answered.
+  if (state_ == State::kFresh || state_ == State::kConnecting) return last_packet_ms_ + limits_->connect_deadline_ms;
   if (state_ != State::kConnected || keep_alive_s_ == 0) return 0;
   return last_packet_ms_ + std::int64_t{keep_alive_s_} * 1500;
 }
@@ -487,6 +488,11 @@ std::int64_t Connection::deadline_ms() const {
 bool Connection::expire(std::int64_t now_ms, ConnectionEvents& events, std::string& out) {
   const std::int64_t deadline = deadline_ms();
   if (deadline == 0 || now_ms < deadline) return false;
+  if (state_ == State::kConnecting) {
+    refuse(Reason::kServerBusy, out);
+    events.on_protocol_error({Reason::kServerBusy, "CONNECT could not be answered in time"});
+    return true;
+  }
   fail(Reason::kKeepAliveTimeout, state_ == State::kFresh ? "no CONNECT within the deadline" : "keep-alive ran out",
        events, out);
   return true;

@@ -132,7 +132,8 @@ class Connection {
   void pubrec(std::uint16_t packet_id, Reason reason, std::string& out);
   void pubrel(std::uint16_t packet_id, std::string& out);
   void pubcomp(std::uint16_t packet_id, std::string& out);
-  // One Reason a filter. Ends the connection instead (connected() says so) when the client's maximum packet size is less.
+  // One Reason a filter. Ends the connection instead (connected() says so) when the client's maximum packet size is
+  // less.
   void suback(std::uint16_t packet_id, std::string_view codes, std::string& out);
   void unsuback(std::uint16_t packet_id, std::string_view codes, std::string& out);  // 3.1.1 sends no codes
   // Ends the connection from our side: MQTT 5 gets a DISCONNECT, 3.1.1 nothing. Before CONNECT: nothing.

@@ -54,7 +54,8 @@ class OutgoingInflight {
 // QoS 2 packet ids received and not released yet: a PUBLISH with one of them is a repetition.
 class IncomingInflight {
  public:
-  bool add(std::uint16_t packet_id);  // false: it is there already
+  static constexpr std::size_t kMaxIncoming = 4096;  // of a session; MQTT 5 clients meet the receive maximum before
+  bool add(std::uint16_t packet_id);                 // false: it is there already
   bool contains(std::uint16_t packet_id) const;
   bool remove(std::uint16_t packet_id);
   std::span<const std::uint16_t> ids() const { return ids_; }  // ascending
