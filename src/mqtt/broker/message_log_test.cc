@@ -66,11 +66,12 @@ TEST_F(MessageLogTest, KeepsWhatLandedBehindTheSegmentItIsCountedIn) {
     EXPECT_GT(shared->trim(1), 0U);  // the shard may be asked to write it again
   }
   shared.reset();
-  RestoredQueues queues;
-  auto again = store::AppendLog::open(options, [&](std::string_view record) { restore_record(record, queues); });
+  RestoredLog restored;
+  auto again =
+      store::AppendLog::open(options, [&](std::string_view record) { (void)restore_record(record, restored); });
   ASSERT_TRUE(again.has_value());
-  ASSERT_EQ(queues[1].entries.size(), 1U);
-  EXPECT_EQ(queues[1].entries.begin()->second.message->payload, "kept");
+  ASSERT_EQ(restored.sessions[1].entries.size(), 1U);
+  EXPECT_EQ(restored.sessions[1].entries.begin()->second.message->payload, "kept");
 }
 
 TEST_F(MessageLogTest, DropsSegmentsInWhichNothingLives) {
@@ -84,10 +85,10 @@ TEST_F(MessageLogTest, DropsSegmentsInWhichNothingLives) {
 }
 
 // Two shards numbered messages for a session, and the second one's arrived and was sent first.
-using RestoredLog = BrokerTest;
-INSTANTIATE_TEST_SUITE_P(Versions, RestoredLog, ::testing::Values(Version::k5));
+using RestoredSessionTest = BrokerTest;
+INSTANTIATE_TEST_SUITE_P(Versions, RestoredSessionTest, ::testing::Values(Version::k5));
 
-TEST_P(RestoredLog, WhatTheClientHasIsNotPublishedAgainBehindWhatWaits) {
+TEST_P(RestoredSessionTest, WhatTheClientHasIsNotPublishedAgainBehindWhatWaits) {
   connected("c", false, 3600)->disconnect();
   kill_broker();
   Session session;
