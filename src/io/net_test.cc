@@ -396,5 +396,30 @@ TEST_F(NetTest, TlsStreamMovesToAnotherLoop) {
   test.call([&] { client->reset(); });
 }
 
+TEST_F(NetTest, WhatAStreamWaitedForIsForgottenWhenItMoves) {
+  DialOptions options;
+  options.port = listen({});
+  auto client = test.run(dial(test.loop, options));
+  ASSERT_TRUE(client);
+  wait_accepted();
+  ASSERT_TRUE(test.run(write_all(**client, "x", 1000)));
+  ASSERT_TRUE(test.run(wait_ready(*accepted[0], Direction::kRead, 1000)));
+  std::atomic<bool> called{false};
+  std::promise<void> moved;
+  // Both ways are ready at once; the callback of the one is on its way while that of the other moves the stream.
+  test.loop.post([&] {
+    accepted[0]->when_readable([&] { called = true; });
+    accepted[0]->when_writable([&] {
+      accepted[0]->detach();
+      accepted[0]->attach(test.loop);
+      moved.set_value();
+    });
+  });
+  ASSERT_EQ(moved.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  EXPECT_EQ(test.run(read_to_end(*accepted[0], 1)), "x");
+  test.call([&] { client->reset(); });
+  EXPECT_FALSE(called);
+}
+
 }  // namespace
 }  // namespace muster::io

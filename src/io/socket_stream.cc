@@ -157,6 +157,7 @@ void SocketStream::detach() {
   detached_v6_ = !error && local.address().is_v6();
   detached_ = socket_.release(error);  // the TLS session knows the descriptor, not the socket
   if (error) detached_ = -1;
+  alive_ = std::make_shared<char>();  // a wait that has ended already would still call, on the old loop
 }
 
 void SocketStream::attach(Loop& loop) {
