@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mqtt/broker/message.h"
 
+#include "mqtt/broker/stored_bytes.h"
+
 namespace muster::mqtt {
 
 namespace {
@@ -18,46 +20,6 @@ bool is_forwarded(PropertyId id) {
       return false;
   }
 }
-
-void put(std::string& out, std::uint64_t value, unsigned bytes) {
-  for (unsigned i = bytes; i-- > 0;) out.push_back(static_cast<char>(value >> (8 * i)));
-}
-
-void put_text(std::string& out, std::string_view text) {
-  put(out, text.size(), 4);
-  out.append(text);
-}
-
-class Reader {
- public:
-  explicit Reader(std::string_view bytes) : rest_(bytes) {}
-  std::uint64_t number(unsigned bytes) {
-    if (rest_.size() < bytes) {
-      ok_ = false;
-      return 0;
-    }
-    std::uint64_t value = 0;
-    for (unsigned i = 0; i < bytes; ++i) value = value << 8 | static_cast<unsigned char>(rest_[i]);
-    rest_.remove_prefix(bytes);
-    return value;
-  }
-  std::string_view text() {
-    const std::uint64_t size = number(4);
-    if (rest_.size() < size) {
-      ok_ = false;
-      return {};
-    }
-    const std::string_view value = rest_.substr(0, size);
-    rest_.remove_prefix(size);
-    return value;
-  }
-  std::string_view rest() const { return rest_; }
-  bool ok() const { return ok_; }
-
- private:
-  std::string_view rest_;
-  bool ok_ = true;
-};
 
 }  // namespace
 
@@ -127,9 +89,9 @@ std::string to_stored(const Message& message) {
   out.reserve(64 + message.bytes());
   out.push_back(1);
   out.push_back(static_cast<char>((message.retain ? 1 : 0) | message.qos << 1));
-  put(out, static_cast<std::uint64_t>(message.expires_ms), 8);
-  put(out, static_cast<std::uint64_t>(message.created_ms), 8);
-  put(out, message.present, 8);
+  put_number(out, static_cast<std::uint64_t>(message.expires_ms), 8);
+  put_number(out, static_cast<std::uint64_t>(message.created_ms), 8);
+  put_number(out, message.present, 8);
   put_text(out, message.topic);
   put_text(out, message.properties);
   out.append(message.payload);
@@ -137,7 +99,7 @@ std::string to_stored(const Message& message) {
 }
 
 std::optional<MessageRef> from_stored(std::string_view bytes) {
-  Reader reader(bytes);
+  StoredReader reader(bytes);
   if (reader.number(1) != 1) return std::nullopt;
   const std::uint64_t flags = reader.number(1);
   auto* message = new Message;

@@ -4,8 +4,8 @@
 // retained messages. What is delivered at
 // once is never made a Message.
 //
-// Stored form of retained messages and wills, big-endian: version 1 | flags (bit 0 retain, bits 1-2 QoS) | expires_ms 8
-// | created_ms 8 | property mask 8 | topic length 4, topic | properties length 4, properties | payload.
+// Stored form of retained messages and wills (stored_bytes.h): version 1 | flags (bit 0 retain, bits 1-2 QoS) |
+// expires_ms 8 | created_ms 8 | property mask 8 | topic length 4, topic | properties length 4, properties | payload.
 #pragma once
 
 #include <atomic>

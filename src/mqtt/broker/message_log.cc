@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "mqtt/broker/stored_bytes.h"
+
 namespace muster::mqtt {
 
 namespace {
@@ -10,50 +12,7 @@ namespace {
 constexpr std::size_t kLazyBytes = 64 * 1024;
 constexpr std::uint8_t kRetain = 4, kReleased = 8;
 
-void put(std::string& out, std::uint64_t value, unsigned bytes) {
-  char text[8];
-  for (unsigned i = 0; i < bytes; ++i) text[i] = static_cast<char>(value >> (8 * i));
-  out.append(text, bytes);
-}
-void put_text(std::string& out, std::string_view text) {
-  put(out, text.size(), 4);
-  out += text;
-}
-
-class Reader {
- public:
-  explicit Reader(std::string_view bytes) : rest_(bytes) {}
-  std::uint64_t number(unsigned bytes) {
-    if (rest_.size() < bytes) {
-      ok_ = false;
-      rest_ = {};
-      return 0;
-    }
-    std::uint64_t value = 0;
-    for (unsigned i = bytes; i-- > 0;) value = value << 8 | static_cast<unsigned char>(rest_[i]);
-    rest_.remove_prefix(bytes);
-    return value;
-  }
-  std::string_view text() {
-    const std::uint64_t size = number(4);
-    if (rest_.size() < size) {
-      ok_ = false;
-      rest_ = {};
-      return {};
-    }
-    const std::string_view value = rest_.substr(0, size);
-    rest_.remove_prefix(size);
-    return value;
-  }
-  bool ok() const { return ok_; }
-  bool empty() const { return rest_.empty(); }
-
- private:
-  std::string_view rest_;
-  bool ok_ = true;
-};
-
-MessageRef read_message(Reader& reader) {
+MessageRef read_message(StoredReader& reader) {
   auto* message = new Message;
   MessageRef owner(message);
   message->qos = static_cast<std::uint8_t>(reader.number(1) & 3);
@@ -66,7 +25,7 @@ MessageRef read_message(Reader& reader) {
   return owner;
 }
 
-void read_entry(Reader& reader, const MessageRef& message, RestoredLog& into) {
+void read_entry(StoredReader& reader, const MessageRef& message, RestoredLog& into) {
   const std::uint64_t session = reader.number(8);
   const std::uint64_t number = reader.number(8);
   const std::uint64_t flags = reader.number(1);
@@ -90,7 +49,7 @@ void read_entry(Reader& reader, const MessageRef& message, RestoredLog& into) {
 }  // namespace
 
 Status restore_record(std::string_view record, RestoredLog& into) {
-  Reader reader(record);
+  StoredReader reader(record);
   MessageRef message;
   while (reader.ok() && !reader.empty()) {
     const auto kind = static_cast<char>(reader.number(1));
@@ -225,7 +184,7 @@ MessageLog::~MessageLog() {
 
 void MessageLog::header(char kind, std::uint64_t session) {
   open_.push_back(kind);
-  put(open_, session, 8);
+  put_number(open_, session, 8);
 }
 
 // Once a record: it may land behind the segment that was current when it was begun, never before it; that one is pinned
@@ -237,16 +196,16 @@ std::uint64_t MessageLog::segment() {
 
 void MessageLog::message(const Publish& packet, std::int64_t expires_ms, std::int64_t created_ms) {
   open_.push_back('M');
-  put(open_, packet.qos, 1);
-  put(open_, static_cast<std::uint64_t>(expires_ms), 8);
-  put(open_, static_cast<std::uint64_t>(created_ms), 8);
+  put_number(open_, packet.qos, 1);
+  put_number(open_, static_cast<std::uint64_t>(expires_ms), 8);
+  put_number(open_, static_cast<std::uint64_t>(created_ms), 8);
   if (packet.properties.empty()) {
-    put(open_, 0, 8);
+    put_number(open_, 0, 8);
     put_text(open_, packet.topic);
     put_text(open_, {});
   } else {
     const PropertyWriter kept = forwarded(packet.properties);
-    put(open_, kept.view().present(), 8);
+    put_number(open_, kept.view().present(), 8);
     put_text(open_, packet.topic);
     put_text(open_, kept.view().bytes());
   }
@@ -255,12 +214,13 @@ void MessageLog::message(const Publish& packet, std::int64_t expires_ms, std::in
 
 std::uint64_t MessageLog::entry(const MessageEntry& entry, std::span<const std::uint32_t> identifiers) {
   header('T', entry.session);
-  put(open_, entry.number, 8);
-  put(open_, static_cast<std::uint64_t>(entry.qos) | (entry.retain ? kRetain : 0) | (entry.released ? kReleased : 0),
-      1);
+  put_number(open_, entry.number, 8);
+  put_number(open_,
+             static_cast<std::uint64_t>(entry.qos) | (entry.retain ? kRetain : 0) | (entry.released ? kReleased : 0),
+             1);
   const std::size_t count = std::min<std::size_t>(identifiers.size(), 255);
-  put(open_, count, 1);
-  for (std::size_t i = 0; i < count; ++i) put(open_, identifiers[i], 4);
+  put_number(open_, count, 1);
+  for (std::size_t i = 0; i < count; ++i) put_number(open_, identifiers[i], 4);
   urgent_ = true;
   ++changes_[segment()];
   return segment_;
@@ -268,13 +228,13 @@ std::uint64_t MessageLog::entry(const MessageEntry& entry, std::span<const std::
 
 void MessageLog::released(std::uint64_t session, std::uint64_t number) {
   header('R', session);
-  put(open_, number, 8);
+  put_number(open_, number, 8);
   urgent_ = true;
 }
 
 std::uint64_t MessageLog::received(std::uint64_t session, std::uint16_t packet_id) {
   header('I', session);
-  put(open_, packet_id, 2);
+  put_number(open_, packet_id, 2);
   urgent_ = true;
   ++changes_[segment()];
   return segment_;
@@ -291,14 +251,14 @@ std::uint64_t MessageLog::retained(std::uint64_t version, std::string_view topic
 
 void MessageLog::completed(std::uint64_t session, std::uint16_t packet_id, std::uint64_t where) {
   header('O', session);
-  put(open_, packet_id, 2);
+  put_number(open_, packet_id, 2);
   urgent_ = true;
   if (where != 0) lost_place(where);
 }
 
 void MessageLog::done(std::uint64_t session, std::uint64_t number, std::uint64_t where) {
   header('D', session);
-  put(open_, number, 8);
+  put_number(open_, number, 8);
   lost_place(where);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mqtt/broker/retained.h"
 
+#include "mqtt/broker/stored_bytes.h"
 #include "mqtt/codec/topics.h"
 #include "store/keys.h"
 #include "store/schema.h"
@@ -75,17 +76,17 @@ void Retained::page(std::string_view after, std::size_t limit, std::int64_t now_
 
 std::string retained_record(std::uint64_t version, std::string_view stored) {
   std::string record;
-  for (int shift = 56; shift >= 0; shift -= 8) record.push_back(static_cast<char>(version >> shift));
+  put_number(record, version, 8);
   record += stored;
   return record;
 }
 
 std::optional<RetainedRecord> read_retained_record(std::string_view record) {
-  if (record.size() < 8) return std::nullopt;
+  StoredReader reader(record);
   RetainedRecord read;
-  for (const char byte : record.substr(0, 8)) read.version = read.version << 8 | static_cast<unsigned char>(byte);
-  auto message = from_stored(record.substr(8));
-  if (!message) return std::nullopt;
+  read.version = reader.number(8);
+  auto message = from_stored(reader.rest());
+  if (!reader.ok() || !message) return std::nullopt;
   read.message = *std::move(message);
   return read;
 }

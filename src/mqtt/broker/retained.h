@@ -41,7 +41,7 @@ class Retained {
 };
 
 std::string retained_key(std::string_view topic);
-// The store's form: version 8 (big-endian), then message.h's.
+// The store's form: version 8, then message.h's.
 std::string retained_record(std::uint64_t version, std::string_view stored);
 struct RetainedRecord {
   std::uint64_t version = 0;
