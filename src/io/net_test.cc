@@ -404,14 +404,16 @@ TEST_F(NetTest, WhatAStreamWaitedForIsForgottenWhenItMoves) {
   wait_accepted();
   ASSERT_TRUE(test.run(write_all(**client, "x", 1000)));
   ASSERT_TRUE(test.run(wait_ready(*accepted[0], Direction::kRead, 1000)));
+  bool is_moved = false;
   std::atomic<bool> called{false};
   std::promise<void> moved;
   // Both ways are ready at once; the callback of the one is on its way while that of the other moves the stream.
   test.loop.post([&] {
-    accepted[0]->when_readable([&] { called = true; });
+    accepted[0]->when_readable([&] { called = is_moved; });
     accepted[0]->when_writable([&] {
       accepted[0]->detach();
       accepted[0]->attach(test.loop);
+      is_moved = true;
       moved.set_value();
     });
   });
