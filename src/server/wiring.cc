@@ -207,6 +207,7 @@ Status Server::Parts::make_broker() {
     broker->publish(std::move(message), nullptr);
   };
   lifecycle = std::make_unique<api::device::LifecycleEvents>(tell, !account.created, clock.now_ms());
+  lifecycle->ask_first([this](std::string_view topic) { return broker->wanted(topic); });
   broker->set_lifecycle(*lifecycle);
   if (config.mqtt_sys_interval_s > 0) {
     sys_topics = std::make_unique<SysTopics>(*device_loops.front(), clock, *broker, config.mqtt_sys_interval_s);

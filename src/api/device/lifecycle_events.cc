@@ -126,11 +126,13 @@ void LifecycleEvents::forget_absent(std::int64_t now_ms) {
 void LifecycleEvents::connected(const mqtt::LifecycleClient& client) {
   if (!tellable(client)) return;
   const std::int64_t version = begin_connection(client);
+  std::string topic = topic_of("presence", "connected", client);
+  if (!wanted(topic)) return;
   json::object event = event_of(client, "connected");
   add_identity(event, client);
   event["ipAddress"] = client.address;
   event["versionNumber"] = version;
-  publish_(topic_of("presence", "connected", client), to_text(event));
+  publish_(std::move(topic), to_text(event));
 }
 
 void LifecycleEvents::connect_failed(const mqtt::LifecycleClient& client, std::string_view reason) {
@@ -148,12 +150,14 @@ void LifecycleEvents::connect_failed(const mqtt::LifecycleClient& client, std::s
 void LifecycleEvents::disconnected(const mqtt::LifecycleClient& client, mqtt::EndCause cause) {
   if (!tellable(client)) return;
   const std::int64_t version = end_connection(client);
+  std::string topic = topic_of("presence", "disconnected", client);
+  if (!wanted(topic)) return;
   json::object event = event_of(client, "disconnected");
   add_identity(event, client);
   event["clientInitiatedDisconnect"] = cause == mqtt::EndCause::kClientDisconnect;
   event["disconnectReason"] = disconnect_reason(cause);
   event["versionNumber"] = version;
-  publish_(topic_of("presence", "disconnected", client), to_text(event));
+  publish_(std::move(topic), to_text(event));
 }
 
 void LifecycleEvents::subscribed(const mqtt::LifecycleClient& client, const std::vector<std::string>& filters) {
@@ -166,7 +170,7 @@ void LifecycleEvents::unsubscribed(const mqtt::LifecycleClient& client, const st
 
 void LifecycleEvents::tell_filters(const mqtt::LifecycleClient& client, std::string_view event,
                                    const std::vector<std::string>& filters) const {
-  if (!tellable(client)) return;
+  if (!tellable(client) || !wanted(topic_of("subscriptions", event, client))) return;
   for (std::size_t i = 0; i < filters.size();) {
     json::array topics;
     for (std::size_t bytes = 0; i < filters.size() && (topics.empty() || bytes + filters[i].size() <= kMaxFilterBytes);

@@ -32,9 +32,13 @@ class LifecycleEvents final : public mqtt::Lifecycle {
   static constexpr std::size_t kMaxAbsent = 100'000;
   static constexpr std::int64_t kForgetMs = 3'600'000;
   using Publish = std::function<void(std::string topic, std::string payload)>;
+  using Wanted = std::function<bool(std::string_view topic)>;
 
   // `continued`: clients may have been told about by an earlier process, less than an hour before `now_ms`.
   LifecycleEvents(Publish publish, bool continued, std::int64_t now_ms, std::size_t max_absent = kMaxAbsent);
+
+  // Events of topics that nobody wants are not made. Before anything is told.
+  void ask_first(Wanted wanted) { wanted_ = std::move(wanted); }
 
   void connected(const mqtt::LifecycleClient& client) override;
   void connect_failed(const mqtt::LifecycleClient& client, std::string_view reason) override;
@@ -60,7 +64,10 @@ class LifecycleEvents final : public mqtt::Lifecycle {
   void tell_filters(const mqtt::LifecycleClient& client, std::string_view event,
                     const std::vector<std::string>& filters) const;
 
+  bool wanted(std::string_view topic) const { return !wanted_ || wanted_(topic); }
+
   const Publish publish_;
+  Wanted wanted_;
   const std::size_t max_absent_;
   std::mutex mutex_;
   std::unordered_map<std::string, Known> known_;

@@ -163,5 +163,29 @@ TEST_F(LifecycleEventsTest, LoopsMayCallAtOnce) {
   EXPECT_EQ(told, 1600);
 }
 
+TEST(LifecycleEventsWanted, NothingIsMadeThatNobodyWantsAndVersionsGoOn) {
+  std::vector<std::string> told;
+  LifecycleEvents events([&](const std::string& topic, const std::string& payload) { told.push_back(topic + payload); },
+                         false, 1'000'000);
+  bool someone = false;
+  events.ask_first([&](std::string_view topic) {
+    EXPECT_TRUE(topic.starts_with("$aws/events/"));
+    return someone;
+  });
+  mqtt::LifecycleClient client;
+  client.client_id = "c";
+  client.session_identifier = "one";
+  client.now_ms = 1'000'000;
+  events.connected(client);
+  events.subscribed(client, {"a"});
+  events.disconnected(client, mqtt::EndCause::kClientDisconnect);
+  EXPECT_TRUE(told.empty());
+  someone = true;
+  client.session_identifier = "two";
+  events.connected(client);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_NE(told[0].find("\"versionNumber\":1"), std::string::npos) << told[0];
+}
+
 }  // namespace
 }  // namespace muster::api::device

@@ -146,6 +146,13 @@ void Broker::publish(ServerMessage message, std::function<void(PublishOutcome)> 
       [answer] { answer(PublishOutcome::kUnavailable); });
 }
 
+bool Broker::wanted(std::string_view topic) const {
+  const std::shared_lock lock(hub_->subscriptions_mutex);
+  bool found = false;
+  hub_->subscriptions.match(topic, [&](std::span<Subscription* const>, Subscriptions::Groups) { found = true; });
+  return found;
+}
+
 namespace {
 
 RetainedSummary summary_of(const Message& message, bool with_payload) {

@@ -108,6 +108,9 @@ class Broker {
   // `done` on a loop of the broker, or null. The topic may begin with '$'.
   void publish(ServerMessage message, std::function<void(PublishOutcome)> done);
 
+  // Whether anybody subscribes to the topic now, connected or not. Thread-safe, answers at once.
+  bool wanted(std::string_view topic) const;
+
   // The retained message of a topic, and up to `limit` topics behind `after` in byte order. Thread-safe; `done` on a
   // loop.
   void retained_message(std::string topic, std::function<void(std::optional<RetainedSummary>)> done);
