@@ -27,8 +27,8 @@ namespace {
 // A round ends after this many handlers or this long even if more is ready: who writes at its end must not starve
 // because somebody floods.
 constexpr int kHandlersPerRound = 4096;
-constexpr int kHandlersPerLook = 4;
-constexpr std::chrono::microseconds kLongestRound{500};
+constexpr int kHandlersPerLook = 2;
+constexpr std::chrono::microseconds kLongestRound{250};
 
 void log_escaped(std::string_view where, std::string_view what) {
   log::error("exception escaped", {{"where", where}, {"what", what}});
