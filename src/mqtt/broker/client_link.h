@@ -23,7 +23,7 @@ struct Session;
 struct Shard;
 
 inline constexpr std::size_t kReadSize = 64 * 1024;
-inline constexpr std::size_t kReadBudget = 64 * 1024;   // bytes of one client in one round; others come first then
+inline constexpr std::size_t kReadBudget = 64 * 1024;  // bytes of one client in one round; others come first then
 inline constexpr std::size_t kKeptInShared =
     16 * 1024;                                      // a longer incomplete packet grows in the connection's own buffer
 inline constexpr std::size_t kSmallConnect = 1024;  // of an incomplete CONNECT: always room for so much

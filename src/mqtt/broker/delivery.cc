@@ -10,8 +10,8 @@ namespace {
 constexpr std::size_t kLargestRecord = std::size_t{8} << 20;  // then the next message begins another
 }  // namespace
 
-void Shard::deliver(Session& session, const Target& target, std::span<const std::uint32_t> identifiers,
-                    const Publish& packet, const Numbered* numbered) {
+void Shard::deliver(Session& session, std::uint8_t granted, bool retain_as_published,
+                    std::span<const std::uint32_t> identifiers, const Publish& packet, const Numbered* numbered) {
   const auto leave_out = [&] {
     if (numbered != nullptr) log->done(session.id(), numbered->number, numbered->segment);
   };
@@ -21,8 +21,8 @@ void Shard::deliver(Session& session, const Target& target, std::span<const std:
     ++stats.denied;
     return leave_out();
   }
-  const std::uint8_t qos = std::min(packet.qos, target.qos);
-  const bool retain = target.retain_as_published && packet.retain;
+  const std::uint8_t qos = std::min(packet.qos, granted);
+  const bool retain = retain_as_published && packet.retain;
   if (qos == 0 && (!online || link->clogged())) {
     if (online) count_drop(session, "slow reader");
     return;

@@ -22,7 +22,10 @@ struct Parcel {
     std::size_t first_target = 0, targets = 0;
   };
   struct Addressee {
-    Target target;
+    std::uint64_t session_id = 0;
+    std::uint32_t first_identifier = 0, identifiers = 0;
+    std::uint8_t qos = 0;  // granted
+    bool retain_as_published = false;
     std::uint64_t number = 0;   // taken by the sender, who has it in the message log; 0: not
     std::uint64_t segment = 0;  // of the message log, with a number
   };

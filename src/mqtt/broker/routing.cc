@@ -132,8 +132,8 @@ bool Shard::route(const Publish& packet, const Session* origin, Owed& owed) {
   logged = durable_owed = false;
   for (const Target& target : found->targets) {
     if (target.session == nullptr) continue;
-    deliver(*target.session, target, std::span(found->identifiers).subspan(target.first_identifier, target.identifiers),
-            packet, nullptr);
+    deliver(*target.session, target.qos, target.retain_as_published,
+            std::span(found->identifiers).subspan(target.first_identifier, target.identifiers), packet, nullptr);
   }
   kept = {};
   if (found->elsewhere) {
@@ -189,8 +189,11 @@ void Shard::pack(const Route& found, const Publish& packet, std::size_t shard, O
     if (!there(target)) continue;
     const std::span own = std::span(found.identifiers).subspan(target.first_identifier, target.identifiers);
     Parcel::Addressee& to = parcel.targets.emplace_back();
-    to.target = target;
-    to.target.first_identifier = static_cast<std::uint32_t>(parcel.identifiers.size());
+    to.session_id = target.face->id;
+    to.qos = target.qos;
+    to.retain_as_published = target.retain_as_published;
+    to.first_identifier = static_cast<std::uint32_t>(parcel.identifiers.size());
+    to.identifiers = target.identifiers;
     parcel.identifiers.insert(parcel.identifiers.end(), own.begin(), own.end());
     const std::uint8_t qos = std::min(packet.qos, target.qos);
     most = std::max(most, qos);
@@ -254,14 +257,14 @@ void Shard::take_parcel(const Parcel& parcel) {
     logged = durable_owed = false;
     for (std::size_t i = 0; i < item.targets; ++i) {
       const Parcel::Addressee& to = parcel.targets[item.first_target + i];
-      const auto at = sessions_by_id.find(to.target.face->id);
+      const auto at = sessions_by_id.find(to.session_id);
       if (at == sessions_by_id.end()) {  // ended meanwhile
         if (to.number != 0) log->lost_place(to.segment);
         continue;
       }
       const Numbered numbered{to.number, to.segment, parcel.position};
-      deliver(*at->second, to.target,
-              std::span(parcel.identifiers).subspan(to.target.first_identifier, to.target.identifiers), packet,
+      deliver(*at->second, to.qos, to.retain_as_published,
+              std::span(parcel.identifiers).subspan(to.first_identifier, to.identifiers), packet,
               to.number != 0 ? &numbered : nullptr);
     }
     kept = {};

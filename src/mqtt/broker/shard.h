@@ -135,8 +135,8 @@ struct Shard : std::enable_shared_from_this<Shard> {
   void take_parcel(const Parcel& parcel);
 
   // delivery.cc: what goes out
-  void deliver(Session& session, const Target& target, std::span<const std::uint32_t> identifiers,
-               const Publish& packet, const Numbered* numbered);
+  void deliver(Session& session, std::uint8_t granted, bool retain_as_published,
+               std::span<const std::uint32_t> identifiers, const Publish& packet, const Numbered* numbered);
   void send_now(Session& session, ClientLink& link, const PublishImage& image);  // QoS 0
   void log_message(const Publish& packet);
   void log_entry(Session& session, Held& held, const Publish& packet);
