@@ -155,6 +155,8 @@ class BrokerTest : public ::testing::TestWithParam<Version> {
     return std::make_unique<Device>(*this, version, capacity);
   }
   std::unique_ptr<Device> connected(std::string_view client_id, bool clean_start = true, std::uint32_t expiry_s = 0);
+  // Of a persistent session; `backlog` is then what came right behind the CONNACK.
+  std::unique_ptr<Device> persistent(std::string_view client_id, bool present, std::uint32_t expiry_s = 3600);
   ClientSummary summary(std::string_view client_id);
 
   io::VirtualClock clock;
@@ -165,6 +167,7 @@ class BrokerTest : public ::testing::TestWithParam<Version> {
   std::string directory;
   std::atomic<bool> log_fails{false};  // the message log's disk
   std::vector<IngressHook*> hooks;
+  std::vector<Seen> backlog;
   std::unique_ptr<Broker> broker;
 };
 

@@ -51,6 +51,18 @@ std::unique_ptr<Device> BrokerTest::connected(std::string_view client_id, bool c
   return made;
 }
 
+std::unique_ptr<Device> BrokerTest::persistent(std::string_view client_id, bool present, std::uint32_t expiry_s) {
+  auto made = device(GetParam());
+  made->connect(client_id, false, expiry_s);
+  const auto seen = made->take();
+  EXPECT_FALSE(seen.empty());
+  if (seen.empty()) return made;
+  EXPECT_EQ(seen[0].reason, Reason::kSuccess);
+  EXPECT_EQ(seen[0].session_present, present);
+  backlog.assign(seen.begin() + 1, seen.end());
+  return made;
+}
+
 ClientSummary BrokerTest::summary(std::string_view client_id) {
   ClientSummary found;
   std::promise<void> done;

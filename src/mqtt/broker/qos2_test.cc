@@ -9,19 +9,8 @@ namespace {
 
 class Qos2Test : public BrokerTest {
  public:
-  std::unique_ptr<Device> persistent(std::string_view client_id, bool present = false) {
-    auto made = device(GetParam());
-    made->connect(client_id, false, 3600);
-    const auto seen = made->take();
-    EXPECT_FALSE(seen.empty());
-    if (seen.empty()) return made;
-    EXPECT_EQ(seen[0].reason, Reason::kSuccess);
-    EXPECT_EQ(seen[0].session_present, present);
-    backlog.assign(seen.begin() + 1, seen.end());
-    return made;
-  }
   std::unique_ptr<Device> subscriber(std::string_view client_id, std::uint8_t qos = 2) {
-    auto made = persistent(client_id);
+    auto made = persistent(client_id, false);
     made->subscribe("t", qos);
     EXPECT_EQ(made->take_one(PacketType::kSuback).codes, std::string(1, static_cast<char>(qos)));
     return made;
@@ -31,14 +20,13 @@ class Qos2Test : public BrokerTest {
     log_fails = false;
     make_broker();
   }
-  std::vector<Seen> backlog;
 };
 INSTANTIATE_TEST_SUITE_P(Versions, Qos2Test, ::testing::Values(Version::k311, Version::k5),
                          [](const auto& instance) { return instance.param == Version::k5 ? "v5" : "v311"; });
 
 TEST_P(Qos2Test, TheWholeHandshakeBothWays) {
   for (const bool kept : {false, true}) {
-    auto receiver = kept ? persistent("kept") : connected("clean");
+    auto receiver = kept ? persistent("kept", false) : connected("clean");
     receiver->subscribe("t", 2);
     EXPECT_EQ(receiver->take_one(PacketType::kSuback).codes, "\2");
     auto sender = connected("s");
@@ -73,7 +61,7 @@ TEST_P(Qos2Test, ARepetitionIsNotDeliveredAgain) {
   auto receiver = connected("r");
   receiver->subscribe("t", 2);
   EXPECT_EQ(receiver->take().size(), 1U);
-  auto sender = persistent("s");
+  auto sender = persistent("s", false);
   sender->publish("t", "x", 2, 5);
   EXPECT_EQ(sender->take_one(PacketType::kPubrec).packet_id, 5);
   sender->publish("t", "x", 2, 5);
@@ -115,7 +103,7 @@ TEST_P(Qos2Test, APersistentSessionsMessageIsSentOnceDurable) {
 
 TEST_P(Qos2Test, PubrelAndPubcompWaitForTheDisk) {
   auto receiver = subscriber("r");
-  auto sender = persistent("s");
+  auto sender = persistent("s", false);
   sender->publish("t", "x", 2, 1);
   EXPECT_EQ(sender->take().size(), 1U);
   const Seen got = receiver->take_one(PacketType::kPublish);
@@ -259,7 +247,7 @@ TEST_P(Qos2Test, ARequestThatFailedIsCarriedOutWhenItIsRepeated) {
   hooks.push_back(&hook);
   kill_broker();
   make_broker();
-  auto sender = persistent("s");
+  auto sender = persistent("s", false);
   sender->publish("$work/1", "x", 2, 5);
   settle();
   on_loop([&] { hook.waiting.at(0)(false); });
@@ -278,7 +266,7 @@ TEST_P(Qos2Test, ARequestThatFailedIsCarriedOutWhenItIsRepeated) {
 }
 
 TEST_P(Qos2Test, ARetainedUpdateIsDurableWithItsPacketId) {
-  auto sender = persistent("s");
+  auto sender = persistent("s", false);
   sender->publish("kept", "old", 2, 1, true);
   EXPECT_EQ(sender->take().size(), 1U);
   settle();
@@ -335,7 +323,7 @@ TEST_P(Qos2Test, WhatIsTooLargeAfterAReconnectionStopsNothing) {
 }
 
 TEST_P(Qos2Test, RepetitionsWithoutEndDoNotHoldUpOthers) {
-  auto sender = persistent("s");
+  auto sender = persistent("s", false);
   auto other = connected("other");
   std::string flood;
   Publish packet;

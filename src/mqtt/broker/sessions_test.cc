@@ -9,18 +9,6 @@ namespace {
 class SessionTest : public BrokerTest {
  public:
   static bool is_v5() { return GetParam() == Version::k5; }
-  std::unique_ptr<Device> persistent(std::string_view client_id, bool present, std::uint32_t expiry_s = 3600) {
-    auto made = device(GetParam());
-    made->connect(client_id, false, expiry_s);
-    const auto seen = made->take();
-    EXPECT_FALSE(seen.empty());
-    if (seen.empty()) return made;
-    EXPECT_EQ(seen[0].reason, Reason::kSuccess);
-    EXPECT_EQ(seen[0].session_present, present);
-    backlog.assign(seen.begin() + 1, seen.end());
-    return made;
-  }
-  std::vector<Seen> backlog;  // what came right behind the CONNACK
 };
 
 INSTANTIATE_TEST_SUITE_P(Versions, SessionTest, ::testing::Values(Version::k311, Version::k5),
