@@ -6,7 +6,6 @@
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,10 +21,14 @@
 
 #include "base/json.h"
 #include "mqtt/client/client.h"
+#include "process_cpu.h"
 
 namespace {
 
 using namespace muster;
+using bench::cpu_of;
+using bench::own_cpu;
+using bench::rounded;
 using Nanos = std::int64_t;
 
 Nanos now_ns() {
@@ -237,33 +240,6 @@ class Device final : public mqtt::ClientEvents {
   State state_ = State::kIdle;
   bool writes_watched_ = false, in_message_ = false, stopping_ = false;
 };
-
-// User and system time of a process so far, in seconds; 0 when it is not readable.
-double cpu_of(int pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string text((std::istreambuf_iterator<char>(file)), {});
-  const std::size_t name_end = text.rfind(')');  // the name may hold anything
-  if (name_end == std::string::npos) return 0;
-  std::istringstream fields(text.substr(name_end + 1));
-  std::string skipped;
-  for (int field = 3; field <= 13; ++field) fields >> skipped;
-  double user = 0, system = 0;
-  fields >> user >> system;
-  return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
-}
-
-double own_cpu() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
-double rounded(double value) {
-  return static_cast<double>(static_cast<std::int64_t>(value * 1000 + 0.5)) / 1000;
-}
 
 json::object latencies(std::vector<std::uint32_t>& us) {
   std::sort(us.begin(), us.end());

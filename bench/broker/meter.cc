@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "meter.h"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,19 +18,6 @@ double ticks() {
   return static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
-double cpu_of(int pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  const std::string text((std::istreambuf_iterator<char>(file)), {});
-  const std::size_t name_end = text.rfind(')');  // the name may hold anything
-  if (name_end == std::string::npos) return 0;
-  std::istringstream fields(text.substr(name_end + 1));
-  std::string skipped;
-  for (int field = 3; field <= 13; ++field) fields >> skipped;
-  double user = 0, system = 0;
-  fields >> user >> system;
-  return (user + system) / ticks();
-}
-
 // Busy time of all processors: user, nice, system, irq and softirq.
 double machine_cpu() {
   std::ifstream file("/proc/stat");
@@ -39,15 +25,6 @@ double machine_cpu() {
   double user = 0, nice = 0, system = 0, idle = 0, waiting = 0, irq = 0, softirq = 0;
   file >> name >> user >> nice >> system >> idle >> waiting >> irq >> softirq;
   return (user + nice + system + irq + softirq) / ticks();
-}
-
-double own_cpu() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
 }  // namespace
@@ -105,10 +82,6 @@ json::object percentiles(std::vector<Nanos>& samples) {
           {"p99_us", at(0.99)},
           {"p999_us", at(0.999)},
           {"max_us", at(1.0)}};
-}
-
-double rounded(double value) {
-  return static_cast<double>(static_cast<std::int64_t>(value * 1000 + 0.5)) / 1000;
 }
 
 }  // namespace muster::bench

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../process_cpu.h"
 #include "base/json.h"
 
 namespace muster::bench {
@@ -40,7 +41,5 @@ std::int64_t pss_bytes(int pid);
 
 // Percentiles of nanoseconds, in microseconds; sorts.
 json::object percentiles(std::vector<Nanos>& samples);
-
-double rounded(double value);
 
 }  // namespace muster::bench
