@@ -8,27 +8,10 @@ import struct
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from mqtt_bytes import packet, string, take_packet, varint
 
 CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, PINGRESP, DISCONNECT = 2, 3, 4, 5, 6, 7, 9, 13, 14
 PING = b"\xc0\x00"
-
-
-def varint(value):
-    out = b""
-    while True:
-        value, digit = divmod(value, 128)
-        out += bytes([digit | (0x80 if value else 0)])
-        if not value:
-            return out
-
-
-def string(text):
-    data = text.encode() if isinstance(text, str) else text
-    return struct.pack(">H", len(data)) + data
-
-
-def packet(first, body):
-    return bytes([first]) + varint(len(body)) + body
 
 
 def props(version, data=b""):
@@ -108,13 +91,9 @@ class Stream:
     def packet(self):
         """(type, flags, body) of the next packet; None at the end of the stream."""
         while True:
-            for size in range(2, 6):
-                if len(self.received) >= size and not self.received[size - 1] & 0x80:
-                    length = size + sum((b & 127) << 7 * i for i, b in enumerate(self.received[1:size]))
-                    if len(self.received) < length:
-                        break
-                    out, self.received = self.received[:length], self.received[length:]
-                    return out[0] >> 4, out[0] & 15, out[size:]
+            if taken := take_packet(self.received):
+                size, out, self.received = taken
+                return out[0] >> 4, out[0] & 15, out[size:]
             more = self.read()
             if not more:
                 return None

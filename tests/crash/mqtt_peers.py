@@ -7,23 +7,7 @@ import struct
 import threading
 import time
 
-
-def varint(value):
-    out = b""
-    while True:
-        value, digit = divmod(value, 128)
-        out += bytes([digit | (0x80 if value else 0)])
-        if not value:
-            return out
-
-
-def packet(first, body):
-    return bytes([first]) + varint(len(body)) + body
-
-
-def text(value):
-    value = value.encode()
-    return struct.pack(">H", len(value)) + value
+from mqtt_bytes import packet, string, take_packet
 
 
 class Broken(Exception):
@@ -55,7 +39,7 @@ class Peer(threading.Thread):
                 return
 
     def _connect(self):
-        self.send(packet(0x10, text("MQTT") + b"\x04\x00\x00\x3c" + text(self.client_id)))
+        self.send(packet(0x10, string("MQTT") + b"\x04\x00\x00\x3c" + string(self.client_id)))
         first, body = self.read()
         if first != 0x20:
             raise Broken(f"{first:02x} instead of CONNACK")
@@ -71,13 +55,9 @@ class Peer(threading.Thread):
 
     def read(self):
         while True:
-            for size in range(2, 6):
-                if len(self.received) >= size and not self.received[size - 1] & 0x80:
-                    length = sum((b & 127) << 7 * i for i, b in enumerate(self.received[1:size]))
-                    if len(self.received) < size + length:
-                        break
-                    out, self.received = self.received[:size + length], self.received[size + length:]
-                    return out[0], out[size:]
+            if taken := take_packet(self.received):
+                size, out, self.received = taken
+                return out[0], out[size:]
             data = self.socket.recv(65536)
             if not data:
                 raise EOFError
@@ -98,7 +78,7 @@ class Publisher(Peer):
 
     def _publish(self, packet_id, number, dup):
         first = 0x30 | self.qos << 1 | (8 if dup else 0) | (1 if self.retain else 0)
-        self.send(packet(first, text(self.topic) + struct.pack(">H", packet_id) + str(number).encode()))
+        self.send(packet(first, string(self.topic) + struct.pack(">H", packet_id) + str(number).encode()))
 
     def serve(self):
         for packet_id, number in list(self.flying.items()):
@@ -153,7 +133,7 @@ class Subscriber(Peer):
 
     def serve(self):
         if not self.subscribed:
-            self.send(packet(0x82, b"\0\1" + text(self.filter) + bytes([self.qos])))
+            self.send(packet(0x82, b"\0\1" + string(self.filter) + bytes([self.qos])))
         while not self.stopping.is_set():
             try:
                 first, body = self.read()

@@ -8,7 +8,8 @@ import socket
 import time
 
 import pytest
-from mqtt_peers import Peer, Publisher, Subscriber, packet, text
+from mqtt_bytes import packet, string
+from mqtt_peers import Peer, Publisher, Subscriber
 from server_process import Server, wait_until
 
 CRASHES = int(os.environ.get("MUSTER_CRASHES", "60"))
@@ -21,8 +22,8 @@ class Newcomer(Peer):
         with socket.create_connection(("127.0.0.1", self.port), 5) as self.socket:
             self.socket.settimeout(5)
             self.received = b""
-            self.send(packet(0x10, text("MQTT") + b"\x04\x02\x00\x3c" + text(self.client_id)))
-            self.send(packet(0x82, b"\0\1" + text(topic) + b"\0") + b"\xc0\x00")
+            self.send(packet(0x10, string("MQTT") + b"\x04\x02\x00\x3c" + string(self.client_id)))
+            self.send(packet(0x82, b"\0\1" + string(topic) + b"\0") + b"\xc0\x00")
             value, first = 0, None
             while first != 0xD0:
                 first, body = self.read()

@@ -28,6 +28,8 @@ import select
 import socket
 import time
 
+from mqtt_bytes import take_packet, varint
+
 TIMEOUT = 5
 TOKEN = re.compile(r"\s+|(?P<text>s?'(?:[^'\\]|\\.)*')(?:\*(?P<times>\d+))?|(?P<hex>[0-9a-fA-F]{2})|(?P<any>\?\?)"
                    r"|(?P<rest>\.\.\.)|(?P<open>[<\[])|(?P<close>[>\]])")
@@ -35,15 +37,6 @@ TOKEN = re.compile(r"\s+|(?P<text>s?'(?:[^'\\]|\\.)*')(?:\*(?P<times>\d+))?|(?P<
 
 class WireError(AssertionError):
     pass
-
-
-def varint(value):
-    out = []
-    while True:
-        value, digit = divmod(value, 128)
-        out.append(digit | (0x80 if value else 0))
-        if not value:
-            return out
 
 
 def parse(text):
@@ -77,7 +70,10 @@ def parse(text):
                 raise ValueError("... stands at the end of the packet")
             size = len(inner)
             # With an open end the length is any; its own size is checked by the framing.
-            length = ["length"] if Ellipsis in inner else varint(size) if opener == "<" else [size >> 8, size & 255]
+            if Ellipsis in inner:
+                length = ["length"]
+            else:
+                length = list(varint(size)) if opener == "<" else [size >> 8, size & 255]
             stack[-1] += length + inner
     if openers:
         raise ValueError(f"{openers[-1]} is not closed")
@@ -134,13 +130,9 @@ class Connection:
     def packet(self):
         """The next packet's bytes; empty at the end of the stream."""
         while True:
-            for size in range(2, 6):
-                if len(self.received) >= size and not self.received[size - 1] & 0x80:
-                    length = sum((b & 127) << 7 * i for i, b in enumerate(self.received[1:size]))
-                    if len(self.received) < size + length:
-                        break
-                    out, self.received = self.received[:size + length], self.received[size + length:]
-                    return out
+            if taken := take_packet(self.received):
+                _, out, self.received = taken
+                return out
             if not self._more():
                 if self.received:
                     raise WireError(f"closed within a packet: {shown(self.received)}")
