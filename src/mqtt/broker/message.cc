@@ -57,16 +57,6 @@ MessageRef keep_without_expiry(const Publish& publish, std::int64_t now_ms) {
   return MessageRef(message);
 }
 
-Publish publish_of(const Will& will) {
-  Publish publish;
-  publish.topic = will.topic;
-  publish.payload = will.payload;
-  publish.qos = will.qos;
-  publish.retain = will.retain;
-  publish.properties = will.properties;
-  return publish;
-}
-
 Publish publish_of(const Message& message, std::int64_t now_ms, PropertyWriter& scratch) {
   Publish publish;
   publish.topic = message.topic;

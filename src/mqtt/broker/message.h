@@ -64,9 +64,6 @@ class MessageRef {
 // A copy that may be kept. `now_ms` starts the expiry interval, if the properties carry one.
 MessageRef keep(const Publish& publish, std::int64_t now_ms);
 MessageRef keep_without_expiry(const Publish& publish, std::int64_t now_ms);
-// The will of a CONNECT as the PUBLISH that it becomes; views of `will`.
-Publish publish_of(const Will& will);
-
 // `message` as a packet for a receiver, with what is left of its expiry in `scratch`; views of both.
 Publish publish_of(const Message& message, std::int64_t now_ms, PropertyWriter& scratch);
 

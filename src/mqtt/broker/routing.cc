@@ -113,8 +113,26 @@ const Route& Shard::route_of(std::string_view topic) {
   }
 }
 
-bool Shard::route(const Publish& packet, const Session* origin, Owed& owed) {
+// The scratch of the message that is to be delivered next.
+void Shard::begin_message() {
   congested.clear();
+  images.reset();
+  kept = {};
+  logged = durable_owed = false;
+}
+
+// What its delivery makes somebody wait for: the disk, and subscribers that do not keep up.
+void Shard::finish_message(Owed& owed) {
+  kept = {};
+  if (!owed.wanted) return;
+  if (durable_owed) {
+    ++owed.conditions;
+    log->wait(owed.waiter);
+  }
+  hold_for_congested(owed);
+}
+
+bool Shard::route(const Publish& packet, const Session* origin, Owed& owed) {
   const Route* found = &route_of(packet.topic);
   if (found->targets.empty()) return false;
   Route own;
@@ -127,15 +145,12 @@ bool Shard::route(const Publish& packet, const Session* origin, Owed& owed) {
     found = &own;
     if (found->targets.empty()) return false;
   }
-  images.reset();
-  kept = {};
-  logged = durable_owed = false;
+  begin_message();
   for (const Target& target : found->targets) {
     if (target.session == nullptr) continue;
     deliver(*target.session, target.qos, target.retain_as_published,
             std::span(found->identifiers).subspan(target.first_identifier, target.identifiers), packet, nullptr);
   }
-  kept = {};
   if (found->elsewhere) {
     for (std::size_t shard = 0; shard < hub.shards.size(); ++shard) {
       if (shard != index) pack(*found, packet, shard, owed);
@@ -144,11 +159,7 @@ bool Shard::route(const Publish& packet, const Session* origin, Owed& owed) {
   if ((found->elsewhere || durable_owed) && origin != nullptr && origin->link != nullptr && backlogged()) {
     origin->link->throttle();
   }
-  if (durable_owed && owed.wanted) {
-    ++owed.conditions;
-    log->wait(owed.waiter);
-  }
-  if (owed.wanted) hold_for_congested(owed);
+  finish_message(owed);
   return true;
 }
 
@@ -251,10 +262,7 @@ void Shard::take_parcel(const Parcel& parcel) {
     decode_publish(frame.first_byte, frame.header_size, bytes, item.version, packet);
     // The sender counts one condition for this shard, whatever it takes here.
     Owed owed{Waiter{0, next_call(), index}, item.waits, 0};
-    congested.clear();
-    images.reset();
-    kept = {};
-    logged = durable_owed = false;
+    begin_message();
     for (std::size_t i = 0; i < item.targets; ++i) {
       const Parcel::Addressee& to = parcel.targets[item.first_target + i];
       const auto at = sessions_by_id.find(to.session_id);
@@ -267,13 +275,8 @@ void Shard::take_parcel(const Parcel& parcel) {
               std::span(parcel.identifiers).subspan(to.first_identifier, to.identifiers), packet,
               to.number != 0 ? &numbered : nullptr);
     }
-    kept = {};
+    finish_message(owed);
     if (!owed.wanted) continue;
-    if (durable_owed) {
-      ++owed.conditions;
-      log->wait(owed.waiter);
-    }
-    hold_for_congested(owed);
     if (owed.conditions == 0) {
       settle(item.waiter);
     } else {

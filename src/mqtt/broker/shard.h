@@ -124,6 +124,8 @@ struct Shard : std::enable_shared_from_this<Shard> {
 
   // routing.cc: who gets it
   const Route& route_of(std::string_view topic);
+  void begin_message();
+  void finish_message(Owed& owed);
   // True when there was somebody; `owed` counts what must come true.
   bool route(const Publish& packet, const Session* origin, Owed& owed);
   void pack(const Route& found, const Publish& packet, std::size_t shard, Owed& owed);

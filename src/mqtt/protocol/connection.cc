@@ -118,8 +118,8 @@ void Connection::set_paused(bool paused, std::int64_t now_ms) {
   paused_ = paused;
 }
 
-void Connection::handle(Packet& packet, ConnectionEvents& events, std::string& out) {
-  if (auto* publish = std::get_if<Publish>(&packet)) return handle_publish(*publish, events, out);
+// All but PUBLISH, which receive() decodes by itself.
+void Connection::handle(const Packet& packet, ConnectionEvents& events, std::string& out) {
   if (const auto* puback = std::get_if<Puback>(&packet)) return handle_puback(*puback, events, out);
   if (const auto* connect = std::get_if<Connect>(&packet)) return handle_connect(*connect, events, out);
   if (const auto* subscribe = std::get_if<Subscribe>(&packet)) return handle_subscribe(*subscribe, events, out);

@@ -156,7 +156,7 @@ class Connection {
  private:
   void fail(Reason reason, std::string_view text, ConnectionEvents& events, std::string& out);
   void refuse_connect(const Decoded& decoded, ConnectionEvents& events, std::string& out);
-  void handle(Packet& packet, ConnectionEvents& events, std::string& out);
+  void handle(const Packet& packet, ConnectionEvents& events, std::string& out);
   void handle_connect(const Connect& packet, ConnectionEvents& events, std::string& out);
   void handle_publish(Publish& packet, ConnectionEvents& events, std::string& out);
   bool resolve_alias(Publish& packet, ConnectionEvents& events, std::string& out);
