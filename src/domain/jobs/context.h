@@ -43,6 +43,12 @@ struct Limits {
   std::size_t max_document_bytes = 32768;
   std::size_t max_placeholders = 10;
   std::size_t max_deleting_jobs = 10;
+  std::int64_t max_active_jobs = 10'000;  // SCHEDULED and IN_PROGRESS
+  std::int64_t max_concurrent_jobs =
+      1'000;  // rolling out or canceling; a scheduled job waits, an immediate one is refused
+  std::int64_t default_timeout_minutes = 10'080;  // of executions in progress where the job gives none; 0: none
+  std::int64_t queued_days = 730;                 // after which an execution that nobody started is canceled; 0: never
+  std::int64_t retention_days = 730;              // of jobs that have ended; 0: for ever
   std::size_t notify_entries = 10;
   std::size_t pending_head = 16;  // entries kept in one record a thing; more than notify_entries
   // Things that CreateJob queues (CancelJob cancels) inside its own transaction; more is left to the engine.

@@ -53,6 +53,13 @@ using StatusDetails = std::vector<std::pair<std::string, std::string>>;
 // control characters. kInvalid with AWS's wording.
 Result<StatusDetails> parse_status_details(const json::value& value);
 
+// Retries that led to an execution since the thing was (last) targeted, by what they retried.
+struct RetriesUsed {
+  std::int64_t failed = 0;
+  std::int64_t timed_out = 0;
+  std::int64_t all() const { return failed + timed_out; }
+};
+
 struct Execution {
   ExecutionStatus status = ExecutionStatus::kQueued;
   std::int64_t number = 1;
@@ -64,6 +71,9 @@ struct Execution {
   bool force_canceled = false;
   std::int64_t deadline_ms = 0;       // in-progress timer; 0: none
   std::int64_t step_deadline_ms = 0;  // step timer; 0: none
+  RetriesUsed retries;                // all() is AWS's retryAttempt
+  std::int64_t priority = 0;          // of its job: among the thing's QUEUED ones, higher first
+  std::string namespace_id;           // of its job; empty: none
 
   // The earlier of the two timers; 0: none.
   std::int64_t due_ms() const;

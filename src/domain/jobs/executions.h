@@ -42,6 +42,7 @@ struct PendingLists {
 };
 Result<PendingLists> get_pending(store::Tx& tx, std::string_view thing);
 
+// Of executions without a namespace; those of a namespace have topics of their own and are met by Describe and Update.
 struct StartNext {
   std::string thing;
   std::optional<StatusDetails> details;
@@ -56,6 +57,7 @@ struct Describe {
   std::string job;  // or kNext
   std::optional<std::int64_t> number;
   bool include_document = true;
+  std::string namespace_id;  // kNext: of this namespace; otherwise the job must be in it. Empty: any job, kNext without
 };
 // nullopt only for kNext with nothing pending. kNotFound, kTerminalState.
 Result<std::optional<DeviceExecution>> describe_for_device(const Context& context, store::Tx& tx,
@@ -71,6 +73,7 @@ struct Update {
   bool include_state = false;
   bool include_document = false;
   std::optional<std::int64_t> step_timeout_minutes;
+  std::string namespace_id;  // the job must be in it; empty: any
 };
 struct Updated {
   std::optional<Execution> state;       // when asked for
@@ -90,7 +93,8 @@ Result<ExecutionRow> describe_execution(const Context& context, store::Tx& tx, s
 
 struct ExecutionFilter {
   std::optional<ExecutionStatus> status;
-  std::string job;  // list_for_thing only; empty: any
+  std::string job;           // list_for_thing only; empty: any
+  std::string namespace_id;  // list_for_thing only; empty: any
   std::size_t max_results = 250;
   std::string next_token;
 };

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,7 +15,10 @@
 #include <vector>
 
 #include "base/result.h"
+#include "domain/jobs/config.h"
 #include "domain/jobs/context.h"
+#include "domain/jobs/controls.h"
+#include "domain/jobs/schedule.h"
 #include "store/store.h"
 
 namespace muster::jobs {
@@ -32,11 +36,6 @@ std::optional<Selection> selection_from(std::string_view text);
 // May a job go from one state to the other? (jobs spec 3.1)
 bool may_become(JobStatus from, JobStatus to);
 
-struct PresignConfig {
-  std::string role_arn;
-  std::int64_t expires_seconds = 3600;  // 60..3600
-};
-
 struct Job {
   std::string id;
   JobStatus status = JobStatus::kInProgress;
@@ -47,14 +46,29 @@ struct Job {
   std::string document_digest;  // names the document's text: key of the document cache
   std::optional<PresignConfig> presign;
   std::int64_t timeout_minutes = 0;  // inProgressTimeoutInMinutes; 0: none
+  bool default_timeout = false;      // the server's, because the request gave none (Limits::default_timeout_minutes)
+  std::optional<RolloutConfig> rollout;  // none: all at once
+  std::optional<AbortConfig> abort;
+  std::optional<RetryConfig> retry;
+  Schedule schedule;
+  std::string namespace_id;                       // empty: none
+  std::string template_arn;                       // jobTemplateArn, or empty
+  std::map<std::string, std::string> parameters;  // documentParameters
+  Controls controls;
   std::string comment;
   std::string reason_code;
   bool force_canceled = false;
   std::int64_t created_ms = 0;
   std::int64_t updated_ms = 0;
   std::int64_t completed_ms = 0;  // 0: not yet
+  std::int64_t started_ms = 0;    // first IN_PROGRESS; 0: not yet
   bool rolled_out = false;        // every target has its executions
   Sweep sweep = Sweep::kNone;
+  // What is QUEUED is offered to its thing, or no longer: the engine still has to tell some of the devices.
+  bool announcing = false;
+
+  // Are QUEUED executions on offer? Not outside a maintenance window and not while paused.
+  bool offers() const { return status == JobStatus::kInProgress && !controls.paused; }
 
   // AWS's isConcurrent: rolling out or canceling executions now.
   bool is_concurrent() const { return (status == JobStatus::kInProgress && !rolled_out) || sweep != Sweep::kNone; }

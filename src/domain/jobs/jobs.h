@@ -5,8 +5,8 @@
 // transaction touches at most Limits::immediate_executions executions, the engine does the rest.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +17,7 @@
 #include "domain/jobs/context.h"
 #include "domain/jobs/execution.h"
 #include "domain/jobs/job.h"
+#include "domain/jobs/plan.h"
 #include "store/store.h"
 
 namespace muster::jobs {
@@ -30,8 +31,17 @@ struct NewJob {
   std::optional<Selection> selection;
   std::optional<PresignConfig> presign;
   std::optional<std::int64_t> timeout_minutes;
+  std::optional<RolloutConfig> rollout;
+  std::optional<AbortConfig> abort;
+  std::optional<RetryConfig> retry;
+  Schedule schedule;
+  bool windows_of_template = false;  // schedule.windows came with the template
+  std::string namespace_id;
+  std::string template_arn;
+  std::map<std::string, std::string> parameters;
+  Controls controls;  // of its tags
 };
-// kAlreadyExists (fields resourceId, resourceArn), kNotFound for a target, kInvalid.
+// kAlreadyExists (fields resourceId, resourceArn), kNotFound for a target, kInvalid, kLimit for a quota.
 Result<std::shared_ptr<const Job>> create_job(const Context& context, store::Tx& tx, const NewJob& request,
                                               Effects& effects);
 
@@ -39,24 +49,39 @@ struct JobChange {
   std::optional<std::string> description;
   std::optional<PresignConfig> presign;
   std::optional<std::int64_t> timeout_minutes;
+  std::optional<RolloutConfig> rollout;
+  std::optional<AbortConfig> abort;
+  std::optional<RetryConfig> retry;  // every number 0, the failure types of creation
 };
-Status update_job(const Context& context, store::Tx& tx, std::string_view job_id, const JobChange& change);
+Status update_job(const Context& context, store::Tx& tx, std::string_view job_id, const JobChange& change,
+                  Effects& effects);
 
-// Executions by status; exact as of the transaction's snapshot.
-struct JobCounts {
-  std::array<std::int64_t, std::size(kAllStatuses)> by_status{};
-  std::int64_t of(ExecutionStatus s) const { return by_status[static_cast<std::size_t>(s)]; }
-  std::int64_t pending() const { return of(ExecutionStatus::kQueued) + of(ExecutionStatus::kInProgress); }
+// AssociateTargetsWithJob: more groups for a continuous job. kInvalid for its state or selection, kNotFound, kLimit.
+struct MoreTargets {
+  std::string job;
+  std::vector<std::string> targets;  // thing group ARNs
+  std::string comment;
 };
+Result<std::shared_ptr<const Job>> associate_targets(const Context& context, store::Tx& tx, const MoreTargets& request,
+                                                     Effects& effects);
+
+// The job's controls become those of `tags` (all its tags, after a change of them). kInvalid: see controls.h.
+Status change_controls(const Context& context, store::Tx& tx, std::string_view job_id,
+                       const std::map<std::string, std::string>& tags, Effects& effects);
+
+// Exact as of the transaction's snapshot.
 JobCounts job_counts(store::Tx& tx, std::string_view job_id);
 
 struct JobDescription {
   std::shared_ptr<const Job> job;
   JobCounts counts;
-  std::vector<std::string> processing_targets;  // still rolling out
+  std::vector<std::string> processing_targets;   // still rolling out
+  std::vector<std::int64_t> scheduled_rollouts;  // the next openings of maintenance windows, ms, at most 7
 };
 Result<JobDescription> describe_job(const Context& context, store::Tx& tx, std::string_view job_id);
-Result<std::string> get_job_document(const Context& context, store::Tx& tx, std::string_view job_id);
+// `before_substitution`: the managed template's text instead of the one with its parameters filled in.
+Result<std::string> get_job_document(const Context& context, store::Tx& tx, std::string_view job_id,
+                                     bool before_substitution = false);
 
 template <class T>
 struct Page {
@@ -67,7 +92,8 @@ struct Page {
 struct JobFilter {
   std::optional<JobStatus> status;
   std::optional<Selection> selection;
-  std::string thing_group;  // name; empty: any
+  std::string thing_group;   // name; empty: any
+  std::string namespace_id;  // empty: any
   std::size_t max_results = 250;
   std::string next_token;
 };
