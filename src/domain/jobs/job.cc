@@ -104,11 +104,21 @@ namespace {
 
 // The members that have types of their own.
 Status read_configs(const json::object& record, Job& job) {
-  if (const auto* presign = find_object(record, "presign")) TRY(job.presign, read_presign(*presign));
-  if (const auto* rollout = find_object(record, "rollout")) TRY(job.rollout, read_rollout(*rollout));
-  if (const auto* abort = find_object(record, "abort")) TRY(job.abort, read_abort(*abort));
-  if (const auto* retry = find_object(record, "retry")) TRY(job.retry, read_retry(*retry));
-  if (const auto* schedule = find_object(record, "schedule")) TRY(job.schedule, read_schedule(*schedule, 0));
+  if (const auto* presign = find_object(record, "presign")) {
+    TRY(job.presign, read_presign(*presign));
+  }
+  if (const auto* rollout = find_object(record, "rollout")) {
+    TRY(job.rollout, read_rollout(*rollout));
+  }
+  if (const auto* abort = find_object(record, "abort")) {
+    TRY(job.abort, read_abort(*abort));
+  }
+  if (const auto* retry = find_object(record, "retry")) {
+    TRY(job.retry, read_retry(*retry));
+  }
+  if (const auto* schedule = find_object(record, "schedule")) {
+    TRY(job.schedule, read_schedule(*schedule, 0));
+  }
   if (const auto* controls = find_object(record, "controls")) job.controls = controls_from_json(*controls);
   if (const auto* parameters = find_object(record, "parameters")) {
     for (const auto& [key, value] : *parameters) {

@@ -184,14 +184,15 @@ class Simulation {
 
   // Every index, counter and timer against the records.
   void check_recount(const Snapshot& now) {
-    std::set<std::string> by_job, by_thing, by_status, timers;
+    std::set<std::string> by_thing, by_status, timers;
     std::map<std::string, JobCounts> counts;
     std::size_t pending = 0;
     for (const auto& [id, e] : now.executions) {
       const auto& [name, job, number] = id;
-      by_job.insert(Key(table::kJobExecution).text(job).text(name).descending(number).str());
+      if (is_terminal(e.status)) {
       by_thing.insert(
           Key(table::kThingExecution).text(name).descending(e.queued_ms).text(job).descending(number).str());
+      }
       by_status.insert(
           Key(table::kJobStatusExecution).text(job).text(to_string(e.status)).text(name).descending(number).str());
       ++counts[job].by_status[static_cast<std::size_t>(e.status)];
@@ -207,7 +208,6 @@ class Simulation {
       EXPECT_EQ(entry->started_ms, e.started_ms);
       EXPECT_EQ(entry->updated_ms, e.updated_ms);
     }
-    EXPECT_EQ(keys(table::kJobExecution), by_job);
     EXPECT_EQ(keys(table::kThingExecution), by_thing);
     EXPECT_EQ(keys(table::kJobStatusExecution), by_status);
     std::size_t listed = 0;
@@ -217,7 +217,7 @@ class Simulation {
     std::set<std::string> armed;
     for (const auto& row : rows(table::kTimerById)) {
       store::KeyReader reader(row.key);
-      EXPECT_EQ(reader.text(), kExecutionTimer);
+      if (reader.text() != kExecutionTimer) continue;
       armed.insert(*reader.text());
     }
     EXPECT_EQ(armed, timers);

@@ -159,7 +159,7 @@ TEST_F(Jobs, cancel_and_update_of_ended_jobs_are_refused) {
   EXPECT_EQ(fleet.cancel("j", true).error().kind, ErrorKind::kInvalid);
   EXPECT_EQ(fleet.cancel("nothing").error().kind, ErrorKind::kNotFound);
   const auto update = [&](JobChange change) {
-    return fleet.run_status([&](store::Tx& tx, Effects&) { return update_job(fleet.context, tx, "j", change); });
+    return fleet.run_status([&](store::Tx& tx, Effects& e) { return update_job(fleet.context, tx, "j", change, e); });
   };
   JobChange change;
   EXPECT_EQ(update(change).error().kind, ErrorKind::kInvalid);
