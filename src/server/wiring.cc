@@ -27,6 +27,7 @@
 #include "server/broker_limits.h"
 #include "server/draining.h"
 #include "server/front_door.h"
+#include "server/job_limits.h"
 #include "server/message_port.h"
 #include "server/meters.h"
 #include "server/readiness.h"
@@ -223,7 +224,7 @@ Status Server::Parts::make_broker() {
 void Server::Parts::make_jobs() {
   std::string origin = config.http_public_origin.empty() ? endpoints.api_origin : config.http_public_origin;
   jobs_context = jobs::make_context(account.realm, api::iot::job_url_parser(config.http_base_domains),
-                                    api::iot::job_url_signer(account.realm, origin));
+                                    api::iot::job_url_signer(account.realm, origin), job_limits(config));
   outbox = std::make_unique<store::Outbox>(
       *store, [this](auto batch, auto handled) { broker->publish_from_server(std::move(batch), std::move(handled)); });
   timers = std::make_unique<store::Timers>(*store, [this] { return clock.now_ms(); });

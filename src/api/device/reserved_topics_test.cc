@@ -9,12 +9,29 @@ namespace muster::api::device {
 namespace {
 
 TEST(ReservedTopics, FiltersThatCanMatchWhatIsServed) {
-  for (const char* filter :
-       {"a/b", "#", "+/x", "$aws/#", "$aws/events/#", "$aws/events/presence/+/gateway-1",
-        "$aws/events/presence/connected/a/b", "$aws/events/subscriptions/#", "$aws/things/t/jobs/#", "$aws/things/#",
-        "$aws/things/t/jobs/notify", "$aws/things/t/jobs/notify-next", "$aws/things/t/jobs/$next/get/accepted",
-        "$aws/things/t/jobs/+/update/+", "$aws/things/+/+/notify", "$aws/things/t/#", "$share/g/a/#",
-        "$share/g/$aws/things/t/jobs/notify", "$aws/things/t/jobs/get/+"}) {
+  for (const char* filter : {"a/b",
+                             "#",
+                             "+/x",
+                             "$aws/#",
+                             "$aws/events/#",
+                             "$aws/events/presence/+/gateway-1",
+                             "$aws/events/presence/connected/a/b",
+                             "$aws/events/subscriptions/#",
+                             "$aws/things/t/jobs/#",
+                             "$aws/things/#",
+                             "$aws/things/t/jobs/notify",
+                             "$aws/things/t/jobs/notify-next",
+                             "$aws/things/t/jobs/$next/get/accepted",
+                             "$aws/things/t/jobs/+/update/+",
+                             "$aws/things/+/+/notify",
+                             "$aws/things/t/#",
+                             "$share/g/a/#",
+                             "$share/g/$aws/things/t/jobs/notify",
+                             "$aws/things/t/jobs/get/+",
+                             "$aws/things/t/jobs/notify-namespace-n",
+                             "$aws/things/t/jobs/notify-next-namespace-aws-gg-deployment",
+                             "$aws/things/t/jobs/$next/namespace-n/get/accepted",
+                             "$aws/things/t/jobs/+/namespace-n/update/+"}) {
     EXPECT_TRUE(is_served_filter(filter, false)) << filter;
   }
 }
@@ -38,6 +55,10 @@ TEST(ReservedTopics, FiltersOfWhatIsNotServedAreRefused) {
                              "$aws",
                              "$aws/things/t/jobs/get",
                              "$aws/things/t/jobs/notify/x",
+                             "$aws/things/t/jobs/notify-namespace-",
+                             "$aws/things/t/jobs/notify-other-n",
+                             "$aws/things/t/jobs/j/namespace-n/start/accepted",
+                             "$aws/things/t/jobs/j/namespace-/get/accepted",
                              "$share/g/$SYS/#",
                              "$share/g/$aws/things/t/shadow/#",
                              "$aws/things/t/jobs/j/unknown/accepted"}) {
