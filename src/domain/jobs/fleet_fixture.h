@@ -34,7 +34,13 @@ struct Heard {
 
 class Fleet {
  public:
-  explicit Fleet(Limits limits = {}) {
+  // No timeout where a job gives none.
+  static Limits plain() {
+    Limits limits;
+    limits.default_timeout_minutes = 0;
+    return limits;
+  }
+  explicit Fleet(Limits limits = plain()) {
     store = store::make_memory_store(clock);
     context = make_context(
         Realm{"123456789012", "eu-central-1"},

@@ -8,7 +8,7 @@
 #include "domain/jobs/documents.h"
 #include "domain/jobs/engine.h"
 #include "domain/jobs/rollout.h"
-#include "domain/jobs/templates.h"
+#include "domain/jobs/managed_templates.h"
 #include "domain/registry/page.h"
 #include "store/keys.h"
 #include "store/schema.h"

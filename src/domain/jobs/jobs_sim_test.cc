@@ -52,9 +52,10 @@ class Simulation {
     fleet_.store->set_faults({});
     fleet_.restart_engine();
     fleet_.settle();
-    fleet_.heard();
+    note_heard();
     before_ = snapshot();
     check();
+    check_knowledge(before_);
     check_end();
   }
 
@@ -255,12 +256,28 @@ class Simulation {
     return all;
   }
 
-  void check_notifications(const Snapshot& now) {
-    std::map<std::string, std::vector<Heard>> notify, next;
+  using Messages = std::map<std::string, std::vector<Heard>>;  // by thing
+  void note_heard() {
+    Messages notify, next;
+    hear(notify, next);
+  }
+  void hear(Messages& notify, Messages& next) {
     fleet_.store->set_faults({});
     for (auto& message : fleet_.heard()) {
+      if (message.suffix == "notify") known_[message.thing] = message.payload.at("jobs").as_object();
+      if (message.suffix == "notify-next") {
+        known_next_[message.thing] =
+            message.payload.contains("execution")
+                ? std::string(get_string(message.payload.at("execution").as_object(), "jobId"))
+                : "";
+      }
       (message.suffix == "notify" ? notify : next)[message.thing].push_back(message);
     }
+  }
+
+  void check_notifications(const Snapshot& now) {
+    Messages notify, next;
+    hear(notify, next);
     const bool many = what_ == 12;  // several timers, each a change of its own
     for (int i = 0; i < kThings; ++i) {
       const auto& was = before_.pending.at(thing(i));
@@ -275,19 +292,21 @@ class Simulation {
         EXPECT_GE(told_next, head_changed ? 1u : 0u);
       } else {
         EXPECT_EQ(told, changed ? 1u : 0u);
-        EXPECT_EQ(told_next, head_changed ? 1u : 0u);
+        // What a canceled job has withdrawn is passed over before it is swept: the head may differ from the list's first.
+        EXPECT_LE(told_next, 1u);
+        if (!head_changed && !changed) EXPECT_EQ(told_next, 0u);
       }
-      if (told > 0) {
-        const auto& lists = notify[thing(i)].back().payload.at("jobs").as_object();
-        std::size_t listed = 0;
-        for (const auto& list : lists) listed += list.value().as_array().size();
-        EXPECT_EQ(listed, std::min<std::size_t>(is.size(), 2));
-      }
-      if (told_next > 0) {
-        const auto& last = next[thing(i)].back().payload;
-        EXPECT_EQ(last.contains("execution"), !is.empty());
-        if (!is.empty()) EXPECT_EQ(get_string(last.at("execution").as_object(), "jobId"), is.front().job);
-      }
+    }
+  }
+
+  // When all is quiet, what a device was last told is what is so.
+  void check_knowledge(const Snapshot& now) {
+    for (int i = 0; i < kThings; ++i) {
+      const auto& is = now.pending.at(thing(i));
+      std::size_t listed = 0;
+      for (const auto& list : known_[thing(i)]) listed += list.value().as_array().size();
+      EXPECT_EQ(listed, std::min<std::size_t>(is.size(), 2)) << thing(i);
+      EXPECT_EQ(known_next_[thing(i)], is.empty() ? "" : is.front().job) << thing(i);
     }
   }
 
@@ -321,6 +340,8 @@ class Simulation {
   Fleet fleet_;
   std::mt19937_64 random_;
   Snapshot before_;
+  std::map<std::string, json::object> known_;      // lists of the last notify, by thing
+  std::map<std::string, std::string> known_next_;  // job of the last notify-next
   std::uint64_t what_ = 0;
 };
 

@@ -59,6 +59,7 @@ Result<std::vector<std::shared_ptr<const Job>>> jobs_of(const Context& context, 
 
 Status joined(const Context& context, store::Tx& tx, PendingChange& pending, const Job& job, Effects& effects) {
   if (job.started_ms == 0) return {};  // the rollout will find it
+  if (schedule_at(job.schedule, tx.now_ms()).ended) return {};
   if (!job.rolled_out && !job.controls.gates.empty()) {
     // A gate holds for who joins, too.
     put_thing_target(context, tx, job.id, pending.thing());

@@ -242,8 +242,11 @@ void PendingChange::know(std::shared_ptr<const Job> job) {
 Result<bool> PendingChange::offered(const PendingEntry& entry) {
   TRY(const auto of, job(entry.job));
   if (!of) return false;
-  if (entry.job == was_otherwise_ && entry.status == ExecutionStatus::kQueued) return !is_offered(*of, entry.status);
-  return is_offered(*of, entry.status);
+  if (entry.job != was_otherwise_) return is_offered(*of, entry.status);
+  // As the device knew it: what is withdrawn now was on offer until then, unless the job was paused.
+  const bool queued = entry.status == ExecutionStatus::kQueued;
+  if (is_withdrawn(*of, entry.status)) return !queued || !of->controls.paused;
+  return queued ? !is_offered(*of, entry.status) : true;
 }
 
 Result<std::vector<PendingEntry>> PendingChange::first_offered(std::string_view namespace_id, std::size_t limit) {
@@ -285,11 +288,15 @@ Status PendingChange::apply(std::string_view job, std::int64_t number, const Exe
   if (!read_status_) return read_status_;
   const bool was = is_pending(was_it), is = is_pending(after);
   const std::string& ns = was_it != nullptr ? was_it->namespace_id : after->namespace_id;
-  TRY(Before* const state, before(ns));
-  if (was != is) {
-    TRY(const bool seen, offered(entry_of(job, was ? *was_it : *after)));
-    state->membership_changed = state->membership_changed || seen;
-  }
+  TRY(const auto of, this->job(job));
+  // The sweep of a canceled job takes what nobody is offered any more, and the device has yet to hear of it.
+  if (was && of && is_withdrawn(*of, was_it->status)) was_otherwise_ = job;
+  const auto state = before(ns);
+  const auto seen = was != is ? offered(entry_of(job, was ? *was_it : *after)) : Result<bool>(false);
+  was_otherwise_.clear();
+  TRY_VOID(state);
+  TRY(const bool member, seen);
+  (*state)->membership_changed = (*state)->membership_changed || member;
   changed_ = true;
   if (was) {
     const auto removed = std::erase_if(entries_, [&](const PendingEntry& e) { return e.is(job, number); });

@@ -64,7 +64,7 @@ class JobTemplates : public testing::Test {
   void put(const Job& job) {
     std::string record;
     ASSERT_TRUE(store::run_blocking(*fleet_.store, [&](store::Tx& tx) -> Status {
-      put_job(tx, job);
+      put_job(fleet_.context, tx, nullptr, job);
       tx.put(store::Key(store::table::kJobDocument).text(job.id), kText);
       record = *tx.get(store::Key(store::table::kJob).text(job.id));
       return {};

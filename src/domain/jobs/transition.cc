@@ -21,7 +21,7 @@ Execution ended(const Execution& before, ExecutionStatus status, std::int64_t no
 // After FAILED or TIMED_OUT with attempts left the service queues the next one (spec 4.4).
 Status retry_if_due(const Context& context, store::Tx& tx, PendingChange& pending, const Job& job,
                     const Execution& failed, Effects& effects) {
-  if (!job.retry || !job.is_active() || job.stopped) return {};
+  if (!job.retry || !job.is_active() || job.stopped || schedule_at(job.schedule, tx.now_ms()).ended) return {};
   if (!retry_allowed(*job.retry, failed.status, failed.retries)) return {};
   // Who has left a continuous job's groups is not tried again.
   if (job.selection == Selection::kContinuous && !is_targeted(context, tx, job, pending.thing())) return {};
