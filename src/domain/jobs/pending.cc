@@ -242,11 +242,12 @@ void PendingChange::know(std::shared_ptr<const Job> job) {
 Result<bool> PendingChange::offered(const PendingEntry& entry) {
   TRY(const auto of, job(entry.job));
   if (!of) return false;
-  if (entry.job != was_otherwise_) return is_offered(*of, entry.status);
-  // As the device knew it: what is withdrawn now was on offer until then, unless the job was paused.
+  if (!looking_back_) return is_offered(*of, entry.status);
+  // As the device knows it: what is withdrawn was on offer until then, unless the job was paused, and is until the sweep
+  // has told otherwise.
   const bool queued = entry.status == ExecutionStatus::kQueued;
   if (is_withdrawn(*of, entry.status)) return !queued || !of->controls.paused;
-  return queued ? !is_offered(*of, entry.status) : true;
+  return is_offered(*of, entry.status) != (queued && entry.job == offer_changed_);
 }
 
 Result<std::vector<PendingEntry>> PendingChange::first_offered(std::string_view namespace_id, std::size_t limit) {
@@ -277,7 +278,10 @@ Result<std::optional<PendingEntry>> PendingChange::head(std::string_view namespa
 
 Result<PendingChange::Before*> PendingChange::before(const std::string& namespace_id) {
   if (const auto it = before_.find(namespace_id); it != before_.end()) return &it->second;
-  TRY(const auto first, head(namespace_id));
+  looking_back_ = true;
+  const auto looked = head(namespace_id);
+  looking_back_ = false;
+  TRY(const auto first, looked);
   Before state;
   if (first) state.head = ExecutionId{thing_, first->job, first->number};
   return &before_.emplace(namespace_id, std::move(state)).first->second;
@@ -288,15 +292,14 @@ Status PendingChange::apply(std::string_view job, std::int64_t number, const Exe
   if (!read_status_) return read_status_;
   const bool was = is_pending(was_it), is = is_pending(after);
   const std::string& ns = was_it != nullptr ? was_it->namespace_id : after->namespace_id;
-  TRY(const auto of, this->job(job));
-  // The sweep of a canceled job takes what nobody is offered any more, and the device has yet to hear of it.
-  if (was && of && is_withdrawn(*of, was_it->status)) was_otherwise_ = job;
-  const auto state = before(ns);
-  const auto seen = was != is ? offered(entry_of(job, was ? *was_it : *after)) : Result<bool>(false);
-  was_otherwise_.clear();
-  TRY_VOID(state);
-  TRY(const bool member, seen);
-  (*state)->membership_changed = (*state)->membership_changed || member;
+  TRY(Before* const state, before(ns));
+  if (was != is) {
+    looking_back_ = was;
+    const auto seen = offered(entry_of(job, was ? *was_it : *after));
+    looking_back_ = false;
+    TRY(const bool member, seen);
+    state->membership_changed = state->membership_changed || member;
+  }
   changed_ = true;
   if (was) {
     const auto removed = std::erase_if(entries_, [&](const PendingEntry& e) { return e.is(job, number); });
@@ -307,11 +310,11 @@ Status PendingChange::apply(std::string_view job, std::int64_t number, const Exe
 }
 
 Status PendingChange::offer_changed(const Job& job) {
-  was_otherwise_ = job.id;
-  const auto looked = before(job.namespace_id);
-  was_otherwise_.clear();
-  TRY_VOID(looked);
-  (*looked)->membership_changed = true;
+  offer_changed_ = job.id;
+  const auto state = before(job.namespace_id);
+  offer_changed_.clear();
+  TRY_VOID(state);
+  (*state)->membership_changed = true;
   return {};
 }
 

@@ -104,7 +104,8 @@ class PendingChange {
   bool changed_ = false;
   std::map<std::string, Before> before_;  // by namespace, as far as touched
   std::map<std::string, std::shared_ptr<const Job>, std::less<>> jobs_;
-  std::string was_otherwise_;  // job whose offer is taken as the opposite while before() looks
+  bool looking_back_ = false;  // offered() answers for what the device knows
+  std::string offer_changed_;  // the job whose offer was the opposite before
   Status read_status_;
 };
 
