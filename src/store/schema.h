@@ -46,6 +46,10 @@ inline constexpr char kBucket = 'V';       // text bucket -> bucket
 inline constexpr char kObject = 'W';       // text bucket, text key -> object record, names its blob
 inline constexpr char kBlobGarbage = 'X';  // text blob id -> since_ms: blobs to delete
 
+inline constexpr char kDynamicGroup = 'u';      // integer created_ms, text group -> query (text)
+inline constexpr char kGroupBuild = 'v';        // text group -> what its build has covered; text "" -> the last thing
+inline constexpr char kGroupMemberCount = 'w';  // counter: text group: its direct members
+
 inline constexpr char kCertificateByTime = 'Y';  // integer created_ms, text certificate id
 
 inline constexpr char kJob = 'a';                 // text job -> job
@@ -93,6 +97,9 @@ inline constexpr std::array kTables{
     TableRow{table::kGroupMember, Kind::kIndex, "group_member"},
     TableRow{table::kThingMembership, Kind::kIndex, "thing_membership"},
     TableRow{table::kGroupChild, Kind::kIndex, "group_child"},
+    TableRow{table::kDynamicGroup, Kind::kRecord, "dynamic_group"},
+    TableRow{table::kGroupBuild, Kind::kRecord, "group_build"},
+    TableRow{table::kGroupMemberCount, Kind::kCounter, "group_member_count"},
     TableRow{table::kCertificate, Kind::kRecord, "certificate"},
     TableRow{table::kCertificateByTime, Kind::kIndex, "certificate_by_time"},
     TableRow{table::kPolicy, Kind::kRecord, "policy"},
