@@ -485,7 +485,7 @@ def test_reserved_tags_are_for_jobs_alone(iot, group, make_job, unique):
     error = refused(*INVALID, iot.tag_resource, resourceArn=made["thingGroupArn"], tags=pause)
     assert "muster:pause" in error["Error"]["Message"]
     assert iot.list_tags_for_resource(resourceArn=made["thingGroupArn"])["tags"] == []
-    document = {"Version": "2012-10-17", "Statement": []}
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"}]}
     refused(*INVALID, iot.create_policy, policyName=f"p-{unique}", policyDocument=json.dumps(document), tags=pause)
     arn = job_of(iot, make_job())["jobArn"]
     refused(*MISSING, iot.tag_resource, resourceArn=arn + "-not", tags=pause)
