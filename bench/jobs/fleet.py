@@ -3,8 +3,8 @@
 """Jobs on a large fleet, on the release server, durable: fleet.py [--things N,N,...] [--only PART,...].
 
 Each size has a data directory of its own, made by fleet_data. One JSON line a measurement, then a table, a column a size.
-Parts: rollout (CreateJob on all, a paced DescribeThing beside it), lists, devices, finished, timers. The tools run at the
-server's priority; start the whole with nice where others share the machine.
+Parts: rollout (CreateJob on all, a paced DescribeThing beside it), lists of what is queued, devices that work beside it,
+cancel (CancelJob, lists of what is leaving), finished (a job that all have done), timers (one a thing, armed, not due).
 """
 import argparse
 import json
@@ -19,7 +19,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import server as servers  # noqa: E402
 
-PARTS = ["rollout", "lists", "devices", "finished", "timers"]
+PARTS = ["rollout", "lists", "devices", "cancel", "finished", "timers"]
 GROUP, JOB, DONE, TIMED, DEVICES = "fleet", "rollout", "done", "timed", "device"
 DOCUMENT = json.dumps({"operation": "reboot", "parameters": {"delay_s": 5, "reason": "benchmark of a durable fleet operation"}})
 STATUSES = ["QUEUED", "IN_PROGRESS", "SUCCEEDED", "FAILED"]
@@ -57,8 +57,8 @@ def number(value):
     return f"{value:.1f}" if value >= 10 else f"{value:.3g}"
 
 
-def fleet_data(options, folder, *arguments):
-    out = subprocess.run([options.build / "bench/fleet_data", arguments[0], "--dir", folder / "data", *arguments[1:]],
+def fleet_data(options, data, *arguments):
+    out = subprocess.run([options.build / "bench/fleet_data", arguments[0], "--dir", data, *arguments[1:]],
                          stdout=subprocess.PIPE, text=True, check=True).stdout
     return json.loads(out)
 
@@ -157,6 +157,7 @@ def measure_lists(report, things, server, job, when):
 
 def measure_devices(options, report, things, server):
     profile = Profile(options, server, f"devices-{things}")
+    written = server.disk_written()
     out = subprocess.run(
         [options.build / "bench/device_load", "--port", str(server.endpoints["plainMqttPort"]), "--devices", str(options.devices),
          "--prefix", DEVICES, "--seconds", str(options.seconds), "--server-pid", str(server.pid)], stdout=subprocess.PIPE, text=True)
@@ -166,20 +167,42 @@ def measure_devices(options, report, things, server):
     load = json.loads(out.stdout)
     more = {k: load[k] for k in ("executions", "start_next", "update", "queues_emptied", "generator_cpu_s")}
     report.add(things, "start-next and update pairs a server-CPU-second", load["executions_per_server_cpu_s"], "1/s", (">=", 8000), **more)
+    report.add(things, "bytes to the disk a pair", (server.disk_written() - written) / load["executions"], "B")
     report.add(things, "start-next and update pairs a second", load["executions_per_s"], "1/s")
     report.add(things, "start-next p99, update p99", load["start_next"]["p99_us"] / 1e3, "ms", update=load["update"]["p99_us"] / 1e3)
 
 
-def measure_finished(options, report, things, folder):
-    """A job that everybody has finished: what it keeps on the disk, and lists over what was moved away."""
-    def settled():
-        with servers.Server(folder / "data", options.muster) as server:
-            server.wait_quiet()
-            return server.table_bytes()
+def measure_cancel(options, report, things, server):
+    """Lists while their entries leave: what was there and was taken away is stepped over until it is compacted."""
+    api = servers.Api(server)
+    cpu, began, times = server.cpu(), time.monotonic(), []
+    api.call("PUT", f"/jobs/{JOB}/cancel", body={})
+    report.add(things, "CancelJob", api.milliseconds, "ms")
+    canceled = 0
+    while canceled < things:
+        if time.monotonic() - began > options.patience:
+            raise RuntimeError(f"only {canceled} executions were canceled in {options.patience} s")
+        time.sleep(0.02)
+        api.call("GET", f"/jobs/{JOB}/things", {"maxResults": 250, "status": "QUEUED"})
+        times.append(api.milliseconds)
+        canceled = api.call("GET", f"/jobs/{JOB}")["job"]["jobProcessDetails"].get("numberOfCanceledThings", 0)
+    report.add(things, "all executions canceled", time.monotonic() - began, "s")
+    report.add(things, "server CPU an execution, until canceled", (server.cpu() - cpu) * 1e6 / things, "µs")
+    report.add(things, "ListJobExecutionsForJob QUEUED meanwhile", statistics.median(times), "ms: first / median / most", ("<", 5),
+               shown=f"{times[0]:.2g} / {statistics.median(times):.2g} / {max(times):.2g}", most=round(max(times), 3), calls=len(times))
+    measure_call(report, things, api, "ListJobExecutionsForJob QUEUED, all canceled", f"/jobs/{JOB}/things",
+                 {"maxResults": 250, "status": "QUEUED"})
+    measure_call(report, things, api, "ListJobExecutionsForJob CANCELED, all canceled", f"/jobs/{JOB}/things",
+                 {"maxResults": 250, "status": "CANCELED"})
 
-    before = settled()
-    made = fleet_data(options, folder, "jobs", "--job", DONE, "--state", "finished")
-    with servers.Server(folder / "data", options.muster) as server:
+
+def measure_finished(options, report, things, data):
+    """A job that everybody has finished: what it keeps on the disk, and lists over what was moved away."""
+    with servers.Server(data, options.muster) as server:
+        server.wait_quiet()
+        before = server.table_bytes()
+    made = fleet_data(options, data, "jobs", "--job", DONE, "--state", "finished")
+    with servers.Server(data, options.muster) as server:
         server.wait_quiet()
         report.add(things, "bytes kept a finished execution", (server.table_bytes() - before) / things, "B", ("<", 400),
                    made_in_seconds=made["seconds"])
@@ -193,37 +216,48 @@ def idle(server, seconds):
     return (server.cpu() - before) * 1e3 / seconds
 
 
-def measure_timers(options, report, things, folder):
-    with servers.Server(folder / "data", options.muster) as server:
+def measure_timers(options, report, things, data):
+    with servers.Server(data, options.muster) as server:
         report.add(things, "idle before the timers", idle(server, options.idle), "ms CPU/s")
-    made = fleet_data(options, folder, "jobs", "--job", TIMED, "--state", "running", "--timeout-minutes", "10080")
-    with servers.Server(folder / "data", options.muster) as server:
+    made = fleet_data(options, data, "jobs", "--job", TIMED, "--state", "running", "--timeout-minutes", "10080")
+    with servers.Server(data, options.muster) as server:
         report.add(things, "start with a timer a thing", server.start_seconds, "s", made_in_seconds=made["seconds"])
         report.add(things, "idle with a timer a thing", idle(server, options.idle), "ms CPU/s")
         report.add(things, "PSS with a timer a thing", server.pss() / 2**20, "MiB")
 
 
+def measure_live(options, report, things, data):
+    """A server that rolls out, lists, and serves devices, one after the other."""
+    if "devices" in options.only:
+        fleet_data(options, data, "things", "--things", str(options.devices), "--group", DEVICES, "--prefix", DEVICES)
+        fleet_data(options, data, "jobs", "--job", "load", "--count", str(options.device_jobs), "--group", DEVICES)
+    with servers.Server(data, options.muster) as server:
+        server.wait_quiet()
+        if "rollout" in options.only:
+            measure_rollout(options, report, things, server)
+            if "lists" in options.only:
+                measure_lists(report, things, server, JOB, "all queued")
+        if "devices" in options.only:
+            measure_devices(options, report, things, server)
+        if "cancel" in options.only:
+            measure_cancel(options, report, things, server)
+
+
 def measure(options, report, things):
     folder = servers.folder_for(options.folder, things)
     try:
+        fresh = folder / "fresh"
         groups = ["--groups", str(options.groups)] if options.groups else []
-        made = fleet_data(options, folder, "things", "--things", str(things), "--group", GROUP, *groups)
+        made = fleet_data(options, fresh, "things", "--things", str(things), "--group", GROUP, *groups)
         report.add(things, "making the things", made["seconds"], "s", store_bytes=made["store_bytes"])
-        if "devices" in options.only:
-            fleet_data(options, folder, "things", "--things", str(options.devices), "--group", DEVICES, "--prefix", DEVICES)
-            fleet_data(options, folder, "jobs", "--job", "load", "--count", str(options.device_jobs), "--group", DEVICES, "--state", "queued")
-        with servers.Server(folder / "data", options.muster) as server:
-            server.wait_quiet()
-            if "rollout" in options.only:
-                measure_rollout(options, report, things, server)
-                if "lists" in options.only:
-                    measure_lists(report, things, server, JOB, "all queued")
-            if "devices" in options.only:
-                measure_devices(options, report, things, server)
-        if "finished" in options.only:
-            measure_finished(options, report, things, folder)
-        if "timers" in options.only:
-            measure_timers(options, report, things, folder)
+        # Each on a copy, so that what one leaves behind is not in another's figures.
+        for part, measured in ((("rollout", "devices", "cancel"), measure_live), (("finished",), measure_finished), (("timers",), measure_timers)):
+            if set(part) & set(options.only):
+                data = folder / measured.__name__
+                shutil.copytree(fresh, data)
+                measured(options, report, things, data)
+                if not options.keep:
+                    shutil.rmtree(data)
     finally:
         if options.keep:
             print(f"kept: {folder}")
@@ -251,8 +285,8 @@ def main():
     options.only = options.only.split(",")
     if unknown := set(options.only) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    if "lists" in options.only and "rollout" not in options.only:
-        parser.error("lists needs rollout: it lists what was rolled out")
+    if {"lists", "cancel"} & set(options.only) and "rollout" not in options.only:
+        parser.error("lists and cancel need rollout")
     options.muster = options.muster or options.build / "src/server/muster"
     sizes = [int(n) for n in options.things.split(",")]
     report = Report()
