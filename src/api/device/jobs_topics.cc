@@ -139,8 +139,8 @@ Status JobsTopics::State::dispatch(const JobsTopic& topic, const json::object& b
                                    const std::shared_ptr<Request>& request) {
   switch (topic.call) {
     case Call::kGetPending:
-      run(request, [thing = topic.thing](const jobs::Context&, store::Tx& tx, jobs::Effects&) -> Result<std::string> {
-        TRY(const auto lists, jobs::get_pending(tx, thing));
+      run(request, [thing = topic.thing](const jobs::Context& c, store::Tx& tx, jobs::Effects&) -> Result<std::string> {
+        TRY(const auto lists, jobs::get_pending(c, tx, thing));
         return pending_members(lists);
       });
       return {};
