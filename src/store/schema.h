@@ -47,7 +47,7 @@ inline constexpr char kObject = 'W';       // text bucket, text key -> object re
 inline constexpr char kBlobGarbage = 'X';  // text blob id -> since_ms: blobs to delete
 
 inline constexpr char kDynamicGroup = 'u';      // integer created_ms, text group -> query (text)
-inline constexpr char kGroupBuild = 'v';        // text group -> what its build has covered; text "" -> the last thing
+inline constexpr char kGroupBuild = 'v';        // text group -> build or deletion under way; text "" -> last thing
 inline constexpr char kGroupMemberCount = 'w';  // counter: text group: its direct members
 
 inline constexpr char kCertificateByTime = 'Y';  // integer created_ms, text certificate id

@@ -68,7 +68,8 @@ struct GroupDeletion {
   std::vector<MembershipChange> changes;
 };
 // Refused while it has children, and for dynamic groups. Detaches its policies, drops its tags, removes at most `batch`
-// members. From the first call on the group is absent for others. Success when there is no such group.
+// members. From the first call on the group is absent for others; what is not called for in time the builder does.
+// Success when there is no such group.
 Result<GroupDeletion> delete_group(store::Tx& tx, const Realm& realm, std::string_view name,
                                    std::optional<std::int64_t> expected_version, std::size_t batch = 250);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/services/iot/things_handler.h"
 #include "domain/jobs/executions.h"
+#include "domain/registry/dynamic_groups.h"
 #include "domain/registry/principals.h"
 
 namespace muster::api::iot {
@@ -9,6 +10,13 @@ namespace {
 
 using store::Tx;
 
+// Attributes and type decide about dynamic groups alone: without them there is nothing to compare.
+Status follow_groups(const RegistryServices& services, Tx& tx, std::string_view thing, Changes& changes,
+                     const std::function<Status()>& change) {
+  if (!registry::has_dynamic_groups(tx)) return change();
+  return change_thing(services, tx, thing, changes, change);
+}
+
 Result<json::object> create_thing(const RegistryServices& services, Tx& tx, const json::object& input,
                                   Changes& changes) {
   registry::CreateThing wanted;
@@ -16,7 +24,7 @@ Result<json::object> create_thing(const RegistryServices& services, Tx& tx, cons
   wanted.type = get_string(input, "thingTypeName");
   wanted.attributes = attributes_of_payload(find_object(input, "attributePayload"));
   registry::Thing thing;
-  TRY_VOID(change_thing(services, tx, wanted.name, changes, [&]() -> Status {
+  TRY_VOID(follow_groups(services, tx, wanted.name, changes, [&]() -> Status {
     TRY(thing, registry::create_thing(tx, services.realm, wanted));
     return {};
   }));
@@ -47,7 +55,7 @@ Result<json::object> update_thing(const RegistryServices& services, Tx& tx, cons
   if (has(input, "thingTypeName")) change.type = std::string(get_string(input, "thingTypeName"));
   change.remove_type = get_bool(input, "removeThingType");
   change.expected_version = optional_version(input);
-  TRY_VOID(change_thing(services, tx, change.name, changes, [&]() -> Status {
+  TRY_VOID(follow_groups(services, tx, change.name, changes, [&]() -> Status {
     TRY_VOID(registry::update_thing(tx, change));
     return {};
   }));
