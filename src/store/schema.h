@@ -46,7 +46,7 @@ inline constexpr char kBucket = 'V';       // text bucket -> bucket
 inline constexpr char kObject = 'W';       // text bucket, text key -> object record, names its blob
 inline constexpr char kBlobGarbage = 'X';  // text blob id -> since_ms: blobs to delete
 
-inline constexpr char kDynamicGroup = 'u';      // integer created_ms, text group -> query (text)
+inline constexpr char kDynamicGroup = 'u';      // integer created_ms, text group -> query (text); bare: there are some
 inline constexpr char kGroupBuild = 'v';        // text group -> build or deletion under way; text "" -> last thing
 inline constexpr char kGroupMemberCount = 'w';  // counter: text group: its direct members
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// kDynamicGroup: (created_ms, group) -> query: what refresh_thing reads, oldest first, and nothing else changes it.
+// kDynamicGroup: (created_ms, group) -> query: what refresh_thing reads, oldest first, and nothing else changes it. The
+// table's bare tag -> "" while there is any: every change of a thing asks, and a point read is cheaper than a range.
 // kGroupBuild: here only made and dropped; dynamic_group_builder.cc works them off.
 #include "domain/registry/dynamic_groups.h"
 
@@ -23,9 +24,11 @@ constexpr std::size_t kDynamicGroupsLimit = 100;
 std::string query_key(const ThingGroup& group) {
   return store::Key(store::table::kDynamicGroup).integer(group.created_ms).text(group.name).str();
 }
+const std::string kAnyKey(1, store::table::kDynamicGroup);
+
 std::vector<store::KeyValue> dynamic_groups(store::Tx& tx) {
-  std::string prefix(1, store::table::kDynamicGroup);
-  return tx.range({.begin = prefix, .end = store::after_prefix(prefix), .limit = kDynamicGroupsLimit});
+  return tx.range(
+      {.begin = store::after_key(kAnyKey), .end = store::after_prefix(kAnyKey), .limit = kDynamicGroupsLimit});
 }
 
 Status check_index(std::string_view index_name, std::string_view query_version) {
@@ -87,6 +90,7 @@ Result<ThingGroup> create_dynamic_group(store::Tx& tx, const Realm& realm, const
   group.created_ms = tx.now_ms();
   put_new_group(tx, group);
   put_query(tx, group, false);
+  if (!has_dynamic_groups(tx)) tx.put(kAnyKey, "");
   return group;
 }
 
@@ -112,6 +116,7 @@ Result<GroupDeletion> delete_dynamic_group(store::Tx& tx, const Realm& realm, st
   if (!group->deleting) {
     TRY_VOID(check_version(*group, expected_version));
     tx.erase(query_key(*group));
+    if (dynamic_groups(tx).empty()) tx.erase(kAnyKey);
   }
   return erase_group(tx, realm, *std::move(group), batch);
 }
@@ -121,12 +126,12 @@ std::string group_build_key(std::string_view group) {
 }
 
 bool has_dynamic_groups(store::Tx& tx) {
-  std::string prefix(1, store::table::kDynamicGroup);
-  return !tx.range({.begin = prefix, .end = store::after_prefix(prefix), .limit = 1}).empty();
+  return tx.get(kAnyKey).has_value();
 }
 
 Result<std::vector<DynamicQuery>> dynamic_queries(store::Tx& tx) {
   std::vector<DynamicQuery> queries;
+  if (!has_dynamic_groups(tx)) return queries;
   for (const store::KeyValue& row : dynamic_groups(tx)) {
     store::KeyReader reader(row.key);
     reader.integer();

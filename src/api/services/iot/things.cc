@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/services/iot/things_handler.h"
 #include "domain/jobs/executions.h"
+#include "domain/jobs/membership.h"
 #include "domain/registry/dynamic_groups.h"
+#include "domain/registry/groups.h"
 #include "domain/registry/principals.h"
 
 namespace muster::api::iot {
@@ -10,11 +12,16 @@ namespace {
 
 using store::Tx;
 
-// Attributes and type decide about dynamic groups alone: without them there is nothing to compare.
-Status follow_groups(const RegistryServices& services, Tx& tx, std::string_view thing, Changes& changes,
-                     const std::function<Status()>& change) {
+// Runs a change of a thing, and tells Jobs which groups it joined and left by it. Attributes and type decide about
+// dynamic groups alone: without them there is nothing to compare.
+Status change_thing(const RegistryServices& services, Tx& tx, std::string_view thing, Changes& changes,
+                    const std::function<Status()>& change) {
   if (!registry::has_dynamic_groups(tx)) return change();
-  return change_thing(services, tx, thing, changes, change);
+  const std::vector<std::string> before = registry::groups_of_thing_with_ancestors(tx, thing);
+  TRY_VOID(change());
+  const std::vector<std::string> after = registry::groups_of_thing_with_ancestors(tx, thing);
+  if (before == after) return {};
+  return jobs::membership_changed(services.jobs, tx, thing, before, after, changes.jobs);
 }
 
 Result<json::object> create_thing(const RegistryServices& services, Tx& tx, const json::object& input,
@@ -24,7 +31,7 @@ Result<json::object> create_thing(const RegistryServices& services, Tx& tx, cons
   wanted.type = get_string(input, "thingTypeName");
   wanted.attributes = attributes_of_payload(find_object(input, "attributePayload"));
   registry::Thing thing;
-  TRY_VOID(follow_groups(services, tx, wanted.name, changes, [&]() -> Status {
+  TRY_VOID(change_thing(services, tx, wanted.name, changes, [&]() -> Status {
     TRY(thing, registry::create_thing(tx, services.realm, wanted));
     return {};
   }));
@@ -55,7 +62,7 @@ Result<json::object> update_thing(const RegistryServices& services, Tx& tx, cons
   if (has(input, "thingTypeName")) change.type = std::string(get_string(input, "thingTypeName"));
   change.remove_type = get_bool(input, "removeThingType");
   change.expected_version = optional_version(input);
-  TRY_VOID(follow_groups(services, tx, change.name, changes, [&]() -> Status {
+  TRY_VOID(change_thing(services, tx, change.name, changes, [&]() -> Status {
     TRY_VOID(registry::update_thing(tx, change));
     return {};
   }));
