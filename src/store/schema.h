@@ -65,6 +65,9 @@ inline constexpr char kJobExecution = 'i';        // text job, text thing, desce
 inline constexpr char kJobStatusExecution = 'j';  // text job, text status, text thing, descending number
 inline constexpr char kPendingHead = 'l';     // text thing -> first pending executions (text, see domain/jobs/pending)
 inline constexpr char kThingExecution = 'k';  // text thing, descending queued_ms, text job, descending number
+inline constexpr char kJobTemplate = 'm';     // text template -> job template with its document
+inline constexpr char kJobTemplateByTime = 'n';    // descending created_ms, text template -> description (text)
+inline constexpr char kEventConfigurations = 'o';  // text "account" -> which kinds of events are on
 
 inline constexpr char kSession = 'q';       // text client id -> MQTT session
 inline constexpr char kSubscription = 'r';  // text client id, text filter -> options
@@ -119,6 +122,9 @@ inline constexpr std::array kTables{
     TableRow{table::kJobStatusExecution, Kind::kIndex, "job_status_execution"},
     TableRow{table::kThingExecution, Kind::kIndex, "thing_execution"},
     TableRow{table::kPendingHead, Kind::kRecord, "pending_head"},
+    TableRow{table::kJobTemplate, Kind::kRecord, "job_template"},
+    TableRow{table::kJobTemplateByTime, Kind::kIndex, "job_template_by_time"},
+    TableRow{table::kEventConfigurations, Kind::kRecord, "event_configurations"},
     TableRow{table::kSession, Kind::kRecord, "session"},
     TableRow{table::kSubscription, Kind::kIndex, "subscription"},
     TableRow{table::kSessionQueue, Kind::kQueue, "session_queue"},

@@ -163,7 +163,7 @@ Result<std::optional<DeviceExecution>> start_next(const Context& context, store:
     TRY_VOID(change_execution(pending, tx, id, &before, &after, effects));
   }
   DeviceExecution view = device_view(id.thing, id.job, after, tx.now_ms());
-  TRY(view.document, deliver_document(context, tx, *head->job));
+  TRY(view.document, deliver_document(context, tx, *head->job, id.thing, id.number));
   return std::optional(std::move(view));
 }
 
@@ -191,7 +191,7 @@ Result<std::optional<DeviceExecution>> describe_for_device(const Context& contex
   }
   DeviceExecution view = device_view(request.thing, job_id, execution, tx.now_ms());
   if (request.include_document) {
-    TRY(view.document, deliver_document(context, tx, *job));
+    TRY(view.document, deliver_document(context, tx, *job, request.thing, execution.number));
   }
   return std::optional(std::move(view));
 }
@@ -218,7 +218,7 @@ Result<Updated> update_execution(const Context& context, store::Tx& tx, const Up
   Updated updated;
   if (request.include_state) updated.state = after;
   if (request.include_document) {
-    TRY(updated.document, deliver_document(context, tx, *job));
+    TRY(updated.document, deliver_document(context, tx, *job, id.thing, id.number));
   }
   return updated;
 }

@@ -262,7 +262,7 @@ Status PendingChange::notify_next(Effects& effects) {
   TRY(const auto job, find_job(context_, tx_, next->job));
   TRY(const auto execution, find_execution(tx_, thing_, next->job, next->number));
   if (!job || !execution) return internal("pending list of thing " + thing_ + " names an execution that is not there");
-  auto document = deliver_document(context_, tx_, *job);
+  auto document = deliver_document(context_, tx_, *job, thing_, next->number);
   if (!document) {
     // The device still learns of the execution by notify, and gets the error when it asks; its own update stands.
     log::warn("notify-next not sent: job document cannot be made",
