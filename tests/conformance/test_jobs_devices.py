@@ -122,18 +122,20 @@ def test_payloads_at_the_edges(make_job, device):
 def test_codes_over_https(iot_jobs, make_job, thing):
     name, job_id = thing["thingName"], make_job()
     one = dict(thingName=name, jobId=job_id)
-    update = iot_jobs.update_job_execution
-    refused(*INVALID, update, thingName=name, jobId="$next", status="SUCCEEDED")
-    refused(*INVALID, update, status="RUNNING", **one)
-    refused(*INVALID, update, status="IN_PROGRESS", stepTimeoutInMinutes=0, **one)
-    refused(*INVALID, update, status="IN_PROGRESS", statusDetails={f"k{i}": "v" for i in range(11)}, **one)
+
+    def update(wanted, **members):
+        return iot_jobs.update_job_execution(**{**one, "status": wanted, **members})
+    refused(*INVALID, update, wanted="SUCCEEDED", jobId="$next")
+    refused(*INVALID, update, wanted="RUNNING")
+    refused(*INVALID, update, wanted="IN_PROGRESS", stepTimeoutInMinutes=0)
+    refused(*INVALID, update, wanted="IN_PROGRESS", statusDetails={f"k{i}": "v" for i in range(11)})
     refused(*INVALID, iot_jobs.start_next_pending_job_execution, thingName=name, stepTimeoutInMinutes=10081)
     refused(*INVALID, iot_jobs.get_pending_job_executions, thingName="a b")
-    refused("ResourceNotFoundException", 404, update, status="FAILED", executionNumber=2, **one)
-    refused("ResourceNotFoundException", 404, update, thingName=name, jobId="nothing", status="FAILED")
-    error = refused("InvalidStateTransitionException", 409, update, status="REMOVED", **one)
+    refused("ResourceNotFoundException", 404, update, wanted="FAILED", executionNumber=2)
+    refused("ResourceNotFoundException", 404, update, wanted="FAILED", jobId="nothing")
+    error = refused("InvalidStateTransitionException", 409, update, wanted="REMOVED")
     assert "REMOVED" in error["Error"]["Message"]
     described = iot_jobs.describe_job_execution(**one)["execution"]
     assert json.loads(described["jobDocument"]) == {"job": "j"} and described["versionNumber"] == 1
-    update(status="SUCCEEDED", expectedVersion=1, executionNumber=1, **one)
+    update("SUCCEEDED", expectedVersion=1, executionNumber=1)
     refused("TerminalStateException", 410, iot_jobs.describe_job_execution, **one)

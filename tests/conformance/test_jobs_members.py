@@ -144,7 +144,7 @@ def test_what_a_plain_job_shows(iot, make_job):
     {"timeoutConfig": {}},
     {"timeoutConfig": {"inProgressTimeoutInMinutes": 0}},
     {"timeoutConfig": {"inProgressTimeoutInMinutes": 10081}},
-    {"presignedUrlConfig": {"roleArn": "arn:aws:iam::1:role/x", "expiresInSec": 59}},
+    {"presignedUrlConfig": {"roleArn": "arn:aws:iam::1:role/x", "expiresInSec": 3601}},
     {"schedulingConfig": {"startTime": "tomorrow"}},
     {"schedulingConfig": {"startTime": "2020-01-01T00:00"}},
     {"schedulingConfig": {"startTime": "2099-01-01T00:00"}},
@@ -261,6 +261,32 @@ def test_maintenance_windows_tell_the_next_rollouts(newer, make_job, group):
     newer.cancel_job(jobId=job_id)
 
 
+# ---- templates that come with the server
+
+def test_job_from_a_managed_template(newer, iot, iot_jobs, make_job, thing, platform):
+    arn = f"arn:aws:iot:{platform.region}::jobtemplate/AWS-Run-Command:1.0"
+    job_id = make_job(jobTemplateArn=arn, documentParameters={"command": "echo,hello"})
+    job = job_of(iot, job_id)
+    assert job["jobTemplateArn"] == arn and job["documentParameters"] == {"command": "echo,hello"}
+    after = newer.get_job_document(jobId=job_id)["document"]
+    before = newer.get_job_document(jobId=job_id, beforeSubstitution=True)["document"]
+    assert json.loads(after)["steps"][0]["action"]["input"]["command"] == "echo,hello"
+    assert json.loads(before)["steps"][0]["action"]["input"]["command"] == "${aws:iot:parameter:command}"
+    started = iot_jobs.start_next_pending_job_execution(thingName=thing["thingName"])["execution"]
+    assert json.loads(started["jobDocument"]) == json.loads(after)
+
+
+def test_job_from_a_template_is_refused(iot, make_job, thing, platform, unique):
+    managed = f"arn:aws:iot:{platform.region}::jobtemplate/"
+    refused(*INVALID, make_job, jobTemplateArn=managed + "AWS-Run-Command:1.0")  # its command is missing
+    refused(*INVALID, make_job, jobTemplateArn=managed + "AWS-Run-Command:1.0",
+            documentParameters={"command": "a", "unheard-of": "b"})
+    refused(*MISSING, make_job, jobTemplateArn=managed + "AWS-Unheard-Of:1.0")
+    refused(*MISSING, make_job, jobTemplateArn=thing["thingArn"].replace("thing/t-", "jobtemplate/t-"))
+    refused(*INVALID, make_job, jobTemplateArn=thing["thingArn"])
+    refused(*MISSING, iot.describe_job, jobId=f"j-{unique}")
+
+
 # ---- UpdateJob
 
 def test_update_replaces_whole_members(iot, make_job):
@@ -325,7 +351,6 @@ def test_more_targets_are_refused(iot, make_job, group, thing, unique):
     more = iot.associate_targets_with_job
     refused(*INVALID, more, jobId=snapshot, targets=[target])
     refused(*INVALID, more, jobId=job_id, targets=[thing["thingArn"]])
-    refused(*INVALID, more, jobId=job_id, targets=[])
     refused(*MISSING, more, jobId=job_id, targets=[target + "-not"])
     refused(*MISSING, more, jobId=f"absent-{unique}", targets=[target])
     refused(*MISSING, more, jobId=job_id, targets=[target], namespaceId="other")
@@ -454,12 +479,14 @@ def test_job_pauses_and_goes_on(iot, iot_jobs, make_job, thing):
     wait_until(offered, what="the end of the pause")
 
 
-def test_reserved_tags_are_for_jobs_alone(iot, group, make_job):
+def test_reserved_tags_are_for_jobs_alone(iot, group, make_job, unique):
     made = group("g")
     pause = [{"Key": "muster:pause", "Value": "true"}]
     error = refused(*INVALID, iot.tag_resource, resourceArn=made["thingGroupArn"], tags=pause)
     assert "muster:pause" in error["Error"]["Message"]
     assert iot.list_tags_for_resource(resourceArn=made["thingGroupArn"])["tags"] == []
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"}]}
+    refused(*INVALID, iot.create_policy, policyName=f"p-{unique}", policyDocument=json.dumps(document), tags=pause)
     arn = job_of(iot, make_job())["jobArn"]
     refused(*MISSING, iot.tag_resource, resourceArn=arn + "-not", tags=pause)
     refused(*MISSING, iot.untag_resource, resourceArn=arn + "-not", tagKeys=["muster:pause"])

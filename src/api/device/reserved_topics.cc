@@ -32,6 +32,18 @@ constexpr std::array kServed{
     "$aws/things/+/jobs/+/namespace-*/get/rejected"sv,
     "$aws/things/+/jobs/+/namespace-*/update/accepted"sv,
     "$aws/things/+/jobs/+/namespace-*/update/rejected"sv,
+    "$aws/events/job/+/completed"sv,
+    "$aws/events/job/+/canceled"sv,
+    "$aws/events/job/+/cancellation_in_progress"sv,
+    "$aws/events/job/+/deleted"sv,
+    "$aws/events/job/+/deletion_in_progress"sv,
+    "$aws/events/jobExecution/+/succeeded"sv,
+    "$aws/events/jobExecution/+/failed"sv,
+    "$aws/events/jobExecution/+/rejected"sv,
+    "$aws/events/jobExecution/+/canceled"sv,
+    "$aws/events/jobExecution/+/timed_out"sv,
+    "$aws/events/jobExecution/+/removed"sv,
+    "$aws/events/jobExecution/+/deleted"sv,
 };
 constexpr std::string_view kSys = "$SYS/broker/#";
 constexpr std::string_view kShare = "$share/";

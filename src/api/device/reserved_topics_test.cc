@@ -31,7 +31,12 @@ TEST(ReservedTopics, FiltersThatCanMatchWhatIsServed) {
                              "$aws/things/t/jobs/notify-namespace-n",
                              "$aws/things/t/jobs/notify-next-namespace-aws-gg-deployment",
                              "$aws/things/t/jobs/$next/namespace-n/get/accepted",
-                             "$aws/things/t/jobs/+/namespace-n/update/+"}) {
+                             "$aws/things/t/jobs/+/namespace-n/update/+",
+                             "$aws/events/job/#",
+                             "$aws/events/job/j/completed",
+                             "$aws/events/job/+/cancellation_in_progress",
+                             "$aws/events/jobExecution/+/+",
+                             "$aws/events/jobExecution/j/timed_out"}) {
     EXPECT_TRUE(is_served_filter(filter, false)) << filter;
   }
 }
@@ -46,7 +51,9 @@ TEST(ReservedTopics, FiltersOfWhatIsNotServedAreRefused) {
                              "$aws/things/t/tunnels/notify",
                              "$aws/things/t/streams/s/data/json",
                              "$aws/events/thing/t/created",
-                             "$aws/events/job/j/completed",
+                             "$aws/events/job/j/created",
+                             "$aws/events/jobExecution/j/queued",
+                             "$aws/events/thingGroup/g/created",
                              "$aws/things/t/defender/metrics/json/accepted",
                              "$SYS/#",
                              "$SYS/broker/version",
