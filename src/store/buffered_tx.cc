@@ -72,10 +72,10 @@ const std::optional<std::string>* BufferedTx::own(std::string_view key) const {
   return at == writes_.end() ? nullptr : &at->second;
 }
 
-std::vector<std::optional<std::string>> BufferedTx::read_many(const std::vector<std::string>& keys) {
+std::vector<std::optional<std::string>> BufferedTx::read_many(const std::vector<std::string>& keys, bool snapshot) {
   std::vector<std::optional<std::string>> values;
   values.reserve(keys.size());
-  for (const auto& key : keys) values.push_back(read(key, false));
+  for (const auto& key : keys) values.push_back(read(key, snapshot));
   return values;
 }
 
@@ -92,6 +92,14 @@ std::optional<std::string> BufferedTx::get_snapshot(std::string_view key) {
 }
 
 std::vector<std::optional<std::string>> BufferedTx::get_many(const std::vector<std::string>& keys) {
+  return many(keys, false);
+}
+
+std::vector<std::optional<std::string>> BufferedTx::get_many_snapshot(const std::vector<std::string>& keys) {
+  return many(keys, true);
+}
+
+std::vector<std::optional<std::string>> BufferedTx::many(const std::vector<std::string>& keys, bool snapshot) {
   std::vector<std::optional<std::string>> values(keys.size());
   if (poison_) return values;
   std::vector<std::string> foreign;
@@ -104,7 +112,7 @@ std::vector<std::optional<std::string>> BufferedTx::get_many(const std::vector<s
       places.push_back(i);
     }
   }
-  auto read = read_many(foreign);
+  auto read = read_many(foreign, snapshot);
   for (std::size_t i = 0; i < places.size() && i < read.size(); ++i) values[places[i]] = std::move(read[i]);
   return values;
 }

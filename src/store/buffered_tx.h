@@ -41,6 +41,7 @@ class BufferedTx : public Tx {
 
   std::optional<std::string> get(std::string_view key) final;
   std::vector<std::optional<std::string>> get_many(const std::vector<std::string>& keys) final;
+  std::vector<std::optional<std::string>> get_many_snapshot(const std::vector<std::string>& keys) final;
   std::vector<KeyValue> range(const RangeOptions& options) final;
   std::optional<std::string> get_snapshot(std::string_view key) final;
   void put(std::string_view key, std::string_view value) final;
@@ -61,7 +62,7 @@ class BufferedTx : public Tx {
  protected:
   // Committed state only. On failure: poison_with() and answer "absent".
   virtual std::optional<std::string> read(std::string_view key, bool snapshot) = 0;
-  virtual std::vector<std::optional<std::string>> read_many(const std::vector<std::string>& keys);
+  virtual std::vector<std::optional<std::string>> read_many(const std::vector<std::string>& keys, bool snapshot);
   virtual std::vector<KeyValue> scan(const RangeOptions& options) = 0;
   virtual std::int64_t read_counter(std::string_view key) = 0;
   virtual void before_change(std::string_view /*counter*/) {}  // the engine may fetch it outside its lock
@@ -69,6 +70,7 @@ class BufferedTx : public Tx {
 
  private:
   const std::optional<std::string>* own(std::string_view key) const;
+  std::vector<std::optional<std::string>> many(const std::vector<std::string>& keys, bool snapshot);
   bool accept(std::string_view key, std::size_t value_bytes, bool counter);
 
   const std::int64_t now_ms_;

@@ -26,7 +26,7 @@ std::optional<std::string> ClusterTx::read(std::string_view key, bool snapshot) 
   return std::string(rows->bytes(0, 0));
 }
 
-std::vector<std::optional<std::string>> ClusterTx::read_many(const std::vector<std::string>& keys) {
+std::vector<std::optional<std::string>> ClusterTx::read_many(const std::vector<std::string>& keys, bool snapshot) {
   std::vector<std::optional<std::string>> values(keys.size());
   if (keys.empty()) return values;
   const auto rows =
@@ -36,10 +36,10 @@ std::vector<std::optional<std::string>> ClusterTx::read_many(const std::vector<s
   for (int row = 0; row < rows->size(); ++row) found.emplace(rows->bytes(row, 0), row);
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const auto at = found.find(keys[i]);
-    points_.emplace_back(keys[i], at == found.end() ? 0 : rows->integer(at->second, 2));
+    if (!snapshot) points_.emplace_back(keys[i], at == found.end() ? 0 : rows->integer(at->second, 2));
     if (at != found.end()) values[i] = std::string(rows->bytes(at->second, 1));
   }
-  ++tracked_reads_;
+  if (!snapshot) ++tracked_reads_;
   return values;
 }
 

@@ -27,7 +27,7 @@ class ClusterTx final : public BufferedTx {
 
  protected:
   std::optional<std::string> read(std::string_view key, bool snapshot) override;
-  std::vector<std::optional<std::string>> read_many(const std::vector<std::string>& keys) override;
+  std::vector<std::optional<std::string>> read_many(const std::vector<std::string>& keys, bool snapshot) override;
   std::vector<KeyValue> scan(const RangeOptions& options) override;
   std::int64_t read_counter(std::string_view key) override;
 

@@ -107,20 +107,21 @@ void Outbox::State::finished(std::vector<std::string> keys) {
 
 void Outbox::State::hand_over(std::vector<KeyValue> entries) {
   std::vector<OutboxMessage> batch;
-  std::vector<std::string> keys;
+  // Shared: whoever delivers copies the callback for every message.
+  auto keys = std::make_shared<std::vector<std::string>>();
   batch.reserve(entries.size());
-  keys.reserve(entries.size());
+  keys->reserve(entries.size());
   for (auto& entry : entries) {
     if (auto message = decode(entry.value)) {
-      batch.push_back(*std::move(message));
+      if (!message->topic.empty()) batch.push_back(*std::move(message));
     } else {
       log::error("outbox holds a malformed message; it is dropped", {{"bytes", entry.value.size()}});
     }
-    keys.push_back(std::move(entry.key));
+    keys->push_back(std::move(entry.key));
   }
   auto once = std::make_shared<std::atomic_flag>();
-  publisher(std::move(batch), [self = shared_from_this(), keys = std::move(keys), once]() mutable {
-    if (!once->test_and_set()) self->finished(std::move(keys));
+  publisher(std::move(batch), [self = shared_from_this(), keys, once] {
+    if (!once->test_and_set()) self->finished(std::move(*keys));
   });
 }
 
@@ -207,6 +208,14 @@ void Outbox::State::loop() {
 }
 
 Outbox::Outbox(Store& store, Publisher publisher) : state_(std::make_shared<State>(store, std::move(publisher))) {
+  // A message without topic is nothing but a place: once it has been read, the cursor is behind all that an earlier
+  // process delivered and deleted, which an LSM engine would otherwise step over at every look.
+  store.run(
+      [](Tx& tx) -> Status {
+        enqueue(tx, {});
+        return {};
+      },
+      [](const Status&) {});
   state_->thread = std::thread([state = state_.get()] { state->loop(); });
 }
 

@@ -61,6 +61,10 @@ rocksdb::ColumnFamilyOptions family_options(std::optional<Kind> kind, const std:
   table.block_size = 8 * 1024;
   table.format_version = 5;
   table.cache_index_and_filter_blocks = true;
+  // In parts: a whole filter of a large file would not fit a shard of the cache, and be read anew at every look.
+  table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+  table.partition_filters = true;
+  table.metadata_block_size = 8 * 1024;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
   rocksdb::ColumnFamilyOptions options;
   options.compression = rocksdb::kLZ4Compression;

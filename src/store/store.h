@@ -58,6 +58,8 @@ class Tx {
   virtual std::optional<std::string> get(std::string_view key) = 0;  // sees this transaction's own writes
   // One round trip on the distributed engine; same order as `keys`.
   virtual std::vector<std::optional<std::string>> get_many(const std::vector<std::string>& keys) = 0;
+  // The same without conflicting (see RangeOptions::snapshot).
+  virtual std::vector<std::optional<std::string>> get_many_snapshot(const std::vector<std::string>& keys) = 0;
   virtual std::vector<KeyValue> range(const RangeOptions& options) = 0;
   // Reads without conflicting (see RangeOptions::snapshot).
   virtual std::optional<std::string> get_snapshot(std::string_view key) = 0;

@@ -53,7 +53,7 @@ struct Limits {
   std::size_t pending_head = 16;  // entries kept in one record a thing; more than notify_entries
   // Things that CreateJob queues (CancelJob cancels) inside its own transaction; more is left to the engine.
   std::size_t immediate_executions = 100;
-  std::size_t engine_batch = 200;      // executions an engine transaction touches
+  std::size_t engine_batch = 400;      // executions an engine transaction touches
   std::size_t cached_jobs = 1024;      // parsed records
   std::size_t cached_documents = 256;  // parsed documents (<= 32 KiB each)
 };

@@ -130,6 +130,10 @@ Status check_controls_change(const Controls& before, const Controls& after, bool
     return invalid("Tag 'muster:priority' cannot be changed: a job's priority is fixed when it is created.");
   }
   if (after.dry_run) return invalid("Tag 'muster:dry-run' can only be given to CreateJob.");
+  // Removing the tag is no approval: a policy on TagResource with "approved" says who may give it.
+  if (before.approval == Approval::kRequired && after.approval == Approval::kNotNeeded) {
+    return invalid("Tag 'muster:approval' cannot be removed: the job waits for it to become \"approved\".");
+  }
   if (!started) return {};
   if (after.approval == Approval::kRequired && before.approval != Approval::kRequired) {
     return invalid("Tag 'muster:approval' cannot become \"required\": the job has started. Pause it instead.");

@@ -49,7 +49,7 @@ Result<std::vector<ExecutionRow>> read_rows(store::Tx& tx, const std::vector<Exe
   for (const auto& id : ids) {
     keys.push_back(Key(table::kExecution).text(id.thing).text(id.job).descending(id.number).str());
   }
-  const auto records = tx.get_many(keys);
+  const auto records = tx.get_many_snapshot(keys);
   std::vector<ExecutionRow> rows;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     if (!records[i]) continue;
@@ -78,6 +78,8 @@ Result<Places> next_places(store::Tx& tx, std::string_view job_id, std::span<con
                            const std::string& position, std::size_t limit) {
   std::map<std::string, ExecutionId> merged;
   for (const auto status : statuses) {
+    // What a sweep has just emptied would be stepped over entry by entry.
+    if (tx.counter(Key(table::kJobCount).text(job_id).text(to_string(status))) == 0) continue;
     const std::string prefix = Key(table::kJobStatusExecution).text(job_id).text(to_string(status)).str();
     const IndexPage index = read_index(tx, prefix, position, limit);
     for (const auto& tail : index.tails) {

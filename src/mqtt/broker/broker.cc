@@ -100,9 +100,13 @@ void Broker::publish_from_server(std::vector<store::OutboxMessage> batch, std::f
       [batch = std::move(batch), handled](Shard& self) {
         self.refresh_time();
         // One call for each message and one for the batch, so that it is handled when all are.
-        auto left = std::make_shared<std::size_t>(1);
-        const auto one = [left, handled] {
-          if (--*left == 0) handled();
+        struct Tally {
+          std::size_t left = 1;
+          std::function<void()> handled;
+        };
+        auto tally = std::make_shared<Tally>(Tally{1, handled});
+        const auto one = [tally] {
+          if (--tally->left == 0) tally->handled();
         };
         for (const store::OutboxMessage& message : batch) {
           if (!is_topic_name(message.topic)) continue;  // ours: not reachable from outside
@@ -110,7 +114,7 @@ void Broker::publish_from_server(std::vector<store::OutboxMessage> batch, std::f
           packet.topic = message.topic;
           packet.payload = message.payload;
           packet.qos = std::min<std::uint8_t>(message.qos, 1);
-          ++*left;
+          ++tally->left;
           self.publish_for_server(packet, one);
         }
         one();
