@@ -46,8 +46,8 @@ inline constexpr char kBucket = 'V';       // text bucket -> bucket
 inline constexpr char kObject = 'W';       // text bucket, text key -> object record, names its blob
 inline constexpr char kBlobGarbage = 'X';  // text blob id -> since_ms: blobs to delete
 
-inline constexpr char kDynamicGroup = 'u';      // integer created_ms, text group -> query (text)
-inline constexpr char kGroupBuild = 'v';        // text group -> what its build has covered; text "" -> the last thing
+inline constexpr char kDynamicGroup = 'u';      // integer created_ms, text group -> query (text); bare: there are some
+inline constexpr char kGroupBuild = 'v';        // text group -> build or deletion under way; text "" -> last thing
 inline constexpr char kGroupMemberCount = 'w';  // counter: text group: its direct members
 
 inline constexpr char kCertificateByTime = 'Y';  // integer created_ms, text certificate id
@@ -63,14 +63,15 @@ inline constexpr char kPending = 'h';             // text thing, text class (I, 
                                                   // number -> entry (text): what kPendingHead has no room for
 inline constexpr char kJobExecution = 'i';        // not used any more: kJobStatusExecution lists them all
 inline constexpr char kJobStatusExecution = 'j';  // text job, text status, text thing, descending number
-inline constexpr char kPendingHead = 'l';     // text thing -> first pending executions (text, see domain/jobs/pending)
+inline constexpr char kPendingHead = 'l';  // text thing -> first pending executions (text, see domain/jobs/pending)
 
-inline constexpr char kThingExecution = 'k';  // text thing, descending queued_ms, text job, descending number: ended ones
-inline constexpr char kJobTemplate = 'm';     // text template -> job template with its document
+inline constexpr char kThingExecution =
+    'k';                                   // text thing, descending queued_ms, text job, descending number: ended ones
+inline constexpr char kJobTemplate = 'm';  // text template -> job template with its document
 inline constexpr char kJobTemplateByTime = 'n';    // descending created_ms, text template -> description (text)
 inline constexpr char kEventConfigurations = 'o';  // text "account" -> which kinds of events are on
-inline constexpr char kJobRollout = 'p';  // text job -> how far its rollout and slow sweeps are
-inline constexpr char kGroupJob = 'x';    // text group, text job: continuous jobs that whoever joins the group gets
+inline constexpr char kJobRollout = 'p';           // text job -> how far its rollout and slow sweeps are
+inline constexpr char kGroupJob = 'x';  // text group, text job: continuous jobs that whoever joins the group gets
 
 inline constexpr char kSession = 'q';       // text client id -> MQTT session
 inline constexpr char kSubscription = 'r';  // text client id, text filter -> options

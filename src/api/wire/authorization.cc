@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/wire/authorization.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace muster::api {
@@ -152,7 +154,8 @@ std::map<std::string, std::vector<std::string>> context_of(const AuthorizationIn
 // A role handed to the service acts for whoever handed it over: without this anybody who may create jobs could read
 // with any role that trusts AWS IoT. Source: IAM user guide, "Granting a user permissions to pass a role".
 std::string_view passed_role(const AuthorizationInput& in) {
-  if (in.service.id != "iot" || (in.operation.name != "CreateJob" && in.operation.name != "UpdateJob")) return {};
+  constexpr std::string_view kPassing[] = {"CreateJob", "UpdateJob", "CreateJobTemplate"};
+  if (in.service.id != "iot" || std::ranges::find(kPassing, in.operation.name) == std::end(kPassing)) return {};
   const json::object* presigned = find_object(in.input, "presignedUrlConfig");
   return presigned != nullptr ? get_string(*presigned, "roleArn") : std::string_view();
 }
@@ -203,10 +206,11 @@ std::vector<iam::AuthorizationRequest> authorization_requests(const Authorizatio
   }
   // Whoever may create a job may not by that put tags on it. Source: Service authorization reference, "AWS IoT".
   const json::array* tags = find_array(input.input, "tags");
-  if (input.service.id == "iot" && input.operation.name == "CreateJob" && tags != nullptr && !tags->empty()) {
+  const bool tagging = input.operation.name == "CreateJob" || input.operation.name == "CreateJobTemplate";
+  if (input.service.id == "iot" && tagging && tags != nullptr && !tags->empty()) {
     iam::AuthorizationRequest tag = out[0];
     tag.action = "iot:TagResource";
-    tag.resources.resize(1);  // the job; its targets are not tagged
+    tag.resources.resize(1);  // the job or template; what it is made of is not tagged
     out.push_back(std::move(tag));
   }
   if (const std::string_view role = passed_role(input); !role.empty()) {

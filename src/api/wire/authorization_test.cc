@@ -96,7 +96,7 @@ TEST(Resources, EachDeletedObjectAndTheCopySourceAreAsked) {
 }
 
 TEST(Resources, TheRoleThatAJobIsGivenMustBeTheCallersToPass) {
-  for (const char* operation : {"CreateJob", "UpdateJob"}) {
+  for (const char* operation : {"CreateJob", "UpdateJob", "CreateJobTemplate"}) {
     auto job = ask("iot", operation, R"({"jobId":"j","presignedUrlConfig":{"roleArn":"arn:aws:iam::1:role/r"}})");
     ASSERT_EQ(job.size(), 2u) << operation;
     EXPECT_EQ(job[1].action, "iam:PassRole");
@@ -104,6 +104,17 @@ TEST(Resources, TheRoleThatAJobIsGivenMustBeTheCallersToPass) {
     EXPECT_THAT(job[1].context["iam:PassedToService"], ElementsAre("iot.amazonaws.com"));
     EXPECT_EQ(ask("iot", operation, R"({"jobId":"j"})").size(), 1u);
   }
+}
+
+TEST(Resources, TemplateMadeFromAJobAsksForBothAndForItsTags) {
+  const std::string one = "arn:aws:iot:eu-west-1:123456789012:jobtemplate/t";
+  EXPECT_THAT(resources("iot", "CreateJobTemplate", R"({"jobTemplateId":"t"})"), ElementsAre(one));
+  const auto asked =
+      ask("iot", "CreateJobTemplate", R"({"jobTemplateId":"t","jobArn":"arn:j","tags":[{"Key":"k","Value":"v"}]})");
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_THAT(asked[0].resources, ElementsAre(one, "arn:j"));
+  EXPECT_EQ(asked[1].action, "iot:TagResource");
+  EXPECT_THAT(asked[1].resources, ElementsAre(one));
 }
 
 TEST(Resources, RetainingIsAskedBesidesPublishing) {

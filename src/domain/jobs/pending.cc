@@ -243,8 +243,8 @@ Result<bool> PendingChange::offered(const PendingEntry& entry) {
   TRY(const auto of, job(entry.job));
   if (!of) return false;
   if (!looking_back_) return is_offered(*of, entry.status);
-  // As the device knows it: what is withdrawn was on offer until then, unless the job was paused, and is until the sweep
-  // has told otherwise.
+  // As the device knows it: what is withdrawn was on offer until then, unless the job was paused, and is until the
+  // sweep has told otherwise.
   const bool queued = entry.status == ExecutionStatus::kQueued;
   if (is_withdrawn(*of, entry.status)) return !queued || !of->controls.paused;
   return is_offered(*of, entry.status) != (queued && entry.job == offer_changed_);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kGroupBuild: group -> {rebuilding, from, lap}: the walk stood behind the thing `from` when it took the group up;
-// `lap`: it has been at the end of the things since. Under the empty name, which no group has: the last thing walked.
+// `lap`: it has been at the end of the things since. {deleting}: the group's members are let go. Under the empty name,
+// which no group has: the last thing walked.
 #include "domain/registry/dynamic_group_builder.h"
 
 #include <algorithm>
@@ -10,8 +11,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
-#include "domain/registry/dynamic_groups.h"
-#include "domain/registry/groups.h"
+#include "domain/registry/group_records.h"
 #include "store/keys.h"
 #include "store/schema.h"
 
@@ -24,10 +24,6 @@ constexpr std::size_t kBuildRows = 200;               // more than there are dyn
 constexpr auto kRetry = std::chrono::seconds(1);      // after the store refused
 constexpr auto kLookAgain = std::chrono::minutes(1);  // should a poke have been lost
 
-std::string build_key(std::string_view group) {
-  return store::Key(store::table::kGroupBuild).text(group).str();
-}
-
 struct Build {
   std::string group;
   json::object record;
@@ -37,6 +33,7 @@ struct Walk {
   std::string cursor;
   bool has_cursor = false;
   std::vector<Build> builds;
+  std::string deleting;  // one of the groups that are being emptied
 };
 
 Result<Walk> read_walk(store::Tx& tx) {
@@ -51,7 +48,10 @@ Result<Walk> read_walk(store::Tx& tx) {
       continue;
     }
     TRY(json::object record, parse_record(row.value));
-    walk.builds.push_back({*std::move(group), std::move(record)});
+    if (get_bool(record, "deleting"))
+      walk.deleting = *std::move(group);
+    else
+      walk.builds.push_back({*std::move(group), std::move(record)});
   }
   return walk;
 }
@@ -79,18 +79,35 @@ bool advance_build(json::object& record, std::string_view before, std::string_vi
   return from.empty();
 }
 
+Status delete_some(store::Tx& tx, std::string_view name, std::size_t batch, const MembershipObserver& changed) {
+  auto group = find_group_record(tx, name, false);
+  if (!group) {
+    tx.erase(group_build_key(name));
+    return {};
+  }
+  TRY(GroupDeletion deletion, empty_group(tx, *group, batch));
+  for (const MembershipChange& change : deletion.changes)
+    TRY_VOID(changed(tx, change.thing, change.before, change.after));
+  return {};
+}
+
 }  // namespace
 
 Result<bool> build_step(store::Tx& tx, std::size_t batch, const MembershipObserver& changed) {
   TRY(Walk walk, read_walk(tx));
+  if (!walk.deleting.empty()) {
+    TRY_VOID(delete_some(tx, walk.deleting, batch, changed));
+    return true;
+  }
   if (walk.builds.empty()) {
-    if (walk.has_cursor) tx.erase(build_key(""));
+    if (walk.has_cursor) tx.erase(group_build_key(""));
     return false;
   }
   const std::vector<std::string> names = next_things(tx, walk.cursor, batch);
+  TRY(const auto queries, dynamic_queries(tx));
   for (const std::string& name : names) {
     const std::vector<std::string> before = groups_of_thing_with_ancestors(tx, name);
-    TRY_VOID(refresh_thing(tx, name));
+    TRY_VOID(refresh_thing(tx, name, queries));
     const std::vector<std::string> after = groups_of_thing_with_ancestors(tx, name);
     if (before != after) TRY_VOID(changed(tx, name, before, after));
   }
@@ -98,11 +115,11 @@ Result<bool> build_step(store::Tx& tx, std::size_t batch, const MembershipObserv
   const std::string cursor = at_end ? std::string() : names.back();
   for (Build& build : walk.builds) {
     if (advance_build(build.record, walk.cursor, cursor, at_end))
-      tx.erase(build_key(build.group));
+      tx.erase(group_build_key(build.group));
     else
-      tx.put(build_key(build.group), to_text(build.record));
+      tx.put(group_build_key(build.group), to_text(build.record));
   }
-  tx.put(build_key(""), cursor);
+  tx.put(group_build_key(""), cursor);
   return true;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds dynamic thing groups: walks all things for groups that are BUILDING or REBUILDING, in bounded transactions
-// that refresh each thing (dynamic_groups.h). One walk, round and round, serves all groups: each is ACTIVE once
-// the walk has gone past every thing since it was made. Progress is in the store (kGroupBuild), so a crash costs one
-// transaction. Made by server/wiring; one worker thread, asleep when nothing is to be built.
+// Works off in the background what thing groups are owed. Builds dynamic ones: walks all things for groups that are
+// BUILDING or REBUILDING, in bounded transactions that refresh each thing (dynamic_groups.h). One walk, round and
+// round, serves all groups: each is ACTIVE once the walk has gone past every thing since it was made. Progress is in
+// the store (kGroupBuild), so a crash costs one transaction. And empties groups of both kinds whose deletion somebody
+// began and left. Made by server/wiring; one worker thread, asleep when nothing is to be done.
 #pragma once
 
 #include <cstddef>
@@ -17,12 +18,12 @@
 
 namespace muster::registry {
 
-// Told of each thing whose membership a build changes, within the transaction, which may be run again.
+// Told of each thing whose membership a step changes, within the transaction, which may be run again.
 using MembershipObserver =
     std::function<Status(store::Tx& tx, std::string_view thing, const std::vector<std::string>& groups_before,
                          const std::vector<std::string>& groups_after)>;
 
-// One transaction's worth: at most `batch` things. False: no group is to be built.
+// One transaction's worth: at most `batch` things. False: nothing is to be done.
 Result<bool> build_step(store::Tx& tx, std::size_t batch, const MembershipObserver& changed);
 
 class DynamicGroupBuilder {

@@ -210,6 +210,36 @@ TEST_F(DynamicGroupBuilderTest, GoesOnWhereACrashLeftIt) {
   EXPECT_LE(steps, 3) << "it did not begin again";
 }
 
+TEST_F(DynamicGroupBuilderTest, FinishesADeletionThatWasLeft) {
+  group("parent");
+  group("g", "parent");
+  for (int i = 0; i < 30; ++i) {
+    std::string name = "t" + std::to_string(i);
+    thing(name, {{"a", "1"}});
+    if (i % 2 == 0) join("g", name);
+  }
+  dynamic("d", "attributes.a:1");
+  std::multiset<std::string> left;
+  auto note = [&](store::Tx&, std::string_view name, const Names& before, const Names& after) -> Status {
+    for (const std::string& one : before)
+      if (std::ranges::find(after, one) == after.end()) left.insert(one + " " + std::string(name));
+    return {};
+  };
+  DynamicGroupBuilder builder(*store_, note, [] {});
+  while (builder.step()) {
+  }
+  EXPECT_TRUE(left.empty());
+  run([&](store::Tx& tx) { return delete_group(tx, realm_, "g", std::nullopt, 4); });
+  run([&](store::Tx& tx) { return delete_dynamic_group(tx, realm_, "d", std::nullopt, 4); });
+  while (builder.step()) {
+  }
+  EXPECT_EQ(left.size(), (15u - 4u) * 2 + (30u - 4u)) << "of the group, its parent, and the dynamic one";
+  EXPECT_EQ((std::set<std::string>(left.begin(), left.end()).size()), left.size());
+  EXPECT_EQ(group("g", "parent").version, 1) << "the name is free again";
+  EXPECT_EQ(count("g"), 0);
+  EXPECT_FALSE(builder.step());
+}
+
 TEST_F(DynamicGroupBuilderTest, TellsOfEachCommitAndSurvivesRefusals) {
   for (int i = 0; i < 20; ++i) thing("t" + std::to_string(i), {{"a", "1"}});
   dynamic("d", "attributes.a:1");

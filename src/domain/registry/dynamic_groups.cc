@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// kDynamicGroup: (created_ms, group) -> query: what refresh_thing reads, oldest first, and nothing else changes it.
-// kGroupBuild: group -> {rebuilding, ...}: here only made and dropped; dynamic_group_builder.cc owns the rest.
+// kDynamicGroup: (created_ms, group) -> query: what refresh_thing reads, oldest first, and nothing else changes it. The
+// table's bare tag -> "" while there is any: every change of a thing asks, and a point read is cheaper than a range.
+// kGroupBuild: here only made and dropped; dynamic_group_builder.cc works them off.
 #include "domain/registry/dynamic_groups.h"
 
 #include <algorithm>
@@ -23,13 +24,11 @@ constexpr std::size_t kDynamicGroupsLimit = 100;
 std::string query_key(const ThingGroup& group) {
   return store::Key(store::table::kDynamicGroup).integer(group.created_ms).text(group.name).str();
 }
-std::string build_key(std::string_view group) {
-  return store::Key(store::table::kGroupBuild).text(group).str();
-}
+const std::string kAnyKey(1, store::table::kDynamicGroup);
 
 std::vector<store::KeyValue> dynamic_groups(store::Tx& tx) {
-  std::string prefix(1, store::table::kDynamicGroup);
-  return tx.range({.begin = prefix, .end = store::after_prefix(prefix), .limit = kDynamicGroupsLimit});
+  return tx.range(
+      {.begin = store::after_key(kAnyKey), .end = store::after_prefix(kAnyKey), .limit = kDynamicGroupsLimit});
 }
 
 Status check_index(std::string_view index_name, std::string_view query_version) {
@@ -44,7 +43,7 @@ Status check_index(std::string_view index_name, std::string_view query_version) 
 
 void put_query(store::Tx& tx, const ThingGroup& group, bool rebuilding) {
   tx.put(query_key(group), group.query);
-  tx.put(build_key(group.name), to_text(json::object{{"rebuilding", rebuilding}}));
+  tx.put(group_build_key(group.name), to_text(json::object{{"rebuilding", rebuilding}}));
 }
 
 }  // namespace
@@ -62,7 +61,7 @@ std::string_view to_string(DynamicGroupStatus status) {
 }
 
 DynamicGroupStatus dynamic_group_status(store::Tx& tx, std::string_view group) {
-  auto text = tx.get_snapshot(build_key(group));
+  auto text = tx.get_snapshot(group_build_key(group));
   if (!text) return DynamicGroupStatus::kActive;
   auto record = parse_record(*text);
   return record && get_bool(*record, "rebuilding") ? DynamicGroupStatus::kRebuilding : DynamicGroupStatus::kBuilding;
@@ -91,6 +90,7 @@ Result<ThingGroup> create_dynamic_group(store::Tx& tx, const Realm& realm, const
   group.created_ms = tx.now_ms();
   put_new_group(tx, group);
   put_query(tx, group, false);
+  if (!has_dynamic_groups(tx)) tx.put(kAnyKey, "");
   return group;
 }
 
@@ -116,14 +116,40 @@ Result<GroupDeletion> delete_dynamic_group(store::Tx& tx, const Realm& realm, st
   if (!group->deleting) {
     TRY_VOID(check_version(*group, expected_version));
     tx.erase(query_key(*group));
-    tx.erase(build_key(name));
+    if (dynamic_groups(tx).empty()) tx.erase(kAnyKey);
   }
   return erase_group(tx, realm, *std::move(group), batch);
 }
 
-Status refresh_thing(store::Tx& tx, std::string_view name) {
-  const std::vector<store::KeyValue> rows = dynamic_groups(tx);
-  if (rows.empty()) return {};
+std::string group_build_key(std::string_view group) {
+  return store::Key(store::table::kGroupBuild).text(group).str();
+}
+
+bool has_dynamic_groups(store::Tx& tx) {
+  return tx.get(kAnyKey).has_value();
+}
+
+Result<std::vector<DynamicQuery>> dynamic_queries(store::Tx& tx) {
+  std::vector<DynamicQuery> queries;
+  if (!has_dynamic_groups(tx)) return queries;
+  for (const store::KeyValue& row : dynamic_groups(tx)) {
+    store::KeyReader reader(row.key);
+    reader.integer();
+    auto group = reader.text();
+    if (!group) continue;
+    TRY(FleetQuery query, FleetQuery::parse(row.value));
+    queries.push_back({*std::move(group), std::move(query)});
+  }
+  return queries;
+}
+
+Status refresh_thing(store::Tx& tx, std::string_view thing) {
+  TRY(const auto queries, dynamic_queries(tx));
+  return refresh_thing(tx, thing, queries);
+}
+
+Status refresh_thing(store::Tx& tx, std::string_view name, const std::vector<DynamicQuery>& queries) {
+  if (queries.empty()) return {};
   auto thing = find_thing(tx, name);
   if (!thing) return {};
   std::size_t room = kGroupsOfThingLimit;
@@ -141,17 +167,12 @@ Status refresh_thing(store::Tx& tx, std::string_view name) {
     names.insert(group->ancestors.begin(), group->ancestors.end());
   }
   const std::vector<std::string> static_groups(names.begin(), names.end());
-  for (const store::KeyValue& row : rows) {
-    store::KeyReader reader(row.key);
-    reader.integer();
-    auto group = reader.text();
-    if (!group) continue;
-    TRY(FleetQuery query, FleetQuery::parse(row.value));
-    const bool wanted = room > 0 && query.matches({*thing, static_groups});
+  for (const DynamicQuery& one : queries) {
+    const bool wanted = room > 0 && one.query.matches({*thing, static_groups});
     if (wanted) --room;
-    const bool member = joined.contains(*group);
-    if (wanted && !member) put_member(tx, *group, name);
-    if (!wanted && member) erase_member(tx, *group, name);
+    const bool member = joined.contains(one.group);
+    if (wanted && !member) put_member(tx, one.group, name);
+    if (!wanted && member) erase_member(tx, one.group, name);
   }
   return {};
 }

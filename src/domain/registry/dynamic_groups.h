@@ -52,4 +52,7 @@ DynamicGroupStatus dynamic_group_status(store::Tx& tx, std::string_view group);
 // (jobs::membership_changed) compares groups_of_thing_with_ancestors before and after.
 Status refresh_thing(store::Tx& tx, std::string_view thing);
 
+// No: a change of a thing's attributes changes no membership.
+bool has_dynamic_groups(store::Tx& tx);
+
 }  // namespace muster::registry

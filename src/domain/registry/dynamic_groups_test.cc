@@ -226,7 +226,9 @@ TEST_F(DynamicGroupsTest, TheOldestTakeTheRoomThatStaticGroupsLeave) {
   EXPECT_THAT(override_dynamic("s10"), HasSubstr("maximum number of thing groups"));
   // The place that the first makes is the second's, not a dynamic group's.
   UpdateGroupsOfThing change{.thing = "t", .remove = {"s8"}, .add = {"s10"}};
-  EXPECT_TRUE(status([&](store::Tx& tx) { return update_groups_of_thing(tx, change); }));
+  MembershipChange exchanged = run([&](store::Tx& tx) { return update_groups_of_thing(tx, change); });
+  EXPECT_THAT(exchanged.before, testing::Contains("s8"));
+  EXPECT_THAT(exchanged.after, testing::Contains("s10"));
   EXPECT_THAT(dynamic_of(), IsEmpty());
   EXPECT_EQ(leave("s0", "t"), "ok");
   EXPECT_THAT(dynamic_of(), ElementsAre("z-first"));

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "domain/registry/fleet_query.h"
 #include "domain/registry/groups.h"
 
 namespace muster::registry {
@@ -24,8 +25,21 @@ Status check_version(const ThingGroup& group, std::optional<std::int64_t> expect
 Status check_description(std::string_view description);
 Error group_exists(const Realm& realm, const ThingGroup& group);
 Status apply_update(ThingGroup& group, const UpdateGroup& change);  // all but writing it
-// One batch of delete_group, for a group of either kind.
+// One batch of delete_group, for a group of either kind: the first hides it, each lets go of members.
 Result<GroupDeletion> erase_group(store::Tx& tx, const Realm& realm, ThingGroup group, std::size_t batch);
+// A batch that is not the first.
+Result<GroupDeletion> empty_group(store::Tx& tx, const ThingGroup& group, std::size_t batch);
+
+// kGroupBuild: group -> {rebuilding, ...} of a group to be built, {deleting} of a group to be emptied.
+std::string group_build_key(std::string_view group);
+
+// The queries of all dynamic groups, oldest first; read once by who refreshes many things in a transaction.
+struct DynamicQuery {
+  std::string group;
+  FleetQuery query;
+};
+Result<std::vector<DynamicQuery>> dynamic_queries(store::Tx& tx);
+Status refresh_thing(store::Tx& tx, std::string_view thing, const std::vector<DynamicQuery>& queries);
 
 // Rows of a membership and its count; the caller knows that it is new, or is there.
 void put_member(store::Tx& tx, std::string_view group, std::string_view thing);

@@ -209,9 +209,16 @@ Result<GroupDeletion> erase_group(store::Tx& tx, const Realm& realm, ThingGroup 
     tx.erase(child_key(group.parent, group.name));
     group.deleting = true;
     put_group(tx, group);
+    // Should nobody ask again, the builder goes on.
+    tx.put(group_build_key(group.name), to_text(json::object{{"deleting", true}}));
   }
+  return empty_group(tx, group, batch);
+}
+
+Result<GroupDeletion> empty_group(store::Tx& tx, const ThingGroup& group, std::size_t batch) {
   std::string members = store::Key(store::table::kGroupMember).text(group.name).str();
   auto found = tx.range({.begin = members, .end = store::after_prefix(members), .limit = batch});
+  TRY(const auto queries, dynamic_queries(tx));
   GroupDeletion deletion;
   for (const store::KeyValue& item : found) {
     store::KeyReader reader(item.key);
@@ -221,7 +228,7 @@ Result<GroupDeletion> erase_group(store::Tx& tx, const Realm& realm, ThingGroup 
     MembershipChange change;
     change.before = groups_with(tx, group, *thing);
     erase_member(tx, group.name, *thing);
-    TRY_VOID(refresh_thing(tx, *thing));
+    TRY_VOID(refresh_thing(tx, *thing, queries));
     change.after = groups_of_thing_with_ancestors(tx, *thing);
     change.thing = *std::move(thing);
     deletion.changes.push_back(std::move(change));
@@ -229,6 +236,7 @@ Result<GroupDeletion> erase_group(store::Tx& tx, const Realm& realm, ThingGroup 
   deletion.done = found.size() < batch;
   if (deletion.done) {
     tx.erase(group_key(group.name));
+    tx.erase(group_build_key(group.name));
     tx.erase_counter(store::Key(store::table::kGroupMemberCount).text(group.name));
   }
   return deletion;

@@ -57,8 +57,7 @@ struct UpdateGroup {
 };
 Result<ThingGroup> update_group(store::Tx& tx, const UpdateGroup& change);
 
-// A thing that left groups (and, by that, perhaps joined dynamic ones): all of its groups, with ancestors, before and
-// after.
+// All groups of a thing, with ancestors and dynamic ones, before and after a change.
 struct MembershipChange {
   std::string thing;
   std::vector<std::string> before, after;
@@ -68,7 +67,8 @@ struct GroupDeletion {
   std::vector<MembershipChange> changes;
 };
 // Refused while it has children, and for dynamic groups. Detaches its policies, drops its tags, removes at most `batch`
-// members. From the first call on the group is absent for others. Success when there is no such group.
+// members. From the first call on the group is absent for others; what is not called for in time the builder does.
+// Success when there is no such group.
 Result<GroupDeletion> delete_group(store::Tx& tx, const Realm& realm, std::string_view name,
                                    std::optional<std::int64_t> expected_version, std::size_t batch = 250);
 
@@ -82,7 +82,7 @@ Result<Page<std::string>> list_groups(store::Tx& tx, const ListGroups& list);
 
 // When a thing is in 10 groups, some of them dynamic: may a static one take the place of a dynamic one?
 enum class DynamicGroups : std::uint8_t { kKeep, kOverride };
-// True when the membership is new. AWS: adding again is a success without effect.
+// True when the membership is new. AWS: adding again is a success without effect. kNotFound: the thing or the group.
 Result<bool> add_thing_to_group(store::Tx& tx, std::string_view group, std::string_view thing,
                                 DynamicGroups dynamic = DynamicGroups::kKeep);
 // True when it was a member.
@@ -93,7 +93,7 @@ struct UpdateGroupsOfThing {
   std::vector<std::string> remove, add;  // in that order
   DynamicGroups dynamic = DynamicGroups::kKeep;
 };
-Status update_groups_of_thing(store::Tx& tx, const UpdateGroupsOfThing& change);
+Result<MembershipChange> update_groups_of_thing(store::Tx& tx, const UpdateGroupsOfThing& wanted);
 
 // Members of the group, and of all groups below it: no scan of them, a read a group. A snapshot.
 std::int64_t member_count(store::Tx& tx, std::string_view group, bool recursive);

@@ -252,8 +252,7 @@ TEST_F(Groups, SeveralGroupsOfAThingAreExchangedInOneStep) {
   thing("t");
   join("a1", "t");
   auto update = [&](const UpdateGroupsOfThing& change) {
-    Status outcome = status([&](store::Tx& tx) { return update_groups_of_thing(tx, change); });
-    return outcome ? std::string("ok") : outcome.error().message;
+    return said([&](store::Tx& tx) { return update_groups_of_thing(tx, change); });
   };
   auto groups_of = [&] {
     return run([](store::Tx& tx) -> Result<std::vector<std::string>> { return groups_of_thing(tx, "t"); });

@@ -32,50 +32,70 @@ std::string count_key(std::string_view group) {
   return store::Key(store::table::kGroupMemberCount).text(group).str();
 }
 
-// May the thing join the group, given those that it is in?
-Status check_room(store::Tx& tx, const ThingGroup& group, std::string_view thing, DynamicGroups dynamic) {
-  std::size_t static_groups = 0, dynamic_groups = 0;
-  for (const std::string& name : memberships_of(tx, thing)) {
-    auto other = find_group(tx, name);
-    if (!other) continue;
-    ++(other->is_dynamic() ? dynamic_groups : static_groups);
-    if (root_of(*other) == root_of(group))
-      return invalid("Thing " + std::string(thing) + " cannot be added to thing group " + group.name +
-                     ": it belongs to " + name + " of the same hierarchy");
-  }
-  const std::string full = "Thing " + std::string(thing) + " is in the maximum number of thing groups, " +
-                           std::to_string(kGroupsOfThingLimit);
-  if (static_groups >= kGroupsOfThingLimit) return invalid(full);
-  if (static_groups + dynamic_groups >= kGroupsOfThingLimit && dynamic == DynamicGroups::kKeep)
-    return invalid(full + "; overrideDynamicGroups lets it leave a dynamic one");
-  return {};
-}
-
 Error is_dynamic(std::string_view group) {
   return invalid("Thing group " + std::string(group) + " is dynamic: its query decides about its members");
 }
 
-// The thing's dynamic groups are the caller's to refresh.
-Result<bool> join(store::Tx& tx, std::string_view group_name, std::string_view thing, DynamicGroups dynamic) {
-  TRY(ThingGroup group, get_group(tx, group_name));
-  if (group.is_dynamic()) return is_dynamic(group_name);
-  if (!thing_exists(tx, thing)) return thing_not_found(thing);
-  if (tx.get(member_key(group_name, thing))) return false;
-  TRY_VOID(check_room(tx, group, thing, dynamic));
-  put_member(tx, group_name, thing);
-  return true;
-}
-
-Result<bool> leave(store::Tx& tx, std::string_view group_name, std::string_view thing) {
-  TRY(ThingGroup group, get_group(tx, group_name));
-  if (group.is_dynamic()) return is_dynamic(group_name);
-  if (!tx.get(member_key(group_name, thing))) {
-    if (!thing_exists(tx, thing)) return thing_not_found(thing);
-    return false;
+// The groups of a thing as they are read once, and then changed with their rows. Its dynamic groups are the caller's to
+// refresh.
+class Memberships {
+ public:
+  Memberships(store::Tx& tx, std::string_view thing) : tx_(tx), thing_(thing) {
+    for (const std::string& name : memberships_of(tx, thing))
+      if (auto group = find_group(tx, name)) groups_.push_back(*std::move(group));
   }
-  erase_member(tx, group_name, thing);
-  return true;
-}
+
+  std::vector<std::string> with_ancestors() const {
+    std::set<std::string> names;
+    for (const ThingGroup& group : groups_) {
+      names.insert(group.name);
+      names.insert(group.ancestors.begin(), group.ancestors.end());
+    }
+    return {names.begin(), names.end()};
+  }
+
+  Result<bool> join(std::string_view name, DynamicGroups dynamic) {
+    TRY(ThingGroup group, get_group(tx_, name));
+    if (group.is_dynamic()) return is_dynamic(name);
+    if (std::ranges::find(groups_, name, &ThingGroup::name) != groups_.end()) return false;
+    TRY_VOID(check_room(group, dynamic));
+    put_member(tx_, name, thing_);
+    groups_.push_back(std::move(group));
+    return true;
+  }
+
+  Result<bool> leave(std::string_view name) {
+    auto found = std::ranges::find(groups_, name, &ThingGroup::name);
+    if (found == groups_.end()) {
+      TRY(ThingGroup group, get_group(tx_, name));
+      if (group.is_dynamic()) return is_dynamic(name);
+      return false;
+    }
+    if (found->is_dynamic()) return is_dynamic(name);
+    erase_member(tx_, name, thing_);
+    groups_.erase(found);
+    return true;
+  }
+
+ private:
+  Status check_room(const ThingGroup& wanted, DynamicGroups dynamic) const {
+    for (const ThingGroup& group : groups_)
+      if (root_of(group) == root_of(wanted))
+        return invalid("Thing " + std::string(thing_) + " cannot be added to thing group " + wanted.name +
+                       ": it belongs to " + group.name + " of the same hierarchy");
+    auto dynamic_groups = static_cast<std::size_t>(std::ranges::count_if(groups_, &ThingGroup::is_dynamic));
+    const std::string full = "Thing " + std::string(thing_) + " is in the maximum number of thing groups, " +
+                             std::to_string(kGroupsOfThingLimit);
+    if (groups_.size() - dynamic_groups >= kGroupsOfThingLimit) return invalid(full);
+    if (groups_.size() >= kGroupsOfThingLimit && dynamic == DynamicGroups::kKeep)
+      return invalid(full + "; overrideDynamicGroups lets it leave a dynamic one");
+    return {};
+  }
+
+  store::Tx& tx_;
+  std::string_view thing_;
+  std::vector<ThingGroup> groups_;
+};
 
 }  // namespace
 
@@ -92,30 +112,36 @@ void erase_member(store::Tx& tx, std::string_view group, std::string_view thing)
 }
 
 Result<bool> add_thing_to_group(store::Tx& tx, std::string_view group, std::string_view thing, DynamicGroups dynamic) {
-  TRY(bool joined, join(tx, group, thing, dynamic));
-  if (joined) TRY_VOID(refresh_thing(tx, thing));
-  return joined;
+  TRY(auto change, update_groups_of_thing(tx, {std::string(thing), {}, {std::string(group)}, dynamic}));
+  return change.before != change.after;
 }
 
 Result<bool> remove_thing_from_group(store::Tx& tx, std::string_view group, std::string_view thing) {
-  TRY(bool left, leave(tx, group, thing));
-  if (left) TRY_VOID(refresh_thing(tx, thing));
-  return left;
+  TRY(auto change, update_groups_of_thing(tx, {std::string(thing), {std::string(group)}, {}}));
+  return change.before != change.after;
 }
 
 // Dynamic groups follow at the end alone: between a leave and a join none may take the place that was made.
-Status update_groups_of_thing(store::Tx& tx, const UpdateGroupsOfThing& change) {
-  if (!thing_exists(tx, change.thing)) return thing_not_found(change.thing);
+Result<MembershipChange> update_groups_of_thing(store::Tx& tx, const UpdateGroupsOfThing& wanted) {
+  if (!thing_exists(tx, wanted.thing)) return thing_not_found(wanted.thing);
+  Memberships groups(tx, wanted.thing);
+  MembershipChange change{.thing = wanted.thing, .before = groups.with_ancestors(), .after = {}};
   bool changed = false;
-  for (const std::string& group : change.remove) {
-    TRY(bool left, leave(tx, group, change.thing));
+  for (const std::string& group : wanted.remove) {
+    TRY(bool left, groups.leave(group));
     changed |= left;
   }
-  for (const std::string& group : change.add) {
-    TRY(bool joined, join(tx, group, change.thing, change.dynamic));
+  for (const std::string& group : wanted.add) {
+    TRY(bool joined, groups.join(group, wanted.dynamic));
     changed |= joined;
   }
-  return changed ? refresh_thing(tx, change.thing) : Status();
+  if (changed && has_dynamic_groups(tx)) {
+    TRY_VOID(refresh_thing(tx, wanted.thing));
+    change.after = groups_of_thing_with_ancestors(tx, wanted.thing);
+  } else {
+    change.after = groups.with_ancestors();
+  }
+  return change;
 }
 
 std::int64_t member_count(store::Tx& tx, std::string_view group, bool recursive) {
@@ -143,14 +169,7 @@ std::vector<std::string> groups_of_thing(store::Tx& tx, std::string_view thing) 
 }
 
 std::vector<std::string> groups_of_thing_with_ancestors(store::Tx& tx, std::string_view thing) {
-  std::set<std::string> names;
-  for (const std::string& name : memberships_of(tx, thing)) {
-    auto group = find_group(tx, name);
-    if (!group) continue;
-    names.insert(name);
-    names.insert(group->ancestors.begin(), group->ancestors.end());
-  }
-  return {names.begin(), names.end()};
+  return Memberships(tx, thing).with_ancestors();
 }
 
 Result<MemberPage> for_each_member(store::Tx& tx, std::string_view group, bool recursive, std::string_view cursor,

@@ -203,9 +203,10 @@ std::vector<std::string> names_of_input(const json::object& input, std::string_v
 }
 
 Result<json::object> change_groups(const RegistryServices& services, Tx& tx,
-                                   const registry::UpdateGroupsOfThing& change, Changes& changes) {
-  TRY_VOID(change_thing(services, tx, change.thing, changes,
-                        [&]() -> Status { return registry::update_groups_of_thing(tx, change); }));
+                                   const registry::UpdateGroupsOfThing& wanted, Changes& changes) {
+  TRY(auto change, registry::update_groups_of_thing(tx, wanted));
+  if (change.before != change.after)
+    TRY_VOID(jobs::membership_changed(services.jobs, tx, change.thing, change.before, change.after, changes.jobs));
   changes.touch_thing(services.realm, tx, change.thing);
   return json::object();
 }

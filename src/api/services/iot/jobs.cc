@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/services/iot/jobs.h"
 
+#include "api/services/iot/job_templates.h"
 #include "api/services/iot/jobs_shapes.h"
 #include "api/services/iot/tags.h"
 #include "domain/jobs/controls.h"
-#include "domain/jobs/templates.h"
 #include "domain/registry/groups.h"
 #include "domain/registry/tags.h"
 #include "store/transact.h"
@@ -23,32 +23,11 @@ struct Outcome {
   Effects effects;
 };
 
-// The document of documentSource, as the caller may read it. An own transaction: the file is read only once however
-// often the creation is re-run.
-Result<std::string> read_document(const JobsServices& services, Tx& tx, const Call& call, const std::string& url) {
-  if (!services.read_document) return make_error(ErrorKind::kNotSupported, "documentSource is not available.");
-  TRY(const auto object, services.context.parse_url(url, true));
-  auto text = services.read_document(tx, call, object, services.context.limits.max_document_bytes);
-  if (text) return text;
-  switch (text.error().kind) {
-    case ErrorKind::kNotFound:
-    case ErrorKind::kAccessDenied:
-    case ErrorKind::kTooLarge:
-    case ErrorKind::kInvalid:
-      return invalid("The job document cannot be read from " + url + ": " + text.error().message);
-    default:
-      return std::move(text).error();
-  }
-}
-
 // CreateJob within its transaction, which may run more than once.
-Result<json::object> create_job(const JobsServices& services, Tx& tx, jobs::NewJob job, const registry::Tags& tags,
-                                Effects& effects) {
+Result<json::object> create_job(const JobsServices& services, Tx& tx, const Call& call, jobs::NewJob job,
+                                const registry::Tags& tags, Effects& effects) {
   const jobs::Context& context = services.context;
-  if (!job.template_arn.empty()) {
-    const std::string arn = job.template_arn;
-    TRY_VOID(jobs::apply_template(context, tx, arn, job));
-  }
+  if (!job.template_arn.empty()) TRY_VOID(use_template(services, tx, call, job));
   TRY(const auto made, jobs::create_job(context, tx, job, effects));
   if (!tags.empty()) TRY_VOID(registry::tag_resource(tx, iot_arn(context.realm, "job", job.id), tags));
   return job_reference_shape(context.realm, *made);
@@ -62,12 +41,12 @@ Handler create_job_handler(std::shared_ptr<const JobsServices> services) {
     // The one place where a dry run leaves the path of a creation.
     if (job.controls.dry_run) co_return invalid("Tag 'muster:dry-run' is not supported: no preview is served yet");
     if (!job.document_source.empty()) {
-      auto read = [&](Tx& tx) { return read_document(*services, tx, call, job.document_source); };
+      auto read = [&](Tx& tx) { return read_document_source(*services, tx, call, job.document_source); };
       CO_TRY(job.document, co_await store::transact(*services->store, read));
     }
     auto create = [&](Tx& tx) -> Result<Outcome> {
       Outcome outcome;
-      TRY(outcome.output, create_job(*services, tx, job, tags, outcome.effects));
+      TRY(outcome.output, create_job(*services, tx, call, job, tags, outcome.effects));
       return outcome;
     };
     CO_TRY(Outcome outcome, co_await store::transact(*services->store, create));
@@ -178,6 +157,23 @@ Result<json::object> delete_job(const JobsServices& services, Tx& tx, const json
 
 }  // namespace
 
+Result<std::string> read_document_source(const JobsServices& services, Tx& tx, const Call& call,
+                                         const std::string& url) {
+  if (!services.read_document) return make_error(ErrorKind::kNotSupported, "documentSource is not available.");
+  TRY(const auto object, services.context.parse_url(url, true));
+  auto text = services.read_document(tx, call, object, services.context.limits.max_document_bytes);
+  if (text) return text;
+  switch (text.error().kind) {
+    case ErrorKind::kNotFound:
+    case ErrorKind::kAccessDenied:
+    case ErrorKind::kTooLarge:
+    case ErrorKind::kInvalid:
+      return invalid("The job document cannot be read from " + url + ": " + text.error().message);
+    default:
+      return std::move(text).error();
+  }
+}
+
 Status check_namespace(const JobsServices& services, Tx& tx, const json::object& input) {
   const std::string_view wanted = get_string(input, "namespaceId"), id = get_string(input, "jobId");
   if (wanted.empty()) return {};
@@ -214,6 +210,7 @@ void register_jobs(Operations& operations, const JobsServices& given) {
   add("CancelJob", cancel_job);
   add("DeleteJob", delete_job);
   register_job_executions(operations, services);
+  register_job_templates(operations, services);
 }
 
 }  // namespace muster::api::iot

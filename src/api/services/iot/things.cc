@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "api/services/iot/event_configurations.h"
 #include "api/services/iot/things_handler.h"
 #include "domain/jobs/executions.h"
+#include "domain/jobs/membership.h"
+#include "domain/registry/dynamic_groups.h"
+#include "domain/registry/groups.h"
 #include "domain/registry/principals.h"
 
 namespace muster::api::iot {
@@ -8,6 +12,18 @@ namespace muster::api::iot {
 namespace {
 
 using store::Tx;
+
+// Runs a change of a thing, and tells Jobs which groups it joined and left by it. Attributes and type decide about
+// dynamic groups alone: without them there is nothing to compare.
+Status change_thing(const RegistryServices& services, Tx& tx, std::string_view thing, Changes& changes,
+                    const std::function<Status()>& change) {
+  if (!registry::has_dynamic_groups(tx)) return change();
+  const std::vector<std::string> before = registry::groups_of_thing_with_ancestors(tx, thing);
+  TRY_VOID(change());
+  const std::vector<std::string> after = registry::groups_of_thing_with_ancestors(tx, thing);
+  if (before == after) return {};
+  return jobs::membership_changed(services.jobs, tx, thing, before, after, changes.jobs);
+}
 
 Result<json::object> create_thing(const RegistryServices& services, Tx& tx, const json::object& input,
                                   Changes& changes) {
@@ -142,6 +158,7 @@ void register_registry(Operations& operations, const RegistryServices& given) {
   register_policies(operations, services);
   register_endpoint(operations, services);
   register_tags(operations, services);
+  register_event_configurations(operations, services);
 }
 
 }  // namespace muster::api::iot

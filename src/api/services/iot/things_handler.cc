@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/services/iot/things_handler.h"
 
-#include "domain/jobs/membership.h"
 #include "domain/registry/certificates.h"
-#include "domain/registry/groups.h"
 #include "domain/registry/principals.h"
 #include "store/transact.h"
 
@@ -52,15 +50,6 @@ void announce(const RegistryServices& services, const Changes& changes) {
   }
   if (changes.groups_to_build && services.build_groups) services.build_groups();
   services.signals.send(changes.jobs);
-}
-
-Status change_thing(const RegistryServices& services, store::Tx& tx, std::string_view thing, Changes& changes,
-                    const std::function<Status()>& change) {
-  const std::vector<std::string> before = registry::groups_of_thing_with_ancestors(tx, thing);
-  TRY_VOID(change());
-  const std::vector<std::string> after = registry::groups_of_thing_with_ancestors(tx, thing);
-  if (before == after) return {};
-  return jobs::membership_changed(services.jobs, tx, thing, before, after, changes.jobs);
 }
 
 Handler registry_handler(const SharedRegistry& services, RegistryBody body) {

@@ -30,10 +30,6 @@ struct Changes {
 };
 void announce(const RegistryServices& services, const Changes& changes);
 
-// Runs a change of a thing, and tells Jobs which groups it joined and left by it.
-Status change_thing(const RegistryServices& services, store::Tx& tx, std::string_view thing, Changes& changes,
-                    const std::function<Status()>& change);
-
 using RegistryBody = std::function<Result<json::object>(const RegistryServices& services, store::Tx& tx,
                                                         const json::object& input, Changes& changes)>;
 Handler registry_handler(const SharedRegistry& services, RegistryBody body);
