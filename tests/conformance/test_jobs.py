@@ -66,7 +66,10 @@ def test_example_sequence_over_mqtt(iot, make_job, device, thing):
     assert execution["status"] == "IN_PROGRESS" and execution["versionNumber"] == 2
     assert execution["startedAt"] == execution["lastUpdatedAt"] and execution["statusDetails"] == {"step": "1"}
     assert "thingName" not in execution and execution["jobDocument"] == {"job": "a"}
-    assert device.accepted("$next/get")["execution"] == execution
+    again = device.accepted("$next/get")["execution"]
+    # The time that is left runs; without timeoutConfig it is the server's own seven days.
+    left = execution.pop("approximateSecondsBeforeTimedOut"), again.pop("approximateSecondsBeforeTimedOut")
+    assert again == execution and 7 * 86400 >= left[0] >= left[1] > 7 * 86400 - 60
     assert device.accepted("start-next")["execution"]["versionNumber"] == 2
     update = device.accepted(job["jobId"] + "/update",
                              {"status": "IN_PROGRESS", "expectedVersion": "2", "includeJobExecutionState": True,
@@ -275,12 +278,18 @@ def test_document_from_s3_with_presigned_url(iot, iot_jobs, s3, iam, make_job, d
     role = iam.create_role(RoleName=f"r-{unique}", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
     iam.put_role_policy(RoleName=f"r-{unique}", PolicyName="read", PolicyDocument=json.dumps(may_read))
     presign = {"roleArn": role, "expiresInSec": 600}
+    group = iot.create_thing_group(thingGroupName=f"nobody-{unique}")["thingGroupArn"]
 
     refused("InvalidRequestException", 400, make_job, documentSource=source)
     refused("InvalidRequestException", 400, make_job, documentSource=source + "x", presignedUrlConfig=presign)
     refused("InvalidRequestException", 400, make_job, documentSource=source,
             presignedUrlConfig={"roleArn": role + "x", "expiresInSec": 600})
     job_id = make_job(documentSource=source, presignedUrlConfig=presign)["jobId"]
+    # The other form that AWS's documents have.
+    wrapped = "${aws:iot:s3-presigned-url:%s}" % source
+    assert json.loads(iot.get_job_document(jobId=make_job("w", documentSource=wrapped, presignedUrlConfig=presign,
+                                                          targets=[group])["jobId"])["document"]) == document
+    refused("InvalidRequestException", 400, make_job, name="x", documentSource=wrapped + "}", presignedUrlConfig=presign)
     s3.delete_object(Bucket=bucket, Key="job.json")  # it was fetched once
     assert json.loads(iot.get_job_document(jobId=job_id)["document"]) == document
     described = iot.describe_job(jobId=job_id)

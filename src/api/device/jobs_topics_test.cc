@@ -26,7 +26,7 @@ class JobsTopicsTest : public testing::Test {
  protected:
   JobsTopicsTest()
       : store_(store::make_memory_store(clock_)),
-        context_(jobs::make_context(Realm{"123456789012", "eu-central-1"}, {}, {})),
+        context_(jobs::make_context(Realm{"123456789012", "eu-central-1"}, {}, {}, without_default_timeout())),
         loop_("broker") {
     jobs::Signals signals;
     signals.outbox = [this] { order_ += " outbox"; };
@@ -40,12 +40,19 @@ class JobsTopicsTest : public testing::Test {
   }
   ~JobsTopicsTest() override { loop_.stop(); }
 
-  void create(const std::string& id) {
+  static jobs::Limits without_default_timeout() {
+    jobs::Limits limits;
+    limits.default_timeout_minutes = 0;
+    return limits;
+  }
+
+  void create(const std::string& id, const std::string& namespace_id = {}) {
     const auto status = store::run_blocking(*store_, [&](store::Tx& tx) -> Status {
       jobs::NewJob job;
       job.id = id;
       job.targets = {registry::thing_arn(context_.realm, "t")};
       job.document = R"({"do":"it"})";
+      job.namespace_id = namespace_id;
       jobs::Effects effects;
       TRY_VOID(jobs::create_job(context_, tx, job, effects));
       return {};
@@ -267,6 +274,27 @@ TEST(RejectedCode, is_one_of_the_documented_nine) {
   for (const auto kind : {ErrorKind::kInternal, ErrorKind::kUnavailable, ErrorKind::kTimeout, ErrorKind::kUnset}) {
     EXPECT_EQ(of(kind), "InternalError");
   }
+}
+
+TEST_F(JobsTopicsTest, job_of_a_namespace_answers_on_its_own_topics) {
+  create("n", "ns");
+  create("p");
+  const auto job_of = [](const Reply& reply) { return to_text(reply.body.at("execution").at("jobId")); };
+  auto reply = jobs("$next/namespace-ns/get", "");
+  EXPECT_EQ(reply.topic, "$next/namespace-ns/get/accepted");
+  EXPECT_EQ(job_of(reply), R"("n")");
+  EXPECT_EQ(job_of(jobs("$next/get", "")), R"("p")");
+  EXPECT_EQ(jobs("$next/namespace-other/get", "").payload, R"({"timestamp":1700000000})");
+  EXPECT_EQ(job_of(jobs("n/namespace-ns/get", "")), R"("n")");
+  EXPECT_EQ(job_of(jobs("n/get", "")), R"("n")");
+  EXPECT_EQ(code("p/namespace-ns/get", ""), "ResourceNotFound");
+  EXPECT_EQ(code("n/namespace-other/update", R"({"status":"SUCCEEDED"})"), "ResourceNotFound");
+  EXPECT_EQ(job_of(jobs("start-next", "")), R"("p")");
+  reply = jobs("n/namespace-ns/update", R"({"status":"SUCCEEDED","clientToken":"t"})");
+  EXPECT_EQ(reply.topic, "n/namespace-ns/update/accepted");
+  EXPECT_EQ(get_string(reply.body, "clientToken"), "t");
+  EXPECT_EQ(code("n/namespace-ns/get", ""), "TerminalStateReached");
+  EXPECT_EQ(code("$next/namespace-ns/update", R"({"status":"SUCCEEDED"})"), "InvalidRequest");
 }
 
 TEST_F(JobsTopicsTest, rejection_of_a_transition_tells_the_state_and_echoes_the_token) {

@@ -118,14 +118,17 @@ std::string copy_source_arn(std::string_view source) {
 }
 
 // "aws:RequestTag/KEY" and "aws:TagKeys", by which a policy can leave some tags to some people (the approval of a job
-// is one). Source: IAM user guide, "Controlling access to AWS resources using tags".
+// is one). "tags" and "tagKeys" of iot, "Tags" of iam. Source: IAM user guide, "Controlling access to AWS resources
+// using tags".
 void add_tag_keys(const json::object& input, std::map<std::string, std::vector<std::string>>& context) {
   std::vector<std::string> keys;
-  if (const json::array* tags = find_array(input, "tags")) {
+  for (const char* member : {"tags", "Tags"}) {
+    const json::array* tags = find_array(input, member);
+    if (tags == nullptr) continue;
     for (const json::value& tag : *tags) {
       if (!tag.is_object()) continue;
       keys.emplace_back(get_string(tag.get_object(), "Key"));
-      context["aws:RequestTag/" + keys.back()] = {std::string(get_string(tag.get_object(), "Value"))};
+      context["aws:RequestTag/" + lower(keys.back())].emplace_back(get_string(tag.get_object(), "Value"));
     }
   }
   append_strings(keys, input.if_contains("tagKeys"));
@@ -134,8 +137,10 @@ void add_tag_keys(const json::object& input, std::map<std::string, std::vector<s
 
 std::map<std::string, std::vector<std::string>> context_of(const AuthorizationInput& in) {
   auto context = request_context(in.request, in.realm, in.now_ms);
-  if (in.service.id == "iot") add_tag_keys(in.input, context);
-  if (in.service.id != "s3") return context;
+  if (in.service.id != "s3") {
+    add_tag_keys(in.input, context);
+    return context;
+  }
   static constexpr std::pair<const char*, const char*> kS3Keys[] = {
       {"Prefix", "s3:prefix"}, {"Delimiter", "s3:delimiter"}, {"MaxKeys", "s3:max-keys"}};
   for (auto [member, key] : kS3Keys) {

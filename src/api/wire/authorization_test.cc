@@ -62,6 +62,8 @@ TEST(Resources, TagsOfANewJobNeedTheirOwnPermission) {
   const auto untag = ask("iot", "UntagResource", R"({"resourceArn":"arn:j","tagKeys":["muster:pause"]})").at(0);
   EXPECT_THAT(untag.context.at("aws:TagKeys"), ElementsAre("muster:pause"));
   EXPECT_FALSE(untag.context.contains("aws:RequestTag/muster:pause"));
+  const auto user = ask("iam", "CreateUser", R"({"UserName":"u","Tags":[{"Key":"Team","Value":"a"}]})").at(0);
+  EXPECT_THAT(user.context.at("aws:RequestTag/team"), ElementsAre("a"));
 }
 
 TEST(Resources, AbsentNamesNeverMeanNothing) {

@@ -25,6 +25,7 @@ constexpr std::array kRequestKeys{
     "aws:userid"sv,
     "aws:username"sv,
     "aws:principalisawsservice"sv,
+    "aws:tagkeys"sv,
     "s3:prefix"sv,
     "s3:delimiter"sv,
     "s3:max-keys"sv,
@@ -65,7 +66,7 @@ bool is_supplied_condition_key(std::string_view lower_key, PolicyUse use) {
   };
   if (use == PolicyUse::kIot) return in(kDeviceKeys) || std::ranges::any_of(kDevicePrefixes, begins);
   if (use == PolicyUse::kTrust && in(kTrustKeys)) return true;
-  return in(kRequestKeys) || begins("aws:principaltag/");
+  return in(kRequestKeys) || begins("aws:principaltag/") || begins("aws:requesttag/");
 }
 
 }  // namespace muster::iam

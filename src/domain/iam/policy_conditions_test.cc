@@ -162,6 +162,19 @@ TEST(PolicyConditions, SeveralValues) {
   EXPECT_TRUE(check("StringEquals", R"(["a","b"])"));
 }
 
+TEST(PolicyConditions, TagsOfARequestCanDecide) {
+  PolicyContext context;
+  context.set("aws:RequestTag/muster:approval", std::string("approved"));
+  context.set("aws:TagKeys", std::vector<std::string>{"muster:approval", "team"});
+  EXPECT_TRUE(holds("StringEquals", "aws:RequestTag/Muster:Approval", R"("approved")", context));
+  EXPECT_FALSE(holds("StringEquals", "aws:RequestTag/team", R"("approved")", context));
+  EXPECT_TRUE(holds("ForAnyValue:StringEquals", "aws:TagKeys", R"("team")", context));
+  EXPECT_FALSE(holds("ForAllValues:StringEquals", "aws:TagKeys", R"("team")", context));
+  const auto on_a_device =
+      Condition::compile("StringEquals", "aws:RequestTag/a", *parse_json(R"("b")"), PolicyUse::kIot, true);
+  EXPECT_FALSE(on_a_device);
+}
+
 TEST(PolicyConditions, WhatCannotBeEvaluatedIsRefused) {
   auto refused = [](std::string_view op, std::string_view key, std::string_view values) {
     return !Condition::compile(op, key, *parse_json(values), PolicyUse::kIdentity, true);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domain/registry/groups.h"
+#include "api/services/iot/tags.h"
 #include "api/services/iot/things_handler.h"
 #include "domain/jobs/membership.h"
 #include "domain/registry/dynamic_groups.h"
@@ -31,7 +32,8 @@ void read_properties(const json::object& input, Wanted& wanted) {
 Result<json::object> created(const RegistryServices& services, Tx& tx, const json::object& input,
                              const registry::ThingGroup& group) {
   std::string arn = registry::group_arn(services.realm, group.name);
-  registry::Tags tags = tags_of_list(input);
+  TRY(const registry::Tags tags, read_tags(input));
+  TRY_VOID(refuse_reserved_tags(tags));
   if (!tags.empty()) TRY_VOID(registry::tag_resource(tx, arn, tags));
   return json::object{{"thingGroupName", group.name}, {"thingGroupArn", arn}, {"thingGroupId", group.id}};
 }

@@ -16,6 +16,7 @@ namespace {
 using jobs::Effects;
 using store::Tx;
 
+constexpr std::string_view kPlaceholder = "${aws:iot:s3-presigned-url:";
 constexpr std::size_t kMaxGroupsSearched = 20'000;
 
 struct Outcome {
@@ -160,7 +161,11 @@ Result<json::object> delete_job(const JobsServices& services, Tx& tx, const json
 Result<std::string> read_document_source(const JobsServices& services, Tx& tx, const Call& call,
                                          const std::string& url) {
   if (!services.read_document) return make_error(ErrorKind::kNotSupported, "documentSource is not available.");
-  TRY(const auto object, services.context.parse_url(url, true));
+  // The models of 2022 want the URL in a placeholder, later ones plain; within one it stands unencoded.
+  std::string_view plain = url;
+  const bool wrapped = plain.starts_with(kPlaceholder) && plain.ends_with('}');
+  if (wrapped) plain = plain.substr(kPlaceholder.size(), plain.size() - kPlaceholder.size() - 1);
+  TRY(const auto object, services.context.parse_url(plain, !wrapped));
   auto text = services.read_document(tx, call, object, services.context.limits.max_document_bytes);
   if (text) return text;
   switch (text.error().kind) {

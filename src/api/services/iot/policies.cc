@@ -21,7 +21,7 @@ Result<json::object> create_policy(const RegistryServices& services, Tx& tx, con
   TRY(auto policy, registry::create_policy(tx, services.realm, get_string(input, "policyName"),
                                            get_string(input, "policyDocument")));
   std::string arn = registry::policy_arn(services.realm, policy.name);
-  registry::Tags tags = tags_of_list(input);
+  TRY(const registry::Tags tags, read_tags(input));
   TRY_VOID(refuse_reserved_tags(tags));
   if (!tags.empty()) TRY_VOID(registry::tag_resource(tx, arn, tags));
   return json::object{{"policyName", policy.name},

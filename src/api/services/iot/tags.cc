@@ -2,9 +2,11 @@
 #include "api/services/iot/tags.h"
 
 #include <algorithm>
+#include <set>
 
 #include "api/services/iot/jobs_shapes.h"
 #include "api/services/iot/things_handler.h"
+#include "base/text.h"
 #include "domain/jobs/controls.h"
 #include "domain/jobs/jobs.h"
 #include "domain/jobs/templates.h"
@@ -82,20 +84,26 @@ Result<json::object> list_tags(const RegistryServices& services, Tx& tx, const j
 
 Result<registry::Tags> read_tags(const json::object& input) {
   registry::Tags tags;
+  std::set<std::string> seen;
   const json::array* list = find_array(input, "tags");
   if (list == nullptr) return tags;
   for (const json::value& entry : *list) {
     const json::object* tag = entry.if_object();
     if (tag == nullptr) continue;
     std::string key(get_string(*tag, "Key"));
-    if (tags.contains(key)) return invalid("Tag " + key + " is given more than once.");
+    if (!seen.insert(lower(key)).second) {
+      return invalid("Tag " + key + " is given more than once, or another differs from it in letter case only.");
+    }
+    if (is_reserved_tag(key) && !key.starts_with(jobs::kReservedTagPrefix)) {
+      return invalid("Tag " + key + " is reserved: its prefix is written " + std::string(jobs::kReservedTagPrefix));
+    }
     tags.emplace(std::move(key), get_string(*tag, "Value"));
   }
   return tags;
 }
 
 bool is_reserved_tag(std::string_view key) {
-  return key.starts_with(jobs::kReservedTagPrefix);
+  return lower(key.substr(0, jobs::kReservedTagPrefix.size())) == jobs::kReservedTagPrefix;
 }
 
 Status refuse_reserved_tags(const registry::Tags& tags) {

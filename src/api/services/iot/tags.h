@@ -12,8 +12,10 @@
 
 namespace muster::api::iot {
 
-// The member "tags". kInvalid for a key that comes twice: what a policy saw must be what is kept.
+// The member "tags". kInvalid for a key that comes twice, letter case not counting: what a policy sees as
+// aws:RequestTag/KEY, where it does not count either, must be what is kept.
 Result<registry::Tags> read_tags(const json::object& input);
+// In any letter case; only "muster:" itself is ever accepted.
 bool is_reserved_tag(std::string_view key);
 // kInvalid names the first reserved one: for resources that are not jobs.
 Status refuse_reserved_tags(const registry::Tags& tags);

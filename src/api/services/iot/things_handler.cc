@@ -95,16 +95,6 @@ json::object attribute_shape(const registry::Attributes& attributes) {
   return shape;
 }
 
-registry::Tags tags_of_list(const json::object& input) {
-  registry::Tags tags;
-  const json::array* list = find_array(input, "tags");
-  if (list == nullptr) return tags;
-  for (const json::value& item : *list)
-    if (const json::object* tag = item.if_object())
-      tags.insert_or_assign(std::string(get_string(*tag, "Key")), std::string(get_string(*tag, "Value")));
-  return tags;
-}
-
 json::array string_list(std::vector<std::string> items) {
   json::array list;
   for (std::string& item : items) list.emplace_back(std::move(item));

@@ -40,7 +40,6 @@ registry::PageRequest marker_page_of_input(const json::object& input);
 std::optional<std::int64_t> optional_version(const json::object& input);  // expectedVersion
 registry::Attributes attributes_of_payload(const json::object* payload);  // attributePayload
 json::object attribute_shape(const registry::Attributes& attributes);
-registry::Tags tags_of_list(const json::object& input);
 json::array string_list(std::vector<std::string> items);
 
 }  // namespace muster::api::iot
