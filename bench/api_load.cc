@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Load on the API port: signed CreateThing and DescribeJob requests (or health checks) over keep-alive connections, one
-// request at a time each. Prints one JSON line: requests/s, latency percentiles, and the server's CPU time per request
-// when its process id is given. One thread, epoll.
+// Load on the API port: signed requests (or health checks) over keep-alive connections, one request at a time each:
+// CreateThing, DescribeJob, or Get of a --path in which {} is a number below --of. As many as possible, or with --rate
+// that many a second, evenly spaced whatever the server does, a latency counting from when the request was due. For
+// --seconds or until SIGTERM. Prints one JSON line: requests/s, latency percentiles, and the server's CPU time per
+// request when its process id is given. One thread, epoll.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -11,17 +13,20 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
+#include <deque>
 #include <map>
+#include <random>
 #include <string>
 #include <vector>
 
 #include "base/crypto.h"
 #include "base/sigv4.h"
 #include "base/text.h"
+#include "process_cpu.h"
 
 namespace {
 
@@ -29,24 +34,23 @@ using Clock = std::chrono::steady_clock;
 using muster::sigv4::Scope;
 
 struct Options {
-  std::map<std::string, std::string> values{
-      {"host", "127.0.0.1"},        {"port", "4566"},   {"connections", "16"},   {"seconds", "5"},
-      {"operation", "CreateThing"}, {"job", ""},        {"region", "us-east-1"}, {"access-key", ""},
-      {"secret-key", ""},           {"server-pid", ""}, {"prefix", "bench"}};
+  std::map<std::string, std::string> values{{"host", "127.0.0.1"},
+                                            {"port", "4566"},
+                                            {"connections", "16"},
+                                            {"seconds", "5"},
+                                            {"operation", "CreateThing"},
+                                            {"job", ""},
+                                            {"region", "us-east-1"},
+                                            {"access-key", ""},
+                                            {"secret-key", ""},
+                                            {"server-pid", ""},
+                                            {"prefix", "bench"},
+                                            {"path", "/"},
+                                            {"of", "1"},
+                                            {"rate", "0"}};
   const std::string& operator[](const char* name) const { return values.at(name); }
   int number(const char* name) const { return std::atoi(values.at(name).c_str()); }
 };
-
-double cpu_seconds(const std::string& pid) {
-  std::ifstream stat("/proc/" + pid + "/stat");
-  std::string text((std::istreambuf_iterator<char>(stat)), {});
-  auto after = text.rfind(')');
-  if (after == std::string::npos) return 0;
-  auto fields = muster::split(std::string_view(text).substr(after + 2), ' ');
-  return static_cast<double>(std::atoll(std::string(fields[11]).c_str()) +
-                             std::atoll(std::string(fields[12]).c_str())) /
-         static_cast<double>(::sysconf(_SC_CLK_TCK));
-}
 
 class Requests {
  public:
@@ -62,11 +66,20 @@ class Requests {
   std::string next() {
     const std::string& operation = options_["operation"];
     if (operation == "Health") return "GET /health/live HTTP/1.1\r\nHost: " + host_ + "\r\n\r\n";
+    if (operation == "Get") return sign("GET", some_path(), "");
     if (operation == "DescribeJob") return sign("GET", "/jobs/" + options_["job"], "");
     return sign("POST", "/things/" + options_["prefix"] + std::to_string(count_++), "{}");
   }
 
  private:
+  std::string some_path() {
+    std::string path = options_["path"];
+    const auto place = path.find("{}");
+    const auto below = static_cast<unsigned>(std::max(1, options_.number("of")));
+    if (place != std::string::npos) path.replace(place, 2, std::to_string(random_() % below));
+    return path;
+  }
+
   std::string sign(const std::string& method, const std::string& path, const std::string& body) {
     std::string amz_date = muster::to_amz_date(date_ms_);
     muster::sigv4::CanonicalInput input;
@@ -90,6 +103,7 @@ class Requests {
   Scope scope_;
   std::string key_, host_;
   std::uint64_t count_ = 0;
+  std::mt19937 random_;
 };
 
 struct Connection {
@@ -139,6 +153,116 @@ int connect_to(const Options& options) {
   return fd;
 }
 
+volatile std::sig_atomic_t stopped = 0;
+
+class Run {
+ public:
+  explicit Run(const Options& options)
+      : options_(options),
+        requests_(options),
+        poll_(::epoll_create1(EPOLL_CLOEXEC)),
+        connections_(static_cast<std::size_t>(options.number("connections"))) {
+    for (Connection& c : connections_) {
+      c.fd = connect_to(options);
+      epoll_event event{.events = EPOLLIN, .data = {.ptr = &c}};
+      ::epoll_ctl(poll_, EPOLL_CTL_ADD, c.fd, &event);
+    }
+  }
+
+  int main() {
+    const int pid = options_["server-pid"].empty() ? ::getpid() : options_.number("server-pid");
+    const double cpu_before = muster::bench::cpu_of(pid);
+    const auto begin = Clock::now(), end = begin + std::chrono::seconds(options_.number("seconds"));
+    if (options_.number("rate") > 0) {
+      paced(begin, end);
+    } else {
+      closed(end);
+    }
+    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    report(seconds, muster::bench::cpu_of(pid) - cpu_before);
+    return statuses_.size() == 1 && statuses_.begin()->first == 200 ? 0 : 1;
+  }
+
+ private:
+  void send(Connection& c, Clock::time_point due) {
+    c.sent = due;
+    send_all(c.fd, requests_.next());
+  }
+
+  // Every connection always has one request under way.
+  void closed(Clock::time_point end) {
+    for (Connection& c : connections_) send(c, Clock::now());
+    while (stopped == 0 && Clock::now() < end) {
+      for (Connection* c : answered(std::chrono::milliseconds(100))) send(*c, Clock::now());
+    }
+  }
+
+  void paced(Clock::time_point begin, Clock::time_point end) {
+    const auto every = std::chrono::nanoseconds(1'000'000'000 / options_.number("rate"));
+    std::deque<Connection*> idle;
+    for (Connection& c : connections_) idle.push_back(&c);
+    auto due = begin;  // of the next request not yet sent
+    while (stopped == 0 && due < end) {
+      for (; !idle.empty() && due <= Clock::now(); due += every, idle.pop_front()) send(*idle.front(), due);
+      const auto wait = idle.empty() ? std::chrono::nanoseconds(100'000'000) : due - Clock::now();
+      for (Connection* c : answered(std::max(wait, std::chrono::nanoseconds(0)))) idle.push_back(c);
+    }
+    while (idle.size() < connections_.size()) {
+      for (Connection* c : answered(std::chrono::seconds(1))) idle.push_back(c);
+    }
+  }
+
+  // The connections whose answers came within that time.
+  std::vector<Connection*> answered(std::chrono::nanoseconds wait) {
+    std::vector<Connection*> ready;
+    epoll_event events[64];
+    const timespec time{.tv_sec = wait.count() / 1'000'000'000, .tv_nsec = wait.count() % 1'000'000'000};
+    const int n = ::epoll_pwait2(poll_, events, 64, &time, nullptr);
+    char buffer[65536];
+    for (int i = 0; i < n; ++i) {
+      auto& c = *static_cast<Connection*>(events[i].data.ptr);
+      const ssize_t got = ::recv(c.fd, buffer, sizeof buffer, 0);
+      if (got <= 0) {
+        std::fprintf(stderr, "the server closed a connection\n");
+        std::exit(1);
+      }
+      c.input.append(buffer, static_cast<std::size_t>(got));
+      if (const int status = take_response(c.input)) {
+        ++statuses_[status];
+        latencies_ms_.push_back(std::chrono::duration<double, std::milli>(Clock::now() - c.sent).count());
+        ready.push_back(&c);
+      }
+    }
+    return ready;
+  }
+
+  void report(double seconds, double cpu) {
+    std::sort(latencies_ms_.begin(), latencies_ms_.end());
+    const auto count = static_cast<double>(latencies_ms_.size());
+    const auto percentile = [&](double p) {
+      return latencies_ms_.empty() ? 0 : latencies_ms_[static_cast<std::size_t>(p * (count - 1))];
+    };
+    std::printf(
+        "{\"operation\":\"%s\",\"connections\":%zu,\"requests_per_s\":%.0f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
+        "\"max_ms\":%.3f",
+        options_["operation"].c_str(), connections_.size(), count / seconds, percentile(0.5), percentile(0.99),
+        percentile(1.0));
+    if (!options_["server-pid"].empty()) std::printf(",\"server_cpu_us_per_request\":%.1f", cpu * 1e6 / count);
+    std::printf(",\"statuses\":{");
+    const char* comma = "";
+    for (const auto& [status, number] : statuses_)
+      std::printf("%s\"%d\":%llu", comma, status, static_cast<unsigned long long>(number)), comma = ",";
+    std::printf("}}\n");
+  }
+
+  const Options& options_;
+  Requests requests_;
+  int poll_;
+  std::vector<Connection> connections_;
+  std::vector<double> latencies_ms_;
+  std::map<int, std::uint64_t> statuses_;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -151,63 +275,6 @@ int main(int argc, char** argv) {
     }
     it->second = argv[i + 1];
   }
-  Requests requests(options);
-  int poll = ::epoll_create1(EPOLL_CLOEXEC);
-  std::vector<Connection> connections(static_cast<std::size_t>(options.number("connections")));
-  for (Connection& c : connections) {
-    c.fd = connect_to(options);
-    epoll_event event{.events = EPOLLIN, .data = {.ptr = &c}};
-    ::epoll_ctl(poll, EPOLL_CTL_ADD, c.fd, &event);
-  }
-  double cpu_before = cpu_seconds(options["server-pid"].empty() ? "self" : options["server-pid"]);
-  auto begin = Clock::now(), end = begin + std::chrono::seconds(options.number("seconds"));
-  for (Connection& c : connections) {
-    c.sent = Clock::now();
-    send_all(c.fd, requests.next());
-  }
-  std::vector<double> latencies_ms;
-  std::map<int, std::uint64_t> statuses;
-  char buffer[65536];
-  std::vector<epoll_event> events(64);
-  auto now = begin;
-  while (now < end) {
-    int n = ::epoll_wait(poll, events.data(), static_cast<int>(events.size()), 1000);
-    now = Clock::now();
-    for (int i = 0; i < n; ++i) {
-      auto& c = *static_cast<Connection*>(events[static_cast<std::size_t>(i)].data.ptr);
-      ssize_t got = ::recv(c.fd, buffer, sizeof buffer, 0);
-      if (got <= 0) {
-        std::fprintf(stderr, "the server closed a connection\n");
-        return 1;
-      }
-      c.input.append(buffer, static_cast<std::size_t>(got));
-      if (int status = take_response(c.input)) {
-        ++statuses[status];
-        latencies_ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - c.sent).count());
-        c.sent = Clock::now();
-        send_all(c.fd, requests.next());
-      }
-    }
-  }
-  double seconds = std::chrono::duration<double>(now - begin).count();
-  double cpu = cpu_seconds(options["server-pid"].empty() ? "self" : options["server-pid"]) - cpu_before;
-  std::sort(latencies_ms.begin(), latencies_ms.end());
-  auto percentile = [&](double p) {
-    return latencies_ms.empty()
-               ? 0
-               : latencies_ms[static_cast<std::size_t>(p * static_cast<double>(latencies_ms.size() - 1))];
-  };
-  std::printf(
-      "{\"operation\":\"%s\",\"connections\":%zu,\"requests_per_s\":%.0f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%."
-      "3f",
-      options["operation"].c_str(), connections.size(), static_cast<double>(latencies_ms.size()) / seconds,
-      percentile(0.5), percentile(0.99), percentile(1.0));
-  if (!options["server-pid"].empty())
-    std::printf(",\"server_cpu_us_per_request\":%.1f", cpu * 1e6 / static_cast<double>(latencies_ms.size()));
-  std::printf(",\"statuses\":{");
-  const char* comma = "";
-  for (auto [status, count] : statuses)
-    std::printf("%s\"%d\":%llu", comma, status, static_cast<unsigned long long>(count)), comma = ",";
-  std::printf("}}\n");
-  return statuses.size() == 1 && statuses.begin()->first == 200 ? 0 : 1;
+  std::signal(SIGTERM, [](int) { stopped = 1; });
+  return Run(options).main();
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Benchmarks of a release build on loopback: run.sh [devices|api|store|start|broker|all]. Generator and server share the machine;
+# Benchmarks of a release build on loopback: run.sh [devices|api|store|start|broker|jobs|all]. Generator and server share the machine;
 # read the figures as this machine's, and the ratios beside them as the result.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -71,6 +71,7 @@ case $what in
   devices) start_server; bench_devices ;;
   api) start_server; bench_api ;;
   broker) shift; /usr/bin/python3 bench/broker/brokers.py "$@" ;;
+  jobs) shift; /usr/bin/python3 bench/jobs/fleet.py "$@" ;;
   start) start_server; kill -9 "$server"; wait "$server" 2>/dev/null || true; server=; bench_start ;;
   all)
     "$build/bench/store_bench" --dir "$work/store"
@@ -82,5 +83,5 @@ case $what in
     server=
     bench_start
     ;;
-  *) echo "bench: store, devices, api, start, broker or all" >&2; exit 2 ;;
+  *) echo "bench: store, devices, api, start, broker, jobs or all" >&2; exit 2 ;;
 esac

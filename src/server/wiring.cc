@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "domain/iam/identities.h"
 #include "domain/jobs/engine.h"
+#include "domain/jobs/notices.h"
 #include "domain/jobs/membership.h"
 #include "domain/registry/dynamic_group_builder.h"
 #include "io/env.h"
@@ -29,6 +30,7 @@
 #include "server/broker_limits.h"
 #include "server/draining.h"
 #include "server/front_door.h"
+#include "server/job_limits.h"
 #include "server/message_port.h"
 #include "server/meters.h"
 #include "server/readiness.h"
@@ -75,6 +77,7 @@ struct Server::Parts {
   std::unique_ptr<api::device::LifecycleEvents> lifecycle;
   std::unique_ptr<mqtt::Broker> broker;
   std::unique_ptr<SysTopics> sys_topics;
+  std::unique_ptr<jobs::NoticeExpander> notices;
   std::unique_ptr<store::Outbox> outbox;
   std::unique_ptr<store::Timers> timers;
   std::optional<jobs::Context> jobs_context;
@@ -228,14 +231,17 @@ Status Server::Parts::make_broker() {
 void Server::Parts::make_jobs() {
   std::string origin = config.http_public_origin.empty() ? endpoints.api_origin : config.http_public_origin;
   jobs_context = jobs::make_context(account.realm, api::iot::job_url_parser(config.http_base_domains),
-                                    api::iot::job_url_signer(account.realm, origin));
+                                    api::iot::job_url_signer(account.realm, origin), job_limits(config));
+  notices = std::make_unique<jobs::NoticeExpander>(
+      *store, *jobs_context, [this](std::string_view topic) { return broker->wanted(topic); },
+      [this](auto batch, auto handled) { broker->publish_from_server(std::move(batch), std::move(handled)); });
   outbox = std::make_unique<store::Outbox>(
-      *store, [this](auto batch, auto handled) { broker->publish_from_server(std::move(batch), std::move(handled)); });
+      *store, [this](auto batch, auto handled) { notices->publish(std::move(batch), std::move(handled)); });
   timers = std::make_unique<store::Timers>(*store, [this] { return clock.now_ms(); });
   signals.outbox = [this] { outbox->wake(); };
   signals.timers = [this] { timers->wake(); };
   signals.engine = [this](std::string_view job_id) { engine->poke(job_id); };
-  engine = std::make_unique<jobs::Engine>(*store, *jobs_context, signals);
+  engine = std::make_unique<jobs::Engine>(*store, *jobs_context, signals, [this] { return clock.now_ms(); });
   engine->register_timers(*timers);
   for (std::size_t shard = 0; shard < device_loops.size(); ++shard) {
     jobs_topics.push_back(
@@ -374,6 +380,7 @@ void Server::stop() {
   for (const auto& loop : p.device_loops) loop->stop();
   p.api_loop.stop();
   p.pool.reset();
+  p.notices->stop();
   p.outbox.reset();
   p.timers.reset();
   p.store->flush();

@@ -61,13 +61,17 @@ inline constexpr char kJobCount = 'f';            // counter: text job, text sta
 inline constexpr char kExecution = 'g';           // text thing, text job, descending number -> execution
 inline constexpr char kPending = 'h';             // text thing, text class (I, Q), integer queued_ms, text job, integer
                                                   // number -> entry (text): what kPendingHead has no room for
-inline constexpr char kJobExecution = 'i';        // text job, text thing, descending number
+inline constexpr char kJobExecution = 'i';        // not used any more: kJobStatusExecution lists them all
 inline constexpr char kJobStatusExecution = 'j';  // text job, text status, text thing, descending number
-inline constexpr char kPendingHead = 'l';     // text thing -> first pending executions (text, see domain/jobs/pending)
-inline constexpr char kThingExecution = 'k';  // text thing, descending queued_ms, text job, descending number
-inline constexpr char kJobTemplate = 'm';     // text template -> job template with its document
+inline constexpr char kPendingHead = 'l';  // text thing -> first pending executions (text, see domain/jobs/pending)
+
+inline constexpr char kThingExecution =
+    'k';                                   // text thing, descending queued_ms, text job, descending number: ended ones
+inline constexpr char kJobTemplate = 'm';  // text template -> job template with its document
 inline constexpr char kJobTemplateByTime = 'n';    // descending created_ms, text template -> description (text)
 inline constexpr char kEventConfigurations = 'o';  // text "account" -> which kinds of events are on
+inline constexpr char kJobRollout = 'p';           // text job -> how far its rollout and slow sweeps are
+inline constexpr char kGroupJob = 'x';  // text group, text job: continuous jobs that whoever joins the group gets
 
 inline constexpr char kSession = 'q';       // text client id -> MQTT session
 inline constexpr char kSubscription = 'r';  // text client id, text filter -> options
@@ -125,6 +129,8 @@ inline constexpr std::array kTables{
     TableRow{table::kJobTemplate, Kind::kRecord, "job_template"},
     TableRow{table::kJobTemplateByTime, Kind::kIndex, "job_template_by_time"},
     TableRow{table::kEventConfigurations, Kind::kRecord, "event_configurations"},
+    TableRow{table::kJobRollout, Kind::kRecord, "job_rollout"},
+    TableRow{table::kGroupJob, Kind::kIndex, "group_job"},
     TableRow{table::kSession, Kind::kRecord, "session"},
     TableRow{table::kSubscription, Kind::kIndex, "subscription"},
     TableRow{table::kSessionQueue, Kind::kQueue, "session_queue"},

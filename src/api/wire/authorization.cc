@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/wire/authorization.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace muster::api {
@@ -115,8 +117,24 @@ std::string copy_source_arn(std::string_view source) {
   return path.starts_with("arn:") ? path : "arn:aws:s3:::" + path;
 }
 
+// "aws:RequestTag/KEY" and "aws:TagKeys", by which a policy can leave some tags to some people (the approval of a job
+// is one). Source: IAM user guide, "Controlling access to AWS resources using tags".
+void add_tag_keys(const json::object& input, std::map<std::string, std::vector<std::string>>& context) {
+  std::vector<std::string> keys;
+  if (const json::array* tags = find_array(input, "tags")) {
+    for (const json::value& tag : *tags) {
+      if (!tag.is_object()) continue;
+      keys.emplace_back(get_string(tag.get_object(), "Key"));
+      context["aws:RequestTag/" + keys.back()] = {std::string(get_string(tag.get_object(), "Value"))};
+    }
+  }
+  append_strings(keys, input.if_contains("tagKeys"));
+  if (!keys.empty()) context["aws:TagKeys"] = std::move(keys);
+}
+
 std::map<std::string, std::vector<std::string>> context_of(const AuthorizationInput& in) {
   auto context = request_context(in.request, in.realm, in.now_ms);
+  if (in.service.id == "iot") add_tag_keys(in.input, context);
   if (in.service.id != "s3") return context;
   static constexpr std::pair<const char*, const char*> kS3Keys[] = {
       {"Prefix", "s3:prefix"}, {"Delimiter", "s3:delimiter"}, {"MaxKeys", "s3:max-keys"}};
@@ -131,7 +149,8 @@ std::map<std::string, std::vector<std::string>> context_of(const AuthorizationIn
 // A role handed to the service acts for whoever handed it over: without this anybody who may create jobs could read
 // with any role that trusts AWS IoT. Source: IAM user guide, "Granting a user permissions to pass a role".
 std::string_view passed_role(const AuthorizationInput& in) {
-  if (in.service.id != "iot" || (in.operation.name != "CreateJob" && in.operation.name != "UpdateJob")) return {};
+  constexpr std::string_view kPassing[] = {"CreateJob", "UpdateJob", "CreateJobTemplate"};
+  if (in.service.id != "iot" || std::ranges::find(kPassing, in.operation.name) == std::end(kPassing)) return {};
   const json::object* presigned = find_object(in.input, "presignedUrlConfig");
   return presigned != nullptr ? get_string(*presigned, "roleArn") : std::string_view();
 }
@@ -179,6 +198,15 @@ std::vector<iam::AuthorizationRequest> authorization_requests(const Authorizatio
     iam::AuthorizationRequest retain = out[0];
     retain.action = "iot:RetainPublish";
     out.push_back(std::move(retain));
+  }
+  // Whoever may create a job may not by that put tags on it. Source: Service authorization reference, "AWS IoT".
+  const json::array* tags = find_array(input.input, "tags");
+  const bool tagging = input.operation.name == "CreateJob" || input.operation.name == "CreateJobTemplate";
+  if (input.service.id == "iot" && tagging && tags != nullptr && !tags->empty()) {
+    iam::AuthorizationRequest tag = out[0];
+    tag.action = "iot:TagResource";
+    tag.resources.resize(1);  // the job or template; what it is made of is not tagged
+    out.push_back(std::move(tag));
   }
   if (const std::string_view role = passed_role(input); !role.empty()) {
     iam::AuthorizationRequest pass;

@@ -42,6 +42,28 @@ TEST(Resources, JobTargetsAreAskedToo) {
               testing::IsSupersetOf({"arn:aws:iot:eu-west-1:123456789012:job/j", "arn:a", "arn:b"}));
 }
 
+TEST(Resources, JobTemplateIsAskedToo) {
+  EXPECT_THAT(resources("iot", "CreateJob", R"({"jobId":"j","targets":["arn:a"],"jobTemplateArn":"arn:t"})"),
+              ElementsAre("arn:aws:iot:eu-west-1:123456789012:job/j", "arn:a", "arn:t"));
+}
+
+TEST(Resources, TagsOfANewJobNeedTheirOwnPermission) {
+  const auto asked =
+      ask("iot", "CreateJob", R"({"jobId":"j","targets":["arn:a"],"tags":[{"Key":"k","Value":"v"},{"Key":"bare"}]})");
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_EQ(asked[1].action, "iot:TagResource");
+  EXPECT_THAT(asked[1].resources, ElementsAre("arn:aws:iot:eu-west-1:123456789012:job/j"));
+  for (const auto& one : asked) {
+    EXPECT_THAT(one.context.at("aws:TagKeys"), ElementsAre("k", "bare"));
+    EXPECT_THAT(one.context.at("aws:RequestTag/k"), ElementsAre("v"));
+    EXPECT_THAT(one.context.at("aws:RequestTag/bare"), ElementsAre(""));
+  }
+  EXPECT_EQ(ask("iot", "CreateJob", R"({"jobId":"j","targets":["arn:a"],"tags":[]})").size(), 1u);
+  const auto untag = ask("iot", "UntagResource", R"({"resourceArn":"arn:j","tagKeys":["muster:pause"]})").at(0);
+  EXPECT_THAT(untag.context.at("aws:TagKeys"), ElementsAre("muster:pause"));
+  EXPECT_FALSE(untag.context.contains("aws:RequestTag/muster:pause"));
+}
+
 TEST(Resources, AbsentNamesNeverMeanNothing) {
   EXPECT_THAT(resources("iot", "AddThingToThingGroup", R"({"thingGroupArn":"arn:group","thingName":"t"})"),
               ElementsAre("arn:group", "arn:aws:iot:eu-west-1:123456789012:thing/t"));
@@ -72,7 +94,7 @@ TEST(Resources, EachDeletedObjectAndTheCopySourceAreAsked) {
 }
 
 TEST(Resources, TheRoleThatAJobIsGivenMustBeTheCallersToPass) {
-  for (const char* operation : {"CreateJob", "UpdateJob"}) {
+  for (const char* operation : {"CreateJob", "UpdateJob", "CreateJobTemplate"}) {
     auto job = ask("iot", operation, R"({"jobId":"j","presignedUrlConfig":{"roleArn":"arn:aws:iam::1:role/r"}})");
     ASSERT_EQ(job.size(), 2u) << operation;
     EXPECT_EQ(job[1].action, "iam:PassRole");
@@ -80,6 +102,17 @@ TEST(Resources, TheRoleThatAJobIsGivenMustBeTheCallersToPass) {
     EXPECT_THAT(job[1].context["iam:PassedToService"], ElementsAre("iot.amazonaws.com"));
     EXPECT_EQ(ask("iot", operation, R"({"jobId":"j"})").size(), 1u);
   }
+}
+
+TEST(Resources, TemplateMadeFromAJobAsksForBothAndForItsTags) {
+  const std::string one = "arn:aws:iot:eu-west-1:123456789012:jobtemplate/t";
+  EXPECT_THAT(resources("iot", "CreateJobTemplate", R"({"jobTemplateId":"t"})"), ElementsAre(one));
+  const auto asked =
+      ask("iot", "CreateJobTemplate", R"({"jobTemplateId":"t","jobArn":"arn:j","tags":[{"Key":"k","Value":"v"}]})");
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_THAT(asked[0].resources, ElementsAre(one, "arn:j"));
+  EXPECT_EQ(asked[1].action, "iot:TagResource");
+  EXPECT_THAT(asked[1].resources, ElementsAre(one));
 }
 
 TEST(Resources, RetainingIsAskedBesidesPublishing) {

@@ -51,8 +51,8 @@ json::object execution_output(const std::optional<jobs::DeviceExecution>& execut
   return output;
 }
 
-Result<json::object> get_pending(const JobsServices&, Tx& tx, const json::object& input, Effects&) {
-  TRY(const auto lists, jobs::get_pending(tx, get_string(input, "thingName")));
+Result<json::object> get_pending(const JobsServices& services, Tx& tx, const json::object& input, Effects&) {
+  TRY(const auto lists, jobs::get_pending(services.context, tx, get_string(input, "thingName")));
   return json::object{{"inProgressJobs", summaries_shape(lists.in_progress)},
                       {"queuedJobs", summaries_shape(lists.queued)}};
 }

@@ -33,9 +33,18 @@ void register_jobs(Operations& operations, const JobsServices& services);
 // Part of the above: the operations on executions.
 void register_job_executions(Operations& operations, const std::shared_ptr<const JobsServices>& services);
 
+// The document of documentSource, as the caller may read it; kInvalid where it cannot be read. For a transaction of its
+// own: the file is read only once however often the creation is re-run.
+Result<std::string> read_document_source(const JobsServices& services, store::Tx& tx, const Call& call,
+                                         const std::string& url);
+
 // A handler that runs `body` in one transaction and signals its effects after the commit.
 using JobsBody =
     std::function<Result<json::object>(const JobsServices&, store::Tx&, const json::object& input, jobs::Effects&)>;
 Handler jobs_handler(std::shared_ptr<const JobsServices> services, JobsBody body);
+
+// Where a request names a namespace the job must be in it; kNotFound otherwise. No source tells what AWS does with
+// another one; a job of a namespace can be reached without naming it.
+Status check_namespace(const JobsServices& services, store::Tx& tx, const json::object& input);
 
 }  // namespace muster::api::iot

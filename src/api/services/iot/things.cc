@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "api/services/iot/event_configurations.h"
 #include "api/services/iot/things_handler.h"
 #include "domain/jobs/executions.h"
 #include "domain/jobs/membership.h"
@@ -157,6 +158,7 @@ void register_registry(Operations& operations, const RegistryServices& given) {
   register_policies(operations, services);
   register_endpoint(operations, services);
   register_tags(operations, services);
+  register_event_configurations(operations, services);
 }
 
 }  // namespace muster::api::iot
