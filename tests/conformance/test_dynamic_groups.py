@@ -226,6 +226,35 @@ def test_a_continuous_job_follows_the_members(iot, iot_jobs, unique, make_thing,
     assert status(first) == "REMOVED"
 
 
+def test_every_member_of_a_deleted_group_leaves_its_continuous_jobs(own_platform):
+    iot = own_platform.client("iot")
+    iot.create_thing_group(thingGroupName="site")
+    iot.create_thing_group(thingGroupName="hall", parentGroupName="site")
+    count = 280  # more than a transaction lets go
+    for n in range(count):
+        iot.create_thing(thingName=f"t{n:03}", attributePayload={"attributes": {"a": "1"}})
+        iot.add_thing_to_thing_group(thingGroupName="hall", thingName=f"t{n:03}")
+    iot.create_dynamic_thing_group(thingGroupName="in-hall", queryString="thingGroupNames:hall AND thingName:t*")
+    wait_active(iot, "in-hall")
+    for job, group in (("on-site", "site"), ("on-query", "in-hall")):
+        arn = iot.describe_thing_group(thingGroupName=group)["thingGroupArn"]
+        iot.create_job(jobId=job, targets=[arn], document="{}", targetSelection="CONTINUOUS")
+
+    def counted(job, kind):
+        return iot.describe_job(jobId=job)["job"]["jobProcessDetails"].get(kind)
+    for job in ("on-site", "on-query"):
+        wait_until(lambda: counted(job, "numberOfQueuedThings") == count, what=f"{job} reaches all members")
+    iot.add_thing_to_thing_group(thingGroupName="hall", thingName="t000")
+    assert counted("on-site", "numberOfQueuedThings") == count, "joining again is no event"
+    iot.update_thing_groups_for_thing(thingName="t000", thingGroupsToRemove=["hall"], thingGroupsToAdd=["site"])
+    assert counted("on-site", "numberOfQueuedThings") == count, "it has stayed below the target"
+    assert counted("on-query", "numberOfRemovedThings") == 1
+    iot.delete_thing_group(thingGroupName="hall")
+    assert counted("on-site", "numberOfRemovedThings") == count - 1
+    assert counted("on-query", "numberOfRemovedThings") == count
+    assert iot.describe_job_execution(jobId="on-site", thingName="t000")["execution"]["status"] == "QUEUED"
+
+
 def test_groups_survive_a_crash_while_they_are_built(own_platform):
     iot = own_platform.client("iot")
     for n in range(300):

@@ -20,7 +20,7 @@ namespace muster::registry {
 namespace {
 
 constexpr std::size_t kBatch = 200;                   // things a transaction refreshes
-constexpr std::size_t kBuildRows = 200;               // more than there are dynamic groups
+constexpr std::size_t kBuildRows = 200;               // all dynamic groups, some being deleted
 constexpr auto kRetry = std::chrono::seconds(1);      // after the store refused
 constexpr auto kLookAgain = std::chrono::minutes(1);  // should a poke have been lost
 
@@ -147,7 +147,7 @@ bool DynamicGroupBuilder::State::step() {
     batch = std::max<std::size_t>(batch / 2, 1);
     return true;
   }
-  batch = kBatch;
+  batch = std::min(batch * 2, kBatch);
   if (*more) committed();
   return *more;
 }

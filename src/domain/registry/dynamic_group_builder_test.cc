@@ -261,6 +261,23 @@ TEST_F(DynamicGroupBuilderTest, TellsOfEachCommitAndSurvivesRefusals) {
   EXPECT_EQ(count("d"), 20);
 }
 
+TEST_F(DynamicGroupBuilderTest, TakesSmallerStepsWhereOthersAreInTheWay) {
+  for (int i = 0; i < 250; ++i) thing("t" + std::to_string(i), {{"a", "1"}});
+  dynamic("d", "attributes.a:1");
+  DynamicGroupBuilder builder(*store_, nobody_asks, [] {});
+  store_->set_faults({.conflict = 1});
+  EXPECT_TRUE(builder.step());
+  EXPECT_TRUE(builder.step());
+  store_->set_faults({});
+  EXPECT_TRUE(builder.step());
+  EXPECT_EQ(count("d"), 50) << "a quarter";
+  EXPECT_TRUE(builder.step());
+  EXPECT_EQ(count("d"), 150) << "and twice as much when it goes well";
+  while (builder.step()) {
+  }
+  EXPECT_EQ(count("d"), 250);
+}
+
 TEST_F(DynamicGroupBuilderTest, ItsThreadBuildsWhatItIsPokedFor) {
   std::mutex mutex;
   std::condition_variable changed;
