@@ -162,12 +162,18 @@ def test_tags(iot, make, unique):
     assert iot.list_tags_for_resource(resourceArn=arn)["tags"] == []
 
 
-def test_maintenance_windows_of_newer_sdks(platform, make, unique):
+def test_maintenance_windows_of_newer_sdks(platform, iot, thing, unique):
     windows = [{"startTime": "cron(0 2 ? * MON *)", "durationInMinutes": 60}]
     path = f"/job-templates/w-{unique}"
     status, answer = raw(platform, "PUT", path, {"description": "d", "document": "{}", "maintenanceWindows": windows})
     assert status == 200, answer
-    assert raw(platform, "GET", path)[1]["maintenanceWindows"] == windows
+    template = raw(platform, "GET", path)[1]
+    assert template["maintenanceWindows"] == windows
+    create = dict(targets=[thing["thingArn"]], jobTemplateArn=template["jobTemplateArn"])
+    refused(*INVALID, iot.create_job, jobId=f"j-{unique}", targetSelection="SNAPSHOT", **create)
+    iot.create_job(jobId=f"j-{unique}", targetSelection="CONTINUOUS", **create)
+    job = raw(platform, "GET", f"/jobs/j-{unique}")[1]["job"]
+    assert job["schedulingConfig"]["maintenanceWindows"] == windows and job["scheduledJobRollouts"]
     windows[0]["startTime"] = "cron(0 2 * * *)"
     status, answer = raw(platform, "PUT", path + "2",
                          {"description": "d", "document": "{}", "maintenanceWindows": windows})
@@ -327,6 +333,8 @@ def test_job_from_managed_template_by_the_cli(platform, iot, device, thing, uniq
     expected = {"version": "1.0", "steps": [{"action": action}]}
     assert device.accepted("start-next")["execution"]["jobDocument"] == expected
     assert json.loads(iot.get_job_document(jobId=f"j-{unique}")["document"]) == expected
+    before = raw(platform, "GET", f"/jobs/j-{unique}/job-document?beforeSubstitution=true")[1]["document"]
+    assert before == iot.describe_managed_job_template(templateName="AWS-Download-File")["document"]
 
 
 def test_parameters_of_managed_templates(iot, thing, unique):
