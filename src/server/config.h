@@ -76,6 +76,12 @@ struct Config {
   std::int64_t mqtt_max_connects_per_second = 0;
   std::int64_t mqtt_sys_interval_s = 0;
 
+  std::int64_t jobs_max_active = 0;
+  std::int64_t jobs_max_concurrent = 0;
+  std::int64_t jobs_default_timeout_minutes = 0;
+  std::int64_t jobs_queued_days = 0;
+  std::int64_t jobs_retention_days = 0;
+
   std::int64_t objects_max_bytes = 0;
 
   std::string log_level;

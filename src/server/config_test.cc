@@ -6,6 +6,7 @@
 
 #include "server/broker_limits.h"
 #include "server/data_dir.h"
+#include "server/job_limits.h"
 
 namespace muster::server {
 namespace {
@@ -20,6 +21,34 @@ TEST(Config, DefaultsAreClosed) {
   EXPECT_EQ(config->device_port, 8883);
   EXPECT_EQ(config->plain_mqtt_port, -1);
   EXPECT_FALSE(config->http_plain);
+}
+
+TEST(Config, LimitsOfJobsComeFromTheSettings) {
+  auto config = load_config({});
+  ASSERT_TRUE(config) << config.error().message;
+  // The defaults of the table are those of the domain.
+  const jobs::Limits preset, unset = job_limits(*config);
+  EXPECT_EQ(unset.max_active_jobs, preset.max_active_jobs);
+  EXPECT_EQ(unset.max_concurrent_jobs, preset.max_concurrent_jobs);
+  EXPECT_EQ(unset.default_timeout_minutes, preset.default_timeout_minutes);
+  EXPECT_EQ(unset.queued_days, preset.queued_days);
+  EXPECT_EQ(unset.retention_days, preset.retention_days);
+  ConfigSources sources;
+  sources.flags = {{"jobs.max_active_jobs", "2"},
+                   {"jobs.max_concurrent_jobs", "3"},
+                   {"jobs.default_timeout_minutes", "0"},
+                   {"jobs.queued_days", "5"},
+                   {"jobs.retention_days", "6"}};
+  config = load_config(sources);
+  ASSERT_TRUE(config) << config.error().message;
+  const jobs::Limits set = job_limits(*config);
+  EXPECT_EQ(set.max_active_jobs, 2);
+  EXPECT_EQ(set.max_concurrent_jobs, 3);
+  EXPECT_EQ(set.default_timeout_minutes, 0);
+  EXPECT_EQ(set.queued_days, 5);
+  EXPECT_EQ(set.retention_days, 6);
+  sources.flags = {{"jobs.default_timeout_minutes", "10081"}};
+  EXPECT_FALSE(load_config(sources));  // AWS's longest timeout is seven days
 }
 
 TEST(Config, LaterSourcesWin) {

@@ -18,6 +18,8 @@
 #include "base/log.h"
 #include "domain/iam/identities.h"
 #include "domain/jobs/engine.h"
+#include "domain/jobs/membership.h"
+#include "domain/registry/dynamic_group_builder.h"
 #include "io/env.h"
 #include "io/files.h"
 #include "io/net.h"
@@ -27,6 +29,7 @@
 #include "server/broker_limits.h"
 #include "server/draining.h"
 #include "server/front_door.h"
+#include "server/job_limits.h"
 #include "server/message_port.h"
 #include "server/meters.h"
 #include "server/readiness.h"
@@ -78,6 +81,8 @@ struct Server::Parts {
   std::optional<jobs::Context> jobs_context;
   jobs::Signals signals;
   std::unique_ptr<jobs::Engine> engine;
+  jobs::Effects built;  // of the builder's transaction; on its thread
+  std::unique_ptr<registry::DynamicGroupBuilder> group_builder;
   std::vector<std::unique_ptr<api::device::JobsTopics>> jobs_topics;  // by device loop
   api::Operations operations;
   std::unique_ptr<api::Pipeline> pipeline;
@@ -93,6 +98,7 @@ struct Server::Parts {
   Result<std::uint16_t> open_on_each_address(io::ListenOptions options);
   Status make_broker();
   void make_jobs();
+  void make_group_builder();
   void make_operations();
   Status make_http();
   void sweep_blobs();
@@ -223,7 +229,7 @@ Status Server::Parts::make_broker() {
 void Server::Parts::make_jobs() {
   std::string origin = config.http_public_origin.empty() ? endpoints.api_origin : config.http_public_origin;
   jobs_context = jobs::make_context(account.realm, api::iot::job_url_parser(config.http_base_domains),
-                                    api::iot::job_url_signer(account.realm, origin));
+                                    api::iot::job_url_signer(account.realm, origin), job_limits(config));
   outbox = std::make_unique<store::Outbox>(
       *store, [this](auto batch, auto handled) { broker->publish_from_server(std::move(batch), std::move(handled)); });
   timers = std::make_unique<store::Timers>(*store, [this] { return clock.now_ms(); });
@@ -239,6 +245,17 @@ void Server::Parts::make_jobs() {
   }
 }
 
+// Who joins or leaves a dynamic group while it is built joins or leaves its continuous jobs, in the same transaction.
+void Server::Parts::make_group_builder() {
+  auto changed = [this](store::Tx& tx, std::string_view thing, const std::vector<std::string>& before,
+                        const std::vector<std::string>& after) -> Status {
+    return jobs::membership_changed(*jobs_context, tx, thing, before, after, built);
+  };
+  // A run that was thrown away has left its effects too: one look too many at a job is harmless.
+  auto committed = [this] { signals.send(std::exchange(built, {})); };
+  group_builder = std::make_unique<registry::DynamicGroupBuilder>(*store, changed, committed);
+}
+
 void Server::Parts::make_operations() {
   api::iot::RegistryServices registry;
   registry.store = store.get();
@@ -251,6 +268,7 @@ void Server::Parts::make_operations() {
   registry.pool = pool.get();
   registry.jobs = *jobs_context;
   registry.signals = signals;
+  registry.build_groups = [this] { group_builder->poke(); };
   api::iot::register_registry(operations, registry);
 
   api::iam_service::IamServices iam_services{
@@ -320,6 +338,7 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, const DataD
   TRY_VOID(parts->open_ports());
   TRY_VOID(parts->make_broker());
   parts->make_jobs();
+  parts->make_group_builder();
   parts->make_operations();
   TRY_VOID(parts->make_http());
   return std::make_unique<Server>(std::move(parts));
@@ -337,6 +356,7 @@ void Server::start() {
   if (p.sys_topics) p.sys_topics->start();
   p.timers->start_thread();
   p.engine->start_thread();
+  p.group_builder->start_thread();
   for (const auto& loop : p.device_loops) loop->start();
   p.api_loop.start();
   p.api_loop.post([&p] { p.sweep_blobs(); });
@@ -350,6 +370,7 @@ void Server::stop() {
   p.door->close();
   wait_for([&p] { return p.door->running_requests() == 0; }, p.config.drain_s * 1000);
   wait_for_call([&p](auto done) { p.broker->stop(done); }, p.config.drain_s * 1000);
+  p.group_builder->stop();
   p.engine->stop();
   for (const auto& loop : p.device_loops) loop->stop();
   p.api_loop.stop();

@@ -46,6 +46,10 @@ inline constexpr char kBucket = 'V';       // text bucket -> bucket
 inline constexpr char kObject = 'W';       // text bucket, text key -> object record, names its blob
 inline constexpr char kBlobGarbage = 'X';  // text blob id -> since_ms: blobs to delete
 
+inline constexpr char kDynamicGroup = 'u';      // integer created_ms, text group -> query (text)
+inline constexpr char kGroupBuild = 'v';        // text group -> what its build has covered; text "" -> the last thing
+inline constexpr char kGroupMemberCount = 'w';  // counter: text group: its direct members
+
 inline constexpr char kCertificateByTime = 'Y';  // integer created_ms, text certificate id
 
 inline constexpr char kJob = 'a';                 // text job -> job
@@ -57,10 +61,16 @@ inline constexpr char kJobCount = 'f';            // counter: text job, text sta
 inline constexpr char kExecution = 'g';           // text thing, text job, descending number -> execution
 inline constexpr char kPending = 'h';             // text thing, text class (I, Q), integer queued_ms, text job, integer
                                                   // number -> entry (text): what kPendingHead has no room for
-inline constexpr char kJobExecution = 'i';        // text job, text thing, descending number
+inline constexpr char kJobExecution = 'i';        // not used any more: kJobStatusExecution lists them all
 inline constexpr char kJobStatusExecution = 'j';  // text job, text status, text thing, descending number
 inline constexpr char kPendingHead = 'l';     // text thing -> first pending executions (text, see domain/jobs/pending)
-inline constexpr char kThingExecution = 'k';  // text thing, descending queued_ms, text job, descending number
+
+inline constexpr char kThingExecution = 'k';  // text thing, descending queued_ms, text job, descending number: ended ones
+inline constexpr char kJobTemplate = 'm';     // text template -> job template with its document
+inline constexpr char kJobTemplateByTime = 'n';    // descending created_ms, text template -> description (text)
+inline constexpr char kEventConfigurations = 'o';  // text "account" -> which kinds of events are on
+inline constexpr char kJobRollout = 'p';  // text job -> how far its rollout and slow sweeps are
+inline constexpr char kGroupJob = 'x';    // text group, text job: continuous jobs that whoever joins the group gets
 
 inline constexpr char kSession = 'q';       // text client id -> MQTT session
 inline constexpr char kSubscription = 'r';  // text client id, text filter -> options
@@ -87,6 +97,9 @@ inline constexpr std::array kTables{
     TableRow{table::kGroupMember, Kind::kIndex, "group_member"},
     TableRow{table::kThingMembership, Kind::kIndex, "thing_membership"},
     TableRow{table::kGroupChild, Kind::kIndex, "group_child"},
+    TableRow{table::kDynamicGroup, Kind::kRecord, "dynamic_group"},
+    TableRow{table::kGroupBuild, Kind::kRecord, "group_build"},
+    TableRow{table::kGroupMemberCount, Kind::kCounter, "group_member_count"},
     TableRow{table::kCertificate, Kind::kRecord, "certificate"},
     TableRow{table::kCertificateByTime, Kind::kIndex, "certificate_by_time"},
     TableRow{table::kPolicy, Kind::kRecord, "policy"},
@@ -112,6 +125,11 @@ inline constexpr std::array kTables{
     TableRow{table::kJobStatusExecution, Kind::kIndex, "job_status_execution"},
     TableRow{table::kThingExecution, Kind::kIndex, "thing_execution"},
     TableRow{table::kPendingHead, Kind::kRecord, "pending_head"},
+    TableRow{table::kJobTemplate, Kind::kRecord, "job_template"},
+    TableRow{table::kJobTemplateByTime, Kind::kIndex, "job_template_by_time"},
+    TableRow{table::kEventConfigurations, Kind::kRecord, "event_configurations"},
+    TableRow{table::kJobRollout, Kind::kRecord, "job_rollout"},
+    TableRow{table::kGroupJob, Kind::kIndex, "group_job"},
     TableRow{table::kSession, Kind::kRecord, "session"},
     TableRow{table::kSubscription, Kind::kIndex, "subscription"},
     TableRow{table::kSessionQueue, Kind::kQueue, "session_queue"},

@@ -88,7 +88,7 @@ struct Timers::State {
   // One page of timers from `cursor` on. Nullopt when the store cannot be read.
   std::optional<std::vector<Timer>> read(const std::string& cursor, std::size_t limit);
   bool fire(const std::vector<Timer>& timers);
-  Status handle(Tx& tx, const Timer& timer) const;
+  Status handle(Tx& tx, const Timer& timer, std::function<void()>& committed) const;
   bool postpone(const Timer& timer, const Error& error);
   std::int64_t fire_due();
   bool is_stopping() {
@@ -120,11 +120,12 @@ std::optional<std::vector<Timer>> Timers::State::read(const std::string& cursor,
   return timers;
 }
 
-Status Timers::State::handle(Tx& tx, const Timer& timer) const {
+Status Timers::State::handle(Tx& tx, const Timer& timer, std::function<void()>& committed) const {
+  committed = nullptr;
   if (!take(tx, timer)) return {};
   const auto handler = handlers.find(timer.kind);
   if (handler == handlers.end()) return internal("no handler for timers of this kind");
-  return handler->second(tx, timer.id, timer.payload);
+  return handler->second(tx, timer.id, timer.payload, committed);
 }
 
 bool Timers::State::postpone(const Timer& timer, const Error& error) {
@@ -150,8 +151,10 @@ bool Timers::State::fire(const std::vector<Timer>& timers) {
   auto round = std::make_shared<Round>();
   round->left = timers.size();
   for (std::size_t i = 0; i < timers.size(); ++i) {
-    store.run([this, &timer = timers[i]](Tx& tx) { return handle(tx, timer); },
-              [round, i](const Status& status) {
+    auto committed = std::make_shared<std::function<void()>>();
+    store.run([this, &timer = timers[i], committed](Tx& tx) { return handle(tx, timer, *committed); },
+              [round, i, committed](const Status& status) {
+                if (status && *committed) (*committed)();
                 const std::lock_guard lock(round->mutex);
                 if (!status) round->failed.emplace_back(i, status.error());
                 if (--round->left == 0) round->ended.notify_all();

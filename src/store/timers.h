@@ -17,8 +17,10 @@ namespace muster::store {
 void arm(Tx& tx, std::string_view kind, std::string_view id, std::int64_t due_ms, std::string_view payload = {});
 void disarm(Tx& tx, std::string_view kind, std::string_view id);
 
-// Runs inside the transaction that removes the timer; may arm the same timer again.
-using TimerHandler = std::function<Status(Tx& tx, std::string_view id, std::string_view payload)>;
+// Runs inside the transaction that removes the timer; may arm the same timer again. `committed`, when it sets it, is
+// called once after the commit, on any thread; a run that is thrown away leaves nothing behind.
+using TimerHandler = std::function<Status(Tx& tx, std::string_view id, std::string_view payload,
+                                          std::function<void()>& committed)>;
 
 class Timers {
  public:

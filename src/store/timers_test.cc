@@ -16,7 +16,7 @@ class TimersTest : public testing::Test {
   void SetUp() override { start(); }
   void start() {
     timers_ = std::make_unique<Timers>(*store_, [this] { return clock_.now_ms(); });
-    timers_->handle("job", [](Tx& tx, std::string_view id, std::string_view payload) -> Status {
+    timers_->handle("job", [](Tx& tx, std::string_view id, std::string_view payload, std::function<void()>&) -> Status {
       if (id == "bad") return invalid("handler says no");
       tx.add("fcount", 1);
       tx.put("Hfired", tx.get("Hfired").value_or("") + std::string(id) + ":" + std::string(payload) + " ");
@@ -102,7 +102,7 @@ TEST_F(TimersTest, a_kind_without_handler_stays_armed) {
   in_tx([](Tx& tx) { arm(tx, "unknown", "x", tx.now_ms(), "keep"); });
   timers_->fire_due();
   clock_.advance_ms(60'000);
-  timers_->handle("unknown", [](Tx& tx, std::string_view, std::string_view payload) -> Status {
+  timers_->handle("unknown", [](Tx& tx, std::string_view, std::string_view payload, std::function<void()>&) -> Status {
     tx.put("Hfired", payload);
     return {};
   });
@@ -135,7 +135,7 @@ TEST_F(TimersTest, the_thread_fires_after_a_wake) {
   std::mutex mutex;
   std::condition_variable changed;
   bool rang = false;
-  timers_->handle("ring", [&](Tx&, std::string_view, std::string_view) -> Status {
+  timers_->handle("ring", [&](Tx&, std::string_view, std::string_view, std::function<void()>&) -> Status {
     const std::lock_guard lock(mutex);
     rang = true;
     changed.notify_all();

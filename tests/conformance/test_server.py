@@ -148,7 +148,7 @@ def test_support_list_in_three_forms():
     text = subprocess.run([binary(), "support"], capture_output=True, text=True, check=True).stdout
     markdown = subprocess.run([binary(), "support", "--format", "markdown"], capture_output=True, text=True, check=True).stdout
     for form in (text, markdown):
-        assert "CreateJob" in form and "abortConfig" in markdown and "CreateTopicRule" not in form
+        assert "CreateJob" in form and "destinationPackageVersions" in markdown and "CreateTopicRule" not in form
 
 
 @pytest.mark.parametrize("path", ["/health/nothing", "/_nothing", "/metrics/x"])

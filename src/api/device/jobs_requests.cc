@@ -53,6 +53,10 @@ void append_envelope(std::string& out, const std::optional<std::string>& token, 
 
 Result<json::object> parse_jobs_request(std::string_view payload) {
   if (payload.empty()) return json::object();
+  if (payload.size() > kMaxRequestBytes) {
+    return make_error(ErrorKind::kTooLarge,
+                      "The request exceeds the limit of " + std::to_string(kMaxRequestBytes) + " bytes.");
+  }
   auto parsed = parse_json(payload, JsonLimits{kMaxRequestBytes, kMaxDepth});
   if (!parsed) {
     return make_error(ErrorKind::kInvalid, "The request is not valid JSON: " + parsed.error().message, "InvalidJson");

@@ -17,7 +17,8 @@ namespace muster::api::device {
 
 inline constexpr std::size_t kMaxRequestBytes = 128 * 1024;
 
-// An empty payload is an empty object. Error reason "InvalidJson" for anything but a JSON object.
+// An empty payload is an empty object. Error reason "InvalidJson" for anything but a JSON object; kTooLarge above
+// kMaxRequestBytes (AWS's broker does not let such a message through at all; InvalidRequest here).
 Result<json::object> parse_jobs_request(std::string_view payload);
 // The token to echo; empty optional when there is none. kInvalid when it is not a string.
 Result<std::optional<std::string>> client_token(const json::object& request);

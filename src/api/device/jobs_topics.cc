@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/device/jobs_topics.h"
 
+#include <algorithm>
+
 #include "api/device/jobs_requests.h"
 #include "api/device/reserved_topics.h"
 #include "base/ids.h"
@@ -16,27 +18,35 @@ constexpr std::string_view kNamespace = "namespace-";
 
 using Call = JobsTopic::Call;
 
-// JOB/get, JOB/update and the same with a namespace between.
+// [a-zA-Z0-9_-]+, as job ids but of any length.
+bool is_namespace_id(std::string_view text) {
+  const auto legal = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  };
+  return !text.empty() && std::ranges::all_of(text, legal);
+}
+
+// JOB/get, JOB/update and the same with a namespace between: JOB/namespace-NAMESPACE/get.
 void parse_job_call(std::string_view rest, JobsTopic& topic) {
   const auto slash = rest.find('/');
   if (slash == std::string_view::npos) return;
   const std::string_view job = rest.substr(0, slash);
   std::string_view verb = rest.substr(slash + 1);
   if (job != jobs::kNext && !is_job_id(job)) return;
-  const bool namespaced = verb.starts_with(kNamespace);
-  if (namespaced) {
+  std::string_view namespace_id;
+  if (verb.starts_with(kNamespace)) {
     const auto next = verb.find('/');
-    if (next == std::string_view::npos || next == kNamespace.size()) return;
+    if (next == std::string_view::npos) return;
+    namespace_id = verb.substr(kNamespace.size(), next - kNamespace.size());
+    if (!is_namespace_id(namespace_id)) return;
     verb = verb.substr(next + 1);
   }
-  // $next is only for reading: a device updates the job that it was given.
-  if (verb != "get" && (verb != "update" || job == jobs::kNext)) return;
+  if (verb != "get" && verb != "update") return;
   topic.job = job;
-  if (namespaced) {
-    topic.call = Call::kNamespaced;
-  } else {
-    topic.call = verb == "get" ? Call::kDescribe : Call::kUpdate;
-  }
+  topic.namespace_id = namespace_id;
+  // $next/update too: AWS answers it with InvalidRequest, as a bad job id (aws-iot-device-sdk-cpp-v2, issue 357), and
+  // so does update_execution().
+  topic.call = verb == "get" ? Call::kDescribe : Call::kUpdate;
 }
 
 }  // namespace
@@ -146,6 +156,7 @@ Status JobsTopics::State::dispatch(const JobsTopic& topic, const json::object& b
     }
     case Call::kDescribe: {
       TRY(auto describe, parse_describe(topic.thing, topic.job, body));
+      describe.namespace_id = topic.namespace_id;
       run(request,
           [describe = std::move(describe)](const jobs::Context& c, store::Tx& tx,
                                            jobs::Effects&) -> Result<std::string> {
@@ -156,6 +167,7 @@ Status JobsTopics::State::dispatch(const JobsTopic& topic, const json::object& b
     }
     case Call::kUpdate: {
       TRY(auto update, parse_update(topic.thing, topic.job, body));
+      update.namespace_id = topic.namespace_id;
       run(request,
           [update = std::move(update)](const jobs::Context& c, store::Tx& tx,
                                        jobs::Effects& effects) -> Result<std::string> {
@@ -164,8 +176,6 @@ Status JobsTopics::State::dispatch(const JobsTopic& topic, const json::object& b
           });
       return {};
     }
-    case Call::kNamespaced:
-      return make_error(ErrorKind::kNotSupported, "Job namespaces are not supported by Muster.");
     case Call::kUnknown:
       break;
   }

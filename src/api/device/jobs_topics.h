@@ -3,7 +3,8 @@
 // requester alone, after the change is durable. The same domain functions as over HTTPS
 // (api/services/data/jobs_data). On the broker's loop; the store's completion comes back to it by a post. Owned by
 // server/wiring, which outlives the broker's stop. Refuses payloads above 128 KiB and anything that is not a JSON
-// object. Source: AWS IoT developer guide, "Jobs device MQTT API", "Error codes"; jobs spec 2.1-2.5.
+// object. Source: AWS IoT developer guide, "Jobs device MQTT API", "Error codes"; jobs spec 2.1-2.5. No source says
+// on which topic InvalidTopic comes: here it is the request's with "/rejected" behind it.
 #pragma once
 
 #include <functional>
@@ -22,10 +23,11 @@ namespace muster::api::device {
 
 // What a topic below $aws/things/THING/jobs/ asks for.
 struct JobsTopic {
-  enum class Call : std::uint8_t { kGetPending, kStartNext, kDescribe, kUpdate, kNamespaced, kUnknown };
+  enum class Call : std::uint8_t { kGetPending, kStartNext, kDescribe, kUpdate, kUnknown };
   Call call = Call::kUnknown;
   std::string thing;
-  std::string job;  // kDescribe, kUpdate; may be $next
+  std::string job;           // kDescribe, kUpdate; may be $next
+  std::string namespace_id;  // kDescribe, kUpdate: of JOB/namespace-NAMESPACE/...; empty: none
 };
 // nullopt: not in the Jobs namespace. Topics that name no API are kUnknown.
 std::optional<JobsTopic> parse_jobs_topic(std::string_view topic);

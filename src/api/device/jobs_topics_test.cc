@@ -118,12 +118,40 @@ TEST(JobsTopicParsing, names_each_call) {
   EXPECT_EQ(call("j/get"), Call::kDescribe);
   EXPECT_EQ(call("$next/get"), Call::kDescribe);
   EXPECT_EQ(call("j/update"), Call::kUpdate);
-  EXPECT_EQ(call("j/namespace-n/get"), Call::kNamespaced);
-  EXPECT_EQ(call("$next/namespace-n/get"), Call::kNamespaced);
-  for (const auto* suffix : {"", "notify", "notify-next", "$next/update", "j", "j/", "j/get/accepted", "j/delete",
-                             "/get", "a b/get", "j/namespace-/get", "j/namespace-n", "get/accepted", "$other/get"}) {
+  EXPECT_EQ(call("j/namespace-n/get"), Call::kDescribe);
+  EXPECT_EQ(call("$next/namespace-n/get"), Call::kDescribe);
+  EXPECT_EQ(call("j/namespace-n/update"), Call::kUpdate);
+  // Legal job ids, whose own topics are one level deeper than the thing's.
+  EXPECT_EQ(call("get/get"), Call::kDescribe);
+  EXPECT_EQ(call("notify/update"), Call::kUpdate);
+  for (const auto* suffix : {"",
+                             "notify",
+                             "notify-next",
+                             "j",
+                             "j/",
+                             "j/get/accepted",
+                             "j/delete",
+                             "/get",
+                             "a b/get",
+                             "j/namespace-/get",
+                             "j/namespace-n",
+                             "j/namespace-n/",
+                             "j/namespace-a.b/get",
+                             "j/namespace-n/delete",
+                             "j/namespace-n/get/accepted",
+                             "j/namespace-n/namespace-m/get",
+                             "get/accepted",
+                             "$other/get",
+                             "get/namespace-n",
+                             "start-next/namespace-n",
+                             "notify-namespace-n",
+                             "notify-next-namespace-n"}) {
     EXPECT_EQ(call(suffix), Call::kUnknown) << suffix;
   }
+  const auto namespaced = parse_jobs_topic("$aws/things/t/jobs/$next/namespace-aws-gg-deployment/get");
+  EXPECT_EQ(namespaced->job, "$next");
+  EXPECT_EQ(namespaced->namespace_id, "aws-gg-deployment");
+  EXPECT_EQ(parse_jobs_topic("$aws/things/t/jobs/j/get")->namespace_id, "");
   EXPECT_EQ(parse_jobs_topic("$aws/things/t:1/jobs/j/update")->thing, "t:1");
   EXPECT_EQ(parse_jobs_topic("$aws/things/t:1/jobs/j/update")->job, "j");
   for (const auto* foreign : {"$aws/things/t/shadow/get", "$aws/things/a/b/jobs/get", "$aws/things/t/jobs", "jobs/get",
@@ -167,7 +195,7 @@ TEST_F(JobsTopicsTest, rejections_carry_their_codes) {
   EXPECT_EQ(code("j/update", "[]"), "InvalidJson");
   EXPECT_EQ(code("j/update", "\xff"), "InvalidJson");
   EXPECT_EQ(code("get", "null"), "InvalidJson");
-  EXPECT_EQ(code("get", std::string(129 * 1024, ' ')), "InvalidJson");
+  EXPECT_EQ(code("get", "{}" + std::string(128 * 1024 - 1, ' ')), "InvalidRequest");
   EXPECT_EQ(code("get", R"({"clientToken":1})"), "InvalidRequest");
   EXPECT_EQ(code("j/update", ""), "InvalidRequest");
   EXPECT_EQ(code("j/update", R"({"status":null})"), "InvalidRequest");
@@ -178,16 +206,67 @@ TEST_F(JobsTopicsTest, rejections_carry_their_codes) {
   EXPECT_EQ(code("j/update", R"({"status":"FAILED","expectedVersion":1.5})"), "InvalidRequest");
   EXPECT_EQ(code("j/update", R"({"status":"FAILED","includeJobDocument":"true"})"), "InvalidRequest");
   EXPECT_EQ(code("start-next", R"({"stepTimeoutInMinutes":10081})"), "InvalidRequest");
-  EXPECT_EQ(code("j/namespace-n/get", "{}"), "InvalidRequest");
   EXPECT_EQ(code("j/update", R"({"status":"CANCELED"})"), "InvalidStateTransition");
   EXPECT_EQ(code("j/update", R"({"status":"FAILED","expectedVersion":9})"), "VersionMismatch");
   EXPECT_EQ(code("j/update", R"({"status":"FAILED","executionNumber":9})"), "ResourceNotFound");
   EXPECT_EQ(code("nothing/get", "{}"), "ResourceNotFound");
   EXPECT_EQ(code("what/ever", "{}"), "InvalidTopic");
-  EXPECT_EQ(code("$next/update", R"({"status":"FAILED"})"), "InvalidTopic");
+  EXPECT_EQ(code("j/namespace-a.b/get", "{}"), "InvalidTopic");
+  EXPECT_EQ(code("get/namespace-n", "{}"), "InvalidTopic");
+  EXPECT_EQ(code("$next/update", R"({"status":"FAILED"})"), "InvalidRequest");
   EXPECT_EQ(jobs("j/get", "").body.at("execution").at("versionNumber").to_number<int>(), 1);  // nothing changed
   jobs("j/update", R"({"status":"FAILED"})");
   EXPECT_EQ(code("j/get", "{}"), "TerminalStateReached");
+}
+
+TEST_F(JobsTopicsTest, largest_request_is_read) {
+  const auto reply = jobs("get", "{}" + std::string(128 * 1024 - 2, ' '));
+  EXPECT_EQ(reply.topic, "get/accepted");
+}
+
+TEST_F(JobsTopicsTest, empty_payload_asks_with_the_defaults) {
+  create("j");
+  for (const auto* suffix : {"get", "j/get", "$next/get", "start-next"}) {
+    EXPECT_EQ(jobs(suffix, "").topic, std::string(suffix) + "/accepted");
+  }
+}
+
+TEST_F(JobsTopicsTest, describe_has_the_document_unless_it_is_declined) {
+  create("j");
+  EXPECT_EQ(to_text(jobs("j/get", R"({"executionNumber":"1"})").body.at("execution").at("jobDocument")),
+            R"({"do":"it"})");
+  EXPECT_FALSE(
+      jobs("j/get", R"({"includeJobDocument":false})").body.at("execution").as_object().contains("jobDocument"));
+  const auto update = jobs("j/update", R"({"status":"IN_PROGRESS","includeJobDocument":true,"executionNumber":"1"})");
+  EXPECT_EQ(to_text(update.body.at("jobDocument")), R"({"do":"it"})");
+}
+
+TEST_F(JobsTopicsTest, step_timeout_is_set_and_taken_back) {
+  create("j");
+  auto reply = jobs("start-next", R"({"stepTimeoutInMinutes":"5"})");
+  EXPECT_EQ(get_int(reply.body.at("execution").as_object(), "approximateSecondsBeforeTimedOut"), 300);
+  jobs("j/update", R"({"status":"IN_PROGRESS","stepTimeoutInMinutes":-1})");
+  reply = jobs("j/get", "{}");
+  EXPECT_FALSE(reply.body.at("execution").as_object().contains("approximateSecondsBeforeTimedOut"));
+  EXPECT_EQ(code("j/update", R"({"status":"IN_PROGRESS","stepTimeoutInMinutes":0})"), "InvalidRequest");
+  EXPECT_EQ(code("j/update", R"({"status":"IN_PROGRESS","stepTimeoutInMinutes":-2})"), "InvalidRequest");
+}
+
+TEST(RejectedCode, is_one_of_the_documented_nine) {
+  const auto of = [](ErrorKind kind) { return rejected_code(make_error(kind, "m")); };
+  EXPECT_EQ(rejected_code(make_error(ErrorKind::kInvalid, "m", "InvalidTopic")), "InvalidTopic");
+  EXPECT_EQ(rejected_code(make_error(ErrorKind::kInvalid, "m", "InvalidJson")), "InvalidJson");
+  EXPECT_EQ(of(ErrorKind::kInvalid), "InvalidRequest");
+  EXPECT_EQ(of(ErrorKind::kTooLarge), "InvalidRequest");
+  EXPECT_EQ(of(ErrorKind::kInvalidStateTransition), "InvalidStateTransition");
+  EXPECT_EQ(of(ErrorKind::kNotFound), "ResourceNotFound");
+  EXPECT_EQ(of(ErrorKind::kVersionConflict), "VersionMismatch");
+  EXPECT_EQ(of(ErrorKind::kThrottled), "RequestThrottled");
+  EXPECT_EQ(of(ErrorKind::kConflict), "RequestThrottled");
+  EXPECT_EQ(of(ErrorKind::kTerminalState), "TerminalStateReached");
+  for (const auto kind : {ErrorKind::kInternal, ErrorKind::kUnavailable, ErrorKind::kTimeout, ErrorKind::kUnset}) {
+    EXPECT_EQ(of(kind), "InternalError");
+  }
 }
 
 TEST_F(JobsTopicsTest, rejection_of_a_transition_tells_the_state_and_echoes_the_token) {
@@ -207,14 +286,19 @@ TEST_F(JobsTopicsTest, refusing_store_is_an_internal_error_for_the_device) {
   EXPECT_EQ(order_, "reply");
 }
 
-TEST_F(JobsTopicsTest, foreign_topics_are_left_to_others) {
-  std::promise<bool> owned;
-  loop_.post([&] {
-    mqtt::Ingress message;
-    message.topic = "$aws/things/t/shadow/get";
-    owned.set_value(topics_->handle(message, [](bool) {}));
-  });
-  EXPECT_FALSE(owned.get_future().get());
+TEST_F(JobsTopicsTest, foreign_topics_and_what_only_the_server_says_are_left_to_others) {
+  for (const auto* topic :
+       {"$aws/things/t/shadow/get", "$aws/things/t/jobs/notify", "$aws/things/t/jobs/j/get/accepted",
+        "$aws/things/t/jobs/notify-namespace-n", "$aws/things/t/jobs/notify-next-namespace-n",
+        "$aws/things/t/jobs/j/namespace-n/update/rejected"}) {
+    std::promise<bool> owned;
+    loop_.post([&] {
+      mqtt::Ingress message;
+      message.topic = topic;
+      owned.set_value(topics_->handle(message, [](bool) {}));
+    });
+    EXPECT_FALSE(owned.get_future().get()) << topic;
+  }
 }
 
 }  // namespace

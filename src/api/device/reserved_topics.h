@@ -14,7 +14,7 @@ namespace muster::api::device {
 bool is_served_filter(std::string_view filter, bool sys);
 
 // Topics of the Jobs API on which the server speaks and clients listen: .../accepted, .../rejected, notify,
-// notify-next.
+// notify-next and those two of a namespace.
 bool is_jobs_answer_topic(std::string_view topic);
 
 }  // namespace muster::api::device

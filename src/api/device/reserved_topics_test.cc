@@ -9,12 +9,34 @@ namespace muster::api::device {
 namespace {
 
 TEST(ReservedTopics, FiltersThatCanMatchWhatIsServed) {
-  for (const char* filter :
-       {"a/b", "#", "+/x", "$aws/#", "$aws/events/#", "$aws/events/presence/+/gateway-1",
-        "$aws/events/presence/connected/a/b", "$aws/events/subscriptions/#", "$aws/things/t/jobs/#", "$aws/things/#",
-        "$aws/things/t/jobs/notify", "$aws/things/t/jobs/notify-next", "$aws/things/t/jobs/$next/get/accepted",
-        "$aws/things/t/jobs/+/update/+", "$aws/things/+/+/notify", "$aws/things/t/#", "$share/g/a/#",
-        "$share/g/$aws/things/t/jobs/notify", "$aws/things/t/jobs/get/+"}) {
+  for (const char* filter : {"a/b",
+                             "#",
+                             "+/x",
+                             "$aws/#",
+                             "$aws/events/#",
+                             "$aws/events/presence/+/gateway-1",
+                             "$aws/events/presence/connected/a/b",
+                             "$aws/events/subscriptions/#",
+                             "$aws/things/t/jobs/#",
+                             "$aws/things/#",
+                             "$aws/things/t/jobs/notify",
+                             "$aws/things/t/jobs/notify-next",
+                             "$aws/things/t/jobs/$next/get/accepted",
+                             "$aws/things/t/jobs/+/update/+",
+                             "$aws/things/+/+/notify",
+                             "$aws/things/t/#",
+                             "$share/g/a/#",
+                             "$share/g/$aws/things/t/jobs/notify",
+                             "$aws/things/t/jobs/get/+",
+                             "$aws/things/t/jobs/notify-namespace-n",
+                             "$aws/things/t/jobs/notify-next-namespace-aws-gg-deployment",
+                             "$aws/things/t/jobs/$next/namespace-n/get/accepted",
+                             "$aws/things/t/jobs/+/namespace-n/update/+",
+                             "$aws/events/job/#",
+                             "$aws/events/job/j/completed",
+                             "$aws/events/job/+/cancellation_in_progress",
+                             "$aws/events/jobExecution/+/+",
+                             "$aws/events/jobExecution/j/timed_out"}) {
     EXPECT_TRUE(is_served_filter(filter, false)) << filter;
   }
 }
@@ -29,7 +51,9 @@ TEST(ReservedTopics, FiltersOfWhatIsNotServedAreRefused) {
                              "$aws/things/t/tunnels/notify",
                              "$aws/things/t/streams/s/data/json",
                              "$aws/events/thing/t/created",
-                             "$aws/events/job/j/completed",
+                             "$aws/events/job/j/created",
+                             "$aws/events/jobExecution/j/queued",
+                             "$aws/events/thingGroup/g/created",
                              "$aws/things/t/defender/metrics/json/accepted",
                              "$SYS/#",
                              "$SYS/broker/version",
@@ -38,6 +62,10 @@ TEST(ReservedTopics, FiltersOfWhatIsNotServedAreRefused) {
                              "$aws",
                              "$aws/things/t/jobs/get",
                              "$aws/things/t/jobs/notify/x",
+                             "$aws/things/t/jobs/notify-namespace-",
+                             "$aws/things/t/jobs/notify-other-n",
+                             "$aws/things/t/jobs/j/namespace-n/start/accepted",
+                             "$aws/things/t/jobs/j/namespace-/get/accepted",
                              "$share/g/$SYS/#",
                              "$share/g/$aws/things/t/shadow/#",
                              "$aws/things/t/jobs/j/unknown/accepted"}) {

@@ -115,8 +115,24 @@ std::string copy_source_arn(std::string_view source) {
   return path.starts_with("arn:") ? path : "arn:aws:s3:::" + path;
 }
 
+// "aws:RequestTag/KEY" and "aws:TagKeys", by which a policy can leave some tags to some people (the approval of a job
+// is one). Source: IAM user guide, "Controlling access to AWS resources using tags".
+void add_tag_keys(const json::object& input, std::map<std::string, std::vector<std::string>>& context) {
+  std::vector<std::string> keys;
+  if (const json::array* tags = find_array(input, "tags")) {
+    for (const json::value& tag : *tags) {
+      if (!tag.is_object()) continue;
+      keys.emplace_back(get_string(tag.get_object(), "Key"));
+      context["aws:RequestTag/" + keys.back()] = {std::string(get_string(tag.get_object(), "Value"))};
+    }
+  }
+  append_strings(keys, input.if_contains("tagKeys"));
+  if (!keys.empty()) context["aws:TagKeys"] = std::move(keys);
+}
+
 std::map<std::string, std::vector<std::string>> context_of(const AuthorizationInput& in) {
   auto context = request_context(in.request, in.realm, in.now_ms);
+  if (in.service.id == "iot") add_tag_keys(in.input, context);
   if (in.service.id != "s3") return context;
   static constexpr std::pair<const char*, const char*> kS3Keys[] = {
       {"Prefix", "s3:prefix"}, {"Delimiter", "s3:delimiter"}, {"MaxKeys", "s3:max-keys"}};
@@ -179,6 +195,14 @@ std::vector<iam::AuthorizationRequest> authorization_requests(const Authorizatio
     iam::AuthorizationRequest retain = out[0];
     retain.action = "iot:RetainPublish";
     out.push_back(std::move(retain));
+  }
+  // Whoever may create a job may not by that put tags on it. Source: Service authorization reference, "AWS IoT".
+  const json::array* tags = find_array(input.input, "tags");
+  if (input.service.id == "iot" && input.operation.name == "CreateJob" && tags != nullptr && !tags->empty()) {
+    iam::AuthorizationRequest tag = out[0];
+    tag.action = "iot:TagResource";
+    tag.resources.resize(1);  // the job; its targets are not tagged
+    out.push_back(std::move(tag));
   }
   if (const std::string_view role = passed_role(input); !role.empty()) {
     iam::AuthorizationRequest pass;

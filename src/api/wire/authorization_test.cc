@@ -42,6 +42,28 @@ TEST(Resources, JobTargetsAreAskedToo) {
               testing::IsSupersetOf({"arn:aws:iot:eu-west-1:123456789012:job/j", "arn:a", "arn:b"}));
 }
 
+TEST(Resources, JobTemplateIsAskedToo) {
+  EXPECT_THAT(resources("iot", "CreateJob", R"({"jobId":"j","targets":["arn:a"],"jobTemplateArn":"arn:t"})"),
+              ElementsAre("arn:aws:iot:eu-west-1:123456789012:job/j", "arn:a", "arn:t"));
+}
+
+TEST(Resources, TagsOfANewJobNeedTheirOwnPermission) {
+  const auto asked =
+      ask("iot", "CreateJob", R"({"jobId":"j","targets":["arn:a"],"tags":[{"Key":"k","Value":"v"},{"Key":"bare"}]})");
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_EQ(asked[1].action, "iot:TagResource");
+  EXPECT_THAT(asked[1].resources, ElementsAre("arn:aws:iot:eu-west-1:123456789012:job/j"));
+  for (const auto& one : asked) {
+    EXPECT_THAT(one.context.at("aws:TagKeys"), ElementsAre("k", "bare"));
+    EXPECT_THAT(one.context.at("aws:RequestTag/k"), ElementsAre("v"));
+    EXPECT_THAT(one.context.at("aws:RequestTag/bare"), ElementsAre(""));
+  }
+  EXPECT_EQ(ask("iot", "CreateJob", R"({"jobId":"j","targets":["arn:a"],"tags":[]})").size(), 1u);
+  const auto untag = ask("iot", "UntagResource", R"({"resourceArn":"arn:j","tagKeys":["muster:pause"]})").at(0);
+  EXPECT_THAT(untag.context.at("aws:TagKeys"), ElementsAre("muster:pause"));
+  EXPECT_FALSE(untag.context.contains("aws:RequestTag/muster:pause"));
+}
+
 TEST(Resources, AbsentNamesNeverMeanNothing) {
   EXPECT_THAT(resources("iot", "AddThingToThingGroup", R"({"thingGroupArn":"arn:group","thingName":"t"})"),
               ElementsAre("arn:group", "arn:aws:iot:eu-west-1:123456789012:thing/t"));

@@ -64,8 +64,14 @@ struct RetryConfig {
   bool operator==(const RetryConfig&) const = default;
 };
 
+// AWS's text for a broken constraint: "1 validation error detected: Value '0' at 'PATH' failed to satisfy constraint:
+// Member must MUST". `value` nullptr: absent. Texts are cut at 256 bytes.
+Error broken_constraint(std::string_view path, const json::value* value, std::string_view must);
+
 // Each reads the value of the member of that name ("presignedUrlConfig", "jobExecutionsRolloutConfig", "abortConfig",
-// "jobExecutionsRetryConfig"; timeoutConfig yields its minutes, 1..10080).
+// "jobExecutionsRetryConfig"; timeoutConfig yields its minutes, 1..10080). A value of the wrong type is refused as
+// well, because a template's record comes this way without the wire's validator. An empty presignedUrlConfig is all
+// defaults, as in AWS; the others must say something.
 Result<PresignConfig> read_presign(const json::object& value);
 Result<RolloutConfig> read_rollout(const json::object& value);
 Result<AbortConfig> read_abort(const json::object& value);

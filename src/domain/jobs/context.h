@@ -77,6 +77,8 @@ struct Effects {
   std::vector<std::string> jobs;  // the engine should look at them
   bool messages = false;          // the outbox has something new
   bool timers = false;            // a timer was armed
+  bool gather = false;            // notices are collected (domain/jobs/notices.h)
+  std::string notices;            // those not yet written to the outbox
   void touch(std::string_view job_id);
 };
 

@@ -13,7 +13,9 @@
 //   muster:priority = -99..99     among a thing's QUEUED executions; higher first; 0 as AWS; fixed at creation
 //   muster:dry-run  = true        CreateJob checks everything and creates nothing; description tells the plan
 //
-// Any other key that begins with "muster:" is refused, and so is any other value.
+// Any other key that begins with "muster:", in whatever case, is refused, and so is any other value: a guard that was
+// misspelt must not look like one. Percentages have at most two decimals; every value keeps to what AWS's tag values
+// may hold (letters, digits, spaces and _.:/=+-@).
 #pragma once
 
 #include <cstdint>
@@ -45,7 +47,7 @@ struct Controls {
   Approval approval = Approval::kNotNeeded;
   bool paused = false;
   std::vector<Gate> gates;          // percent rising; at most 10
-  std::size_t gates_continued = 0;  // passed by hand
+  std::size_t gates_continued = 0;  // passed by hand; at most gates.size()
   std::int64_t priority = 0;
   bool dry_run = false;  // CreateJob only; never stored
   bool operator==(const Controls&) const = default;
@@ -54,7 +56,8 @@ struct Controls {
 // From a job's tags; others are not looked at. kInvalid names the tag, its value and what is allowed.
 Result<Controls> controls_from_tags(const std::map<std::string, std::string>& tags);
 // What TagResource and UntagResource may change later: not the priority, not dry-run, no approval demanded of a job
-// that has started, no gates once the rollout has passed them. kInvalid otherwise.
+// that has started. Gates passed by hand stay as they are once it has started (all gates may go together): a gate
+// before them would hold what is out already. kInvalid otherwise.
 Status check_controls_change(const Controls& before, const Controls& after, bool started);
 
 json::object to_json(const Controls& controls);  // empty: all defaults

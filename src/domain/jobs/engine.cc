@@ -5,12 +5,13 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <unordered_set>
 
 #include "base/log.h"
+#include "domain/jobs/cancel.h"
 #include "domain/jobs/executions.h"
-#include "domain/jobs/rollout.h"
 #include "store/keys.h"
 #include "store/schema.h"
 
@@ -20,80 +21,37 @@ namespace table = store::table;
 
 namespace {
 
-constexpr auto kRest = std::chrono::milliseconds(20);    // between rounds: pokes gather meanwhile
-constexpr auto kRetry = std::chrono::seconds(1);         // after the store refused
-constexpr auto kLater = std::chrono::milliseconds(500);  // until a timer's transaction has committed
-constexpr auto kLookAgain = std::chrono::minutes(1);     // at every active job, should a poke have been lost
+constexpr auto kRest = std::chrono::milliseconds(20);  // between rounds: pokes gather meanwhile
+constexpr auto kRetry = std::chrono::seconds(1);       // after the store refused
+constexpr std::int64_t kLookAgainMs = 60'000;          // at every active job, should a poke have been lost
 constexpr std::size_t kActivePage = 500;
-
-Step gone() {
-  return {Advance::kGone, {}};
-}
-
-Result<Step> complete_if_done(store::Tx& tx, const Job& stored) {
-  if (stored.selection != Selection::kSnapshot || !all_terminal(tx, stored.id)) return Step{};
-  Job job = stored;
-  job.status = JobStatus::kCompleted;
-  job.completed_ms = job.updated_ms = tx.now_ms();
-  put_job(tx, job);
-  mark_inactive(tx, job.id);
-  return gone();
-}
+// Transactions of which the body has run and the disk has yet to hear: the next one is made meanwhile.
+constexpr std::size_t kUnderWay = 8;
 
 }  // namespace
 
-Result<Step> advance_job(const Context& context, store::Tx& tx, std::string_view job_id, std::string_view position,
-                         std::size_t batch, Effects& effects) {
-  TRY(const auto stored, find_job(context, tx, job_id));
-  if (!stored) {
-    mark_inactive(tx, job_id);
-    return gone();
-  }
-  if (stored->status == JobStatus::kDeletionInProgress) {
-    TRY(Progress progress, purge(context, tx, *stored, position, batch, effects));
-    if (progress.finished) return gone();
-    return Step{Advance::kMore, std::move(progress.position)};
-  }
-  if (stored->sweep != Sweep::kNone) {
-    TRY(Progress progress, sweep(context, tx, *stored, position, batch, effects));
-    if (!progress.finished) return Step{Advance::kMore, std::move(progress.position)};
-    Job job = *stored;
-    job.sweep = Sweep::kNone;
-    put_job(tx, job);
-    mark_inactive(tx, job.id);
-    return gone();
-  }
-  if (stored->status != JobStatus::kInProgress) {
-    if (stored->status != JobStatus::kScheduled) mark_inactive(tx, job_id);
-    return gone();
-  }
-  if (stored->rolled_out) return complete_if_done(tx, *stored);
-  TRY(const Progress progress, roll_out(context, tx, *stored, batch, effects));
-  if (!progress.finished) return Step{Advance::kMore, {}};
-  Job job = *stored;
-  job.rolled_out = true;
-  put_job(tx, job);
-  return Step{Advance::kMore, {}};  // devices may have finished all of it already
-}
-
-struct Engine::State {
+struct Engine::State : std::enable_shared_from_this<Engine::State> {
   store::Store& store;
   Context context;
   Signals signals;
+  std::function<std::int64_t()> now;
 
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<std::string> queue;  // jobs to look at, each once
   std::unordered_set<std::string> queued;
-  std::unordered_set<std::string> later;         // touched by transactions that have yet to commit
   std::map<std::string, std::string> positions;  // by job: where its sweep or deletion is
-  bool look_at_all = true;                       // load the list of active jobs
-  std::string active_from;                       // where loading goes on
+  std::map<std::string, std::int64_t> wakes;     // by job
+  std::set<std::pair<std::int64_t, std::string>> wake_order;
+  bool look_at_all = true;    // load the list of active jobs
+  std::string active_from;    // where loading goes on
+  std::size_t under_way = 0;  // transactions
   bool stopping = false;
   bool failing = false;  // the last transaction was refused
   std::thread thread;
 
-  State(store::Store& s, Context c, Signals g) : store(s), context(std::move(c)), signals(std::move(g)) {
+  State(store::Store& s, Context c, Signals g, std::function<std::int64_t()> n)
+      : store(s), context(std::move(c)), signals(std::move(g)), now(std::move(n)) {
     signals.engine = nullptr;
   }
 
@@ -114,9 +72,31 @@ struct Engine::State {
     for (const auto& job : effects.jobs) poke(job);
   }
 
+  void wake_locked(const std::string& job, std::int64_t at_ms) {
+    if (const auto it = wakes.find(job); it != wakes.end()) {
+      wake_order.erase({it->second, job});
+      wakes.erase(it);
+    }
+    if (at_ms == 0) return;
+    wakes[job] = at_ms;
+    wake_order.emplace(at_ms, job);
+  }
+
+  void enqueue_due_locked() {
+    const std::int64_t now_ms = now();
+    while (!wake_order.empty() && wake_order.begin()->first <= now_ms) {
+      const std::string job = wake_order.begin()->second;
+      wake_locked(job, 0);
+      enqueue_locked(job);
+    }
+  }
+
   bool load_active();
   bool advance(const std::string& job);
+  void take_step(const std::string& job, const Step& step);
+  void ended(const std::string& job, const Status& status, const Effects& effects);
   bool step();
+  void wait_locked(std::unique_lock<std::mutex>& lock);
   void run();
 };
 
@@ -149,35 +129,79 @@ bool Engine::State::load_active() {
   return true;
 }
 
-// One transaction. False when the store refused.
+void Engine::State::take_step(const std::string& job, const Step& step) {
+  const std::lock_guard lock(mutex);
+  if (step.position.empty()) {
+    positions.erase(job);
+  } else {
+    positions[job] = step.position;
+  }
+  wake_locked(job, step.advance == Advance::kIdle ? step.wake_ms : 0);
+  if (step.advance == Advance::kMore) enqueue_locked(job);
+}
+
+void Engine::State::ended(const std::string& job, const Status& status, const Effects& effects) {
+  if (status) {
+    told(effects);
+  } else {
+    log::warn("jobs engine could not advance a job", {{"job", job}, {"error", status.error().message}});
+  }
+  const std::lock_guard lock(mutex);
+  --under_way;
+  if (!status) {
+    positions.erase(job);
+    // A corrupt record would fail for ever: the next look at all jobs tries again.
+    failing = status.error().kind != ErrorKind::kInternal;
+    if (failing) enqueue_locked(job);
+  }
+  changed.notify_all();
+}
+
+// One transaction. Returns when its body has run, which on the local engines is before the disk has it: what it wrote
+// is visible to the next one, and if the disk refuses, it refuses that one too, and the job is looked at again. False
+// when the store refused.
 bool Engine::State::advance(const std::string& job) {
-  std::string position;
+  struct Run {
+    std::string position;
+    Effects effects;
+    Step step;
+    bool ran = false;    // as far as the calling thread can see
+    bool ended = false;  // with `status`
+    Status status;
+  };
+  auto one = std::make_shared<Run>();
   {
     const std::lock_guard lock(mutex);
-    if (const auto it = positions.find(job); it != positions.end()) position = it->second;
+    if (const auto it = positions.find(job); it != positions.end()) one->position = it->second;
+    ++under_way;
   }
-  Effects effects;
-  auto step = store::run_blocking_for(store, [&](store::Tx& tx) -> Result<Step> {
-    effects = {};
-    return advance_job(context, tx, job, position, context.limits.engine_batch, effects);
-  });
-  if (!step) {
-    log::warn("jobs engine could not advance a job", {{"job", job}, {"error", step.error().message}});
-    const bool refused = step.error().kind != ErrorKind::kInternal;
-    const std::lock_guard lock(mutex);
-    if (refused) enqueue_locked(job);  // a corrupt record would fail for ever: the next look at all jobs tries again
-    return !refused;
+  const auto caller = std::this_thread::get_id();
+  store.run(
+      [self = shared_from_this(), one, job, caller](store::Tx& tx) -> Status {
+        one->effects = {};
+        auto step = advance_job(self->context, tx, job, one->position, self->context.limits.engine_batch, one->effects);
+        if (!step) return step.error();
+        one->step = *std::move(step);
+        one->ran = std::this_thread::get_id() == caller;
+        return {};
+      },
+      [self = shared_from_this(), one, job](const Status& status) {
+        self->ended(job, status, one->effects);
+        const std::lock_guard lock(self->mutex);
+        one->status = status;
+        one->ended = true;
+        self->changed.notify_all();
+      });
+  std::unique_lock lock(mutex);
+  if (!one->ran || one->ended) {
+    changed.wait(lock, [&] { return one->ended; });
+    if (!one->status) return one->status.error().kind == ErrorKind::kInternal;
   }
-  {
-    const std::lock_guard lock(mutex);
-    if (step->position.empty()) {
-      positions.erase(job);
-    } else {
-      positions[job] = step->position;
-    }
-    if (step->advance == Advance::kMore) enqueue_locked(job);
-  }
-  told(effects);
+  const Step step = one->step;
+  lock.unlock();
+  take_step(job, step);
+  lock.lock();
+  changed.wait(lock, [&] { return under_way < kUnderWay; });
   return true;
 }
 
@@ -186,10 +210,7 @@ bool Engine::State::step() {
   bool load = false;
   {
     const std::lock_guard lock(mutex);
-    if (queue.empty()) {
-      for (const auto& id : later) enqueue_locked(id);
-      later.clear();
-    }
+    enqueue_due_locked();
     if (queue.empty()) {
       load = look_at_all;
       if (!load) return false;
@@ -205,15 +226,29 @@ bool Engine::State::step() {
   return true;
 }
 
+// Until there is something to do.
+void Engine::State::wait_locked(std::unique_lock<std::mutex>& lock) {
+  const auto woken = [&] { return stopping || !queue.empty() || look_at_all; };
+  std::int64_t last_look_ms = now();
+  while (true) {
+    enqueue_due_locked();
+    if (woken()) return;
+    const std::int64_t now_ms = now();
+    if (now_ms - last_look_ms >= kLookAgainMs || now_ms < last_look_ms) {  // the wall clock may have been set
+      look_at_all = true;
+      return;
+    }
+    std::int64_t wait_ms = kLookAgainMs;
+    if (!wake_order.empty()) wait_ms = std::min(wait_ms, std::max<std::int64_t>(1, wake_order.begin()->first - now_ms));
+    changed.wait_for(lock, std::chrono::milliseconds(std::min<std::int64_t>(wait_ms, 1000)));
+  }
+}
+
 void Engine::State::run() {
   std::unique_lock lock(mutex);
   while (!stopping) {
     if (queue.empty() && !look_at_all) {
-      const bool waiting = !later.empty();
-      const auto woken = [&] { return stopping || !queue.empty() || look_at_all || (!waiting && !later.empty()); };
-      const bool idle = !changed.wait_for(lock, waiting ? std::chrono::nanoseconds(kLater) : kLookAgain, woken);
-      if (idle && !waiting) look_at_all = true;
-      if (queue.empty() && !look_at_all && !idle) continue;  // only something for later came
+      wait_locked(lock);
       if (stopping) break;
       // Many executions end at once: one look at the job does for all of them.
       changed.wait_for(lock, kRest, [&] { return stopping; });
@@ -226,29 +261,30 @@ void Engine::State::run() {
   }
 }
 
-Engine::Engine(store::Store& store, Context context, Signals signals)
-    : state_(std::make_shared<State>(store, std::move(context), std::move(signals))) {}
+Engine::Engine(store::Store& store, Context context, Signals signals, std::function<std::int64_t()> now)
+    : state_(std::make_shared<State>(store, std::move(context), std::move(signals), std::move(now))) {}
 
 Engine::~Engine() {
   stop();
 }
 
 void Engine::register_timers(store::Timers& timers) {
-  // The pump may outlive the engine.
-  timers.handle(kExecutionTimer,
-                [weak = std::weak_ptr(state_)](store::Tx& tx, std::string_view id, std::string_view) -> Status {
-                  const auto state = weak.lock();
-                  if (!state) return make_error(ErrorKind::kUnavailable, "the jobs engine has stopped");
-                  Effects effects;
-                  TRY_VOID(execution_timer_due(state->context, tx, id, effects));
-                  // Before the commit, which this cannot see: the outbox looks by itself within a second, the engine
-                  // later.
-                  state->signals.send(effects);
-                  const std::lock_guard lock(state->mutex);
-                  state->later.insert(effects.jobs.begin(), effects.jobs.end());
-                  state->changed.notify_one();
-                  return {};
-                });
+  using Due = Status (*)(const Context&, store::Tx&, std::string_view, Effects&);
+  const auto handle = [&](std::string_view kind, Due due) {
+    // The pump may outlive the engine.
+    timers.handle(kind,
+                  [weak = std::weak_ptr(state_), due](store::Tx& tx, std::string_view id, std::string_view,
+                                                      std::function<void()>& committed) -> Status {
+                    const auto state = weak.lock();
+                    if (!state) return make_error(ErrorKind::kUnavailable, "the jobs engine has stopped");
+                    Effects effects;
+                    TRY_VOID(due(state->context, tx, id, effects));
+                    committed = [state, effects = std::move(effects)] { state->told(effects); };
+                    return {};
+                  });
+  };
+  handle(kExecutionTimer, execution_timer_due);
+  handle(kRetentionTimer, retention_due);
 }
 
 void Engine::start_thread() {
@@ -262,6 +298,8 @@ void Engine::stop() {
     state_->changed.notify_all();
   }
   if (state_->thread.joinable()) state_->thread.join();
+  std::unique_lock lock(state_->mutex);
+  state_->changed.wait(lock, [&] { return state_->under_way == 0; });
 }
 
 void Engine::poke(std::string_view job_id) {
@@ -277,6 +315,11 @@ void Engine::poke_all() {
 
 bool Engine::step() {
   return state_->step();
+}
+
+std::int64_t Engine::next_wake_ms() {
+  const std::lock_guard lock(state_->mutex);
+  return state_->wake_order.empty() ? 0 : state_->wake_order.begin()->first;
 }
 
 }  // namespace muster::jobs

@@ -58,10 +58,6 @@ std::string count_key(std::string_view job, ExecutionStatus status) {
   return store::Key(table::kJobCount).text(job).text(to_string(status)).str();
 }
 
-std::string job_listing_key(const ExecutionId& id) {
-  return store::Key(table::kJobExecution).text(id.job).text(id.thing).descending(id.number).str();
-}
-
 std::string thing_listing_key(const ExecutionId& id, std::int64_t queued_ms) {
   return store::Key(table::kThingExecution)
       .text(id.thing)
@@ -159,6 +155,10 @@ std::string encode(const Execution& e) {
   if (e.force_canceled) out.append(",\"forced\":true");
   if (e.deadline_ms != 0) append_field(out, "deadline", e.deadline_ms);
   if (e.step_deadline_ms != 0) append_field(out, "step", e.step_deadline_ms);
+  if (e.retries.failed != 0) append_field(out, "retried_failed", e.retries.failed);
+  if (e.retries.timed_out != 0) append_field(out, "retried_timed_out", e.retries.timed_out);
+  if (e.priority != 0) append_field(out, "priority", e.priority);
+  if (!e.namespace_id.empty()) out.append(",\"namespace\":\"").append(e.namespace_id).append("\"");
   out.push_back('}');
   return out;
 }
@@ -182,6 +182,10 @@ Result<Execution> decode_execution(std::int64_t number, std::string_view text) {
   e.force_canceled = get_bool(record, "forced");
   e.deadline_ms = get_int(record, "deadline");
   e.step_deadline_ms = get_int(record, "step");
+  e.retries.failed = get_int(record, "retried_failed");
+  e.retries.timed_out = get_int(record, "retried_timed_out");
+  e.priority = get_int(record, "priority");
+  e.namespace_id = get_string(record, "namespace");
   return e;
 }
 
@@ -210,10 +214,9 @@ Result<std::optional<Execution>> find_execution(store::Tx& tx, std::string_view 
 void put_execution(store::Tx& tx, const ExecutionId& id, const Execution* before, const Execution& after,
                    bool* timer_armed) {
   tx.put(record_key(id.thing, id.job, id.number), encode(after));
-  if (before == nullptr) {
-    tx.put(job_listing_key(id), "");
-    tx.put(thing_listing_key(id, after.queued_ms), "");
-  }
+  // A pending execution is listed by the thing's pending list.
+  const bool was_over = before != nullptr && is_terminal(before->status);
+  if (is_terminal(after.status) && !was_over) tx.put(thing_listing_key(id, after.queued_ms), "");
   if (before == nullptr || before->status != after.status) {
     if (before != nullptr) {
       tx.erase(status_key(id, before->status));
@@ -235,8 +238,7 @@ void put_execution(store::Tx& tx, const ExecutionId& id, const Execution* before
 
 void erase_execution(store::Tx& tx, const ExecutionId& id, const Execution& before) {
   tx.erase(record_key(id.thing, id.job, id.number));
-  tx.erase(job_listing_key(id));
-  tx.erase(thing_listing_key(id, before.queued_ms));
+  if (is_terminal(before.status)) tx.erase(thing_listing_key(id, before.queued_ms));
   tx.erase(status_key(id, before.status));
   tx.add(count_key(id.job, before.status), -1);
   if (before.due_ms() != 0) store::disarm(tx, kExecutionTimer, timer_id(id));

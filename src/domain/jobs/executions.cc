@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "domain/jobs/documents.h"
-#include "domain/jobs/rollout.h"
+#include "domain/jobs/transition.h"
 #include "store/timers.h"
 
 namespace muster::jobs {
@@ -24,13 +24,6 @@ Error with_state(ErrorKind kind, std::string message, const Execution& execution
   Error error = make_error(kind, std::move(message));
   error.fields["executionState"] = execution_state(execution);
   return error;
-}
-
-// What the job's cancellation or deletion has already decided about an execution, though the engine has not got to it.
-bool is_withdrawn(const Job& job, ExecutionStatus status) {
-  if (job.status == JobStatus::kDeletionInProgress) return true;
-  if (job.sweep == Sweep::kQueuedAndInProgress) return !is_terminal(status);
-  return job.sweep == Sweep::kQueued && status == ExecutionStatus::kQueued;
 }
 
 Status check_step_timeout(const std::optional<std::int64_t>& minutes) {
@@ -69,23 +62,11 @@ struct Head {
   std::shared_ptr<const Job> job;
 };
 
-Result<std::optional<Head>> first_valid(const Context& context, store::Tx& tx,
-                                        const std::vector<PendingEntry>& entries) {
-  for (const auto& entry : entries) {
-    TRY(auto job, find_job(context, tx, entry.job));
-    if (job && !is_withdrawn(*job, entry.status)) return std::optional(Head{entry, std::move(job)});
-  }
-  return std::optional<Head>();
-}
-
-// The first entry that is still to be done.
-Result<std::optional<Head>> find_head(const Context& context, store::Tx& tx, const PendingChange& pending,
-                                      std::string_view thing) {
-  if (!pending.status()) return pending.status().error();
-  TRY(auto head, first_valid(context, tx, pending.front()));
-  if (head || pending.is_whole()) return head;
-  TRY(const auto entries, read_pending(tx, thing, kMaxPendingListed));
-  return first_valid(context, tx, entries);
+Result<std::optional<Head>> find_head(PendingChange& pending, std::string_view namespace_id) {
+  TRY(auto entry, pending.head(namespace_id));
+  if (!entry) return std::optional<Head>();
+  TRY(auto job, pending.job(entry->job));
+  return std::optional(Head{*std::move(entry), std::move(job)});
 }
 
 Result<Execution> get_execution(store::Tx& tx, std::string_view thing, std::string_view job_id,
@@ -93,6 +74,22 @@ Result<Execution> get_execution(store::Tx& tx, std::string_view thing, std::stri
   TRY(auto execution, find_execution(tx, thing, job_id, number));
   if (!execution) return execution_not_found(thing, job_id);
   return *std::move(execution);
+}
+
+// A job in deletion is gone for devices; one of a namespace is met by its topics too, and no other namespace's.
+bool is_reachable(const Job* job, std::string_view namespace_id) {
+  if (job == nullptr || job->status == JobStatus::kDeletionInProgress) return false;
+  return namespace_id.empty() || job->namespace_id == namespace_id;
+}
+
+// What is not on offer may be reported as done, but no longer begun.
+Status check_start(const Job& job, const Execution& before, ExecutionStatus to) {
+  if (before.status != ExecutionStatus::kQueued || to != ExecutionStatus::kInProgress || job.offers()) return {};
+  return with_state(ErrorKind::kInvalidStateTransition,
+                    "Job " + job.id +
+                        (job.controls.paused ? " is paused: no execution can be started."
+                                             : " is outside its maintenance windows: no execution can be started."),
+                    before);
 }
 
 Result<ExecutionStatus> parse_device_status(const Execution& current, std::string_view text) {
@@ -135,10 +132,13 @@ DeviceExecution device_view(std::string_view thing, std::string_view job, const 
   return view;
 }
 
-Result<PendingLists> get_pending(store::Tx& tx, std::string_view thing) {
+Result<PendingLists> get_pending(const Context& context, store::Tx& tx, std::string_view thing) {
   TRY(const auto entries, read_pending(tx, thing, kMaxPendingListed));
+  PendingChange pending(context, tx, thing);
   PendingLists lists;
   for (const auto& entry : entries) {
+    TRY(const auto job, pending.job(entry.job));
+    if (!job || !entry.namespace_id.empty() || !is_offered(*job, entry.status)) continue;
     (entry.status == ExecutionStatus::kInProgress ? lists.in_progress : lists.queued).push_back(entry);
   }
   return lists;
@@ -148,22 +148,25 @@ Result<std::optional<DeviceExecution>> start_next(const Context& context, store:
                                                   Effects& effects) {
   TRY_VOID(check_step_timeout(request.step_timeout_minutes));
   PendingChange pending(context, tx, request.thing);
-  TRY(const auto head, find_head(context, tx, pending, request.thing));
+  TRY(const auto head, find_head(pending, {}));
   if (!head) return std::optional<DeviceExecution>();
-  const ExecutionId id{request.thing, head->entry.job, head->entry.number};
-  TRY(const Execution before, get_execution(tx, id.thing, id.job, id.number));
+  const std::string& job_id = head->entry.job;
+  TRY(const Execution before, get_execution(tx, request.thing, job_id, head->entry.number));
   Execution after = before;
   if (before.status == ExecutionStatus::kQueued) {
     after = moved(*head->job, before, ExecutionStatus::kInProgress, request.details, request.step_timeout_minutes,
                   tx.now_ms());
-    TRY_VOID(change_execution(pending, tx, id, &before, &after, effects));
-  } else if (request.step_timeout_minutes) {
+  } else {
     // Handed out again: only the step timer is the device's to set.
     set_step_timer(after, request.step_timeout_minutes, tx.now_ms());
-    TRY_VOID(change_execution(pending, tx, id, &before, &after, effects));
   }
-  DeviceExecution view = device_view(id.thing, id.job, after, tx.now_ms());
-  TRY(view.document, deliver_document(context, tx, *head->job));
+  if (before.status == ExecutionStatus::kQueued || request.step_timeout_minutes) {
+    const Transition change{*head->job, before.number, &before, &after};
+    TRY_VOID(apply_transition(context, tx, pending, change, effects));
+    TRY_VOID(pending.finish(effects));
+  }
+  DeviceExecution view = device_view(request.thing, job_id, after, tx.now_ms());
+  TRY(view.document, deliver_document(context, tx, *head->job, request.thing, head->entry.number));
   return std::optional(std::move(view));
 }
 
@@ -173,15 +176,15 @@ Result<std::optional<DeviceExecution>> describe_for_device(const Context& contex
   std::string job_id = request.job;
   std::optional<std::int64_t> number = request.number;
   if (request.job == kNext) {
-    const PendingChange pending(context, tx, request.thing);
-    TRY(const auto head, find_head(context, tx, pending, request.thing));
+    PendingChange pending(context, tx, request.thing);
+    TRY(const auto head, find_head(pending, request.namespace_id));
     if (!head || (number && *number != head->entry.number)) return std::optional<DeviceExecution>();
     job = head->job;
     job_id = head->entry.job;
     number = head->entry.number;
   } else {
     TRY(job, find_job(context, tx, job_id));
-    if (!job || job->status == JobStatus::kDeletionInProgress) return execution_not_found(request.thing, job_id);
+    if (!is_reachable(job.get(), request.namespace_id)) return execution_not_found(request.thing, job_id);
   }
   TRY(const Execution execution, get_execution(tx, request.thing, job_id, number));
   if (is_terminal(execution.status)) {
@@ -191,7 +194,7 @@ Result<std::optional<DeviceExecution>> describe_for_device(const Context& contex
   }
   DeviceExecution view = device_view(request.thing, job_id, execution, tx.now_ms());
   if (request.include_document) {
-    TRY(view.document, deliver_document(context, tx, *job));
+    TRY(view.document, deliver_document(context, tx, *job, request.thing, execution.number));
   }
   return std::optional(std::move(view));
 }
@@ -199,9 +202,9 @@ Result<std::optional<DeviceExecution>> describe_for_device(const Context& contex
 Result<Updated> update_execution(const Context& context, store::Tx& tx, const Update& request, Effects& effects) {
   TRY_VOID(check_step_timeout(request.step_timeout_minutes));
   if (request.job == kNext) return invalid("$next cannot be used to update a job execution: name its job.");
-  TRY(const auto job, find_job(context, tx, request.job));
-  if (!job || job->status == JobStatus::kDeletionInProgress) return execution_not_found(request.thing, request.job);
   PendingChange pending(context, tx, request.thing);
+  TRY(const auto job, pending.job(request.job));
+  if (!is_reachable(job.get(), request.namespace_id)) return execution_not_found(request.thing, request.job);
   // A pending execution is the latest one of its job: no search for it.
   const auto number = request.number ? request.number : pending.number_of(request.job);
   TRY(const Execution before, get_execution(tx, request.thing, request.job, number));
@@ -211,14 +214,14 @@ Result<Updated> update_execution(const Context& context, store::Tx& tx, const Up
   }
   TRY(const auto to, parse_device_status(before, request.status));
   TRY_VOID(check_version(before, request.expected_version));
+  TRY_VOID(check_start(*job, before, to));
   const Execution after = moved(*job, before, to, request.details, request.step_timeout_minutes, tx.now_ms());
-  const ExecutionId id{request.thing, request.job, before.number};
-  TRY_VOID(change_execution(pending, tx, id, &before, &after, effects));
-  if (is_terminal(to)) effects.touch(job->id);
+  TRY_VOID(apply_transition(context, tx, pending, {*job, before.number, &before, &after}, effects));
+  TRY_VOID(pending.finish(effects));
   Updated updated;
   if (request.include_state) updated.state = after;
   if (request.include_document) {
-    TRY(updated.document, deliver_document(context, tx, *job));
+    TRY(updated.document, deliver_document(context, tx, *job, request.thing, after.number));
   }
   return updated;
 }
@@ -244,9 +247,7 @@ Status cancel_execution(const Context& context, store::Tx& tx, const ExecutionCa
   }
   Execution after = canceled(before, request.force, tx.now_ms());
   if (request.details) after.details = *request.details;
-  TRY_VOID(change_execution(context, tx, {request.thing, request.job, before.number}, &before, &after, effects));
-  effects.touch(request.job);
-  return {};
+  return make_transition(context, tx, request.thing, {*job, before.number, &before, &after}, effects);
 }
 
 Status delete_execution(const Context& context, store::Tx& tx, const ExecutionId& id, bool force, Effects& effects) {
@@ -257,31 +258,25 @@ Status delete_execution(const Context& context, store::Tx& tx, const ExecutionId
     return make_error(ErrorKind::kInvalidStateTransition,
                       "A job execution in status IN_PROGRESS cannot be deleted without force.");
   }
-  TRY_VOID(change_execution(context, tx, id, &before, nullptr, effects));
-  effects.touch(id.job);
-  return {};
+  return make_transition(context, tx, id.thing, {*job, id.number, &before, nullptr}, effects);
 }
 
 Status thing_deleted(const Context& context, store::Tx& tx, std::string_view thing, Effects& effects) {
   // One announcement for all: the device hears that nothing is left.
-  PendingChange change(context, tx, thing);
+  PendingChange pending(context, tx, thing);
   while (true) {
     TRY(const auto entries, read_pending(tx, thing, kMaxPendingListed));
     if (entries.empty()) break;
     for (const auto& entry : entries) {
       TRY(const Execution before, get_execution(tx, thing, entry.job, entry.number));
-      Execution after = before;
-      after.status = ExecutionStatus::kRemoved;
-      after.updated_ms = tx.now_ms();
-      after.deadline_ms = after.step_deadline_ms = 0;
-      const ExecutionId id{std::string(thing), entry.job, entry.number};
-      change.apply(id.job, id.number, &before, &after);
-      put_execution(tx, id, &before, after, &effects.timers);
-      effects.touch(id.job);
+      TRY(const auto job, pending.job(entry.job));
+      if (!job) return internal("pending list of thing " + std::string(thing) + " names a job that is not there");
+      const Execution after = removed(before, tx.now_ms());
+      TRY_VOID(apply_transition(context, tx, pending, {*job, before.number, &before, &after}, effects));
     }
-    TRY_VOID(change.save());
+    TRY_VOID(pending.save());
   }
-  return change.finish(effects);
+  return pending.finish(effects);
 }
 
 Status execution_timer_due(const Context& context, store::Tx& tx, std::string_view timer, Effects& effects) {
@@ -293,14 +288,10 @@ Status execution_timer_due(const Context& context, store::Tx& tx, std::string_vi
     store::arm(tx, kExecutionTimer, timer, before->due_ms());
     return {};
   }
-  Execution after = *before;
-  after.status = ExecutionStatus::kTimedOut;
-  after.version += 1;
-  after.updated_ms = tx.now_ms();
-  after.deadline_ms = after.step_deadline_ms = 0;
-  TRY_VOID(change_execution(context, tx, *id, &*before, &after, effects));
-  effects.touch(id->job);
-  return {};
+  TRY(const auto job, find_job(context, tx, id->job));
+  if (!job) return internal("a timer names an execution whose job is not there");
+  const Execution after = timed_out(*before, tx.now_ms());
+  return make_transition(context, tx, id->thing, {*job, before->number, &*before, &after}, effects);
 }
 
 }  // namespace muster::jobs

@@ -40,7 +40,8 @@ DeviceExecution device_view(std::string_view thing, std::string_view job, const 
 struct PendingLists {
   std::vector<PendingEntry> in_progress, queued;
 };
-Result<PendingLists> get_pending(store::Tx& tx, std::string_view thing);
+// What is offered, without namespaces.
+Result<PendingLists> get_pending(const Context& context, store::Tx& tx, std::string_view thing);
 
 // Of executions without a namespace; those of a namespace have topics of their own and are met by Describe and Update.
 struct StartNext {

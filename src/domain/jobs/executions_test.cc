@@ -316,10 +316,10 @@ TEST_F(Executions, in_progress_timer_is_not_moved_by_progress_nor_outlived_by_a_
 
 TEST_F(Executions, timeout_of_the_job_does_not_touch_what_runs_already) {
   ASSERT_TRUE(fleet.start("t"));
-  ASSERT_TRUE(fleet.run_status([&](store::Tx& tx, Effects&) {
+  ASSERT_TRUE(fleet.run_status([&](store::Tx& tx, Effects& effects) {
     JobChange change;
     change.timeout_minutes = 1;
-    return update_job(fleet.context, tx, "j", change);
+    return update_job(fleet.context, tx, "j", change, effects);
   }));
   EXPECT_EQ(fleet.execution("t", "j")->due_ms(), 0);
 }

@@ -14,6 +14,8 @@
 #include "domain/jobs/engine.h"
 #include "domain/jobs/executions.h"
 #include "domain/jobs/jobs.h"
+#include "domain/jobs/membership.h"
+#include "domain/jobs/notices.h"
 #include "domain/registry/groups.h"
 #include "domain/registry/things.h"
 #include "store/keys.h"
@@ -32,7 +34,13 @@ struct Heard {
 
 class Fleet {
  public:
-  explicit Fleet(Limits limits = {}) {
+  // No timeout where a job gives none.
+  static Limits plain() {
+    Limits limits;
+    limits.default_timeout_minutes = 0;
+    return limits;
+  }
+  explicit Fleet(Limits limits = plain()) {
     store = store::make_memory_store(clock);
     context = make_context(
         Realm{"123456789012", "eu-central-1"},
@@ -88,9 +96,28 @@ class Fleet {
     const auto made = run([&](store::Tx& tx) { return registry::create_group(tx, context.realm, wanted); });
     ASSERT_TRUE(made) << made.error().message;
   }
+  // `change` of the thing's groups, and what it means for jobs, in one transaction.
+  Status regroup(const std::string& thing, const std::function<Status(store::Tx&)>& change) {
+    return run_status([&](store::Tx& tx, Effects& effects) -> Status {
+      const auto before = registry::groups_of_thing_with_ancestors(tx, thing);
+      TRY_VOID(change(tx));
+      const auto after = registry::groups_of_thing_with_ancestors(tx, thing);
+      return membership_changed(context, tx, thing, before, after, effects);
+    });
+  }
   void join(const std::string& group, const std::string& thing) {
-    const auto joined = run([&](store::Tx& tx) { return registry::add_thing_to_group(tx, group, thing); });
+    const auto joined = regroup(thing, [&](store::Tx& tx) -> Status {
+      TRY_VOID(registry::add_thing_to_group(tx, group, thing));
+      return {};
+    });
     ASSERT_TRUE(joined) << joined.error().message;
+  }
+  void leave(const std::string& group, const std::string& thing) {
+    const auto left = regroup(thing, [&](store::Tx& tx) -> Status {
+      TRY_VOID(registry::remove_thing_from_group(tx, group, thing));
+      return {};
+    });
+    ASSERT_TRUE(left) << left.error().message;
   }
   std::string thing_arn(const std::string& name) const { return registry::thing_arn(context.realm, name); }
   std::string group_arn(const std::string& name) const { return registry::group_arn(context.realm, name); }
@@ -153,7 +180,9 @@ class Fleet {
     return found ? *found : std::nullopt;
   }
 
-  void restart_engine() { engine = std::make_unique<Engine>(*store, context, Signals{}); }
+  void restart_engine() {
+    engine = std::make_unique<Engine>(*store, context, Signals{}, [this] { return clock.now_ms(); });
+  }
   void settle() {
     for (int i = 0; i < 100'000 && engine->step(); ++i) {
     }
@@ -173,17 +202,34 @@ class Fleet {
       for (const auto& row : tx.range({.begin = prefix, .end = store::after_prefix(prefix), .limit = 100'000})) {
         std::size_t length = 0;
         for (std::size_t i = 1; i < 5; ++i) length = length << 8 | static_cast<unsigned char>(row.value[i]);
-        const std::string topic = row.value.substr(5, length);
-        TRY(const json::value payload, parse_json(row.value.substr(5 + length)));
-        const std::string tail = topic.substr(std::string("$aws/things/").size());
-        const auto slash = tail.find("/jobs/");
-        all.push_back({tail.substr(0, slash), tail.substr(slash + 6), payload.as_object()});
+        const store::OutboxMessage message{row.value.substr(5, length), row.value.substr(5 + length), 1};
+        if (holds_notices(message)) {
+          for (const auto& notice : parse_notices(message.payload)) {
+            TRY(const auto messages, messages_of(context, tx, notice, [](std::string_view) { return true; }));
+            for (const auto& one : messages) TRY_VOID(add_heard(one, all));
+          }
+        } else {
+          TRY_VOID(add_heard(message, all));
+        }
         tx.erase(row.key);
       }
       return {};
     });
     EXPECT_TRUE(status);
     return all;
+  }
+  // Topics of things become (thing, suffix); others have no thing.
+  static Status add_heard(const store::OutboxMessage& message, std::vector<Heard>& all) {
+    TRY(const json::value payload, parse_json(message.payload));
+    constexpr std::string_view kThings = "$aws/things/";
+    if (!message.topic.starts_with(kThings)) {
+      all.push_back({"", message.topic, payload.as_object()});
+      return {};
+    }
+    const std::string tail = message.topic.substr(kThings.size());
+    const auto slash = tail.find("/jobs/");
+    all.push_back({tail.substr(0, slash), tail.substr(slash + 6), payload.as_object()});
+    return {};
   }
   // The same as "notify" / "notify-next" in order, joined by a space.
   std::string heard_kinds() {

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "domain/jobs/caches.h"
+#include "domain/jobs/membership.h"
 #include "store/keys.h"
 #include "store/schema.h"
 
@@ -70,20 +71,64 @@ std::string encode(const Job& job) {
   if (!job.description.empty()) record["description"] = job.description;
   if (!job.document_source.empty()) record["source"] = job.document_source;
   record["digest"] = job.document_digest;
-  if (job.presign) {
-    record["presign"] = json::object{{"role", job.presign->role_arn}, {"expires", job.presign->expires_seconds}};
-  }
+  if (job.presign) record["presign"] = to_json(*job.presign);
   if (job.timeout_minutes != 0) record["timeout"] = job.timeout_minutes;
+  if (job.default_timeout) record["default_timeout"] = true;
+  if (job.rollout) record["rollout"] = to_json(*job.rollout);
+  if (job.abort) record["abort"] = to_json(*job.abort);
+  if (job.retry) record["retry"] = to_json(*job.retry);
+  if (!job.schedule.empty()) record["schedule"] = to_json(job.schedule);
+  if (!job.namespace_id.empty()) record["namespace"] = job.namespace_id;
+  if (!job.template_arn.empty()) record["template"] = job.template_arn;
+  if (!job.parameters.empty()) {
+    json::object parameters;
+    for (const auto& [key, value] : job.parameters) parameters[key] = value;
+    record["parameters"] = std::move(parameters);
+  }
+  if (json::object controls = to_json(job.controls); !controls.empty()) record["controls"] = std::move(controls);
   if (!job.comment.empty()) record["comment"] = job.comment;
   if (!job.reason_code.empty()) record["reason"] = job.reason_code;
   if (job.force_canceled) record["forced"] = true;
   record["created"] = job.created_ms;
   record["updated"] = job.updated_ms;
   if (job.completed_ms != 0) record["completed"] = job.completed_ms;
+  if (job.started_ms != 0) record["started"] = job.started_ms;
   if (job.rolled_out) record["rolled_out"] = true;
+  if (job.stopped) record["stopped"] = true;
+  if (job.announcing) record["announcing"] = true;
   if (job.sweep != Sweep::kNone) record["sweep"] = static_cast<std::int64_t>(job.sweep);
   return to_text(record);
 }
+
+namespace {
+
+// The members that have types of their own.
+Status read_configs(const json::object& record, Job& job) {
+  if (const auto* presign = find_object(record, "presign")) {
+    TRY(job.presign, read_presign(*presign));
+  }
+  if (const auto* rollout = find_object(record, "rollout")) {
+    TRY(job.rollout, read_rollout(*rollout));
+  }
+  if (const auto* abort = find_object(record, "abort")) {
+    TRY(job.abort, read_abort(*abort));
+  }
+  if (const auto* retry = find_object(record, "retry")) {
+    TRY(job.retry, read_retry(*retry));
+  }
+  if (const auto* schedule = find_object(record, "schedule")) {
+    TRY(job.schedule, read_schedule(*schedule, 0));
+  }
+  if (const auto* controls = find_object(record, "controls")) job.controls = controls_from_json(*controls);
+  if (const auto* parameters = find_object(record, "parameters")) {
+    for (const auto& [key, value] : *parameters) {
+      if (value.is_string()) job.parameters.emplace(key, value.get_string());
+    }
+  }
+  return {};
+}
+
+}  // namespace
 
 Result<Job> decode_job(std::string_view id, std::string_view text) {
   TRY(const json::object record, parse_record(text));
@@ -104,9 +149,13 @@ Result<Job> decode_job(std::string_view id, std::string_view text) {
   job.description = get_string(record, "description");
   job.document_source = get_string(record, "source");
   job.document_digest = get_string(record, "digest");
-  if (const auto* presign = find_object(record, "presign")) {
-    job.presign = PresignConfig{std::string(get_string(*presign, "role")), get_int(*presign, "expires", 3600)};
-  }
+  if (!read_configs(record, job)) return internal("corrupt record of job " + job.id);
+  job.default_timeout = get_bool(record, "default_timeout");
+  job.namespace_id = get_string(record, "namespace");
+  job.template_arn = get_string(record, "template");
+  job.started_ms = get_int(record, "started");
+  job.stopped = get_bool(record, "stopped");
+  job.announcing = get_bool(record, "announcing");
   job.timeout_minutes = get_int(record, "timeout");
   job.comment = get_string(record, "comment");
   job.reason_code = get_string(record, "reason");
@@ -135,11 +184,55 @@ Result<std::shared_ptr<const Job>> get_job(const Context& context, store::Tx& tx
   return job;
 }
 
-void put_job(store::Tx& tx, const Job& job) {
+namespace {
+
+std::string all_jobs_key(std::string_view what) {
+  return store::Key(store::table::kJobCount).text("").text(what).str();
+}
+
+// The counters over all jobs that a job in this state is part of.
+void count(store::Tx& tx, const Job& job, std::int64_t delta) {
+  if (job.is_active()) tx.add(all_jobs_key("active"), delta);
+  if (job.is_concurrent()) tx.add(all_jobs_key("concurrent"), delta);
+  if (job.status == JobStatus::kDeletionInProgress) tx.add(all_jobs_key("deleting"), delta);
+}
+
+std::string time_key(const Job& job) {
+  return store::Key(store::table::kJobByTime).descending(job.created_ms).text(job.id).str();
+}
+
+}  // namespace
+
+void put_job(const Context& context, store::Tx& tx, const Job* before, const Job& job) {
+  if (before != nullptr) count(tx, *before, -1);
+  count(tx, job, 1);
+  const bool listened = before != nullptr && before->takes_members();
+  if (listened && !job.takes_members()) unindex_groups(context, tx, *before);
+  if (job.takes_members() && (!listened || before->targets.size() != job.targets.size())) {
+    index_groups(context, tx, job);
+  }
   tx.put(job_key(job.id), encode(job));
   std::string summary(to_string(job.status));
   summary.append(" ").append(to_string(job.selection));
-  tx.put(store::Key(store::table::kJobByTime).descending(job.created_ms).text(job.id), summary);
+  if (!job.namespace_id.empty()) summary.append(" ").append(job.namespace_id);
+  tx.put(time_key(job), summary);
+}
+
+void erase_job_record(const Context& context, store::Tx& tx, const Job& job) {
+  count(tx, job, -1);
+  if (job.takes_members()) unindex_groups(context, tx, job);
+  tx.erase(job_key(job.id));
+  tx.erase(time_key(job));
+}
+
+std::int64_t active_jobs(store::Tx& tx) {
+  return tx.counter(all_jobs_key("active"));
+}
+std::int64_t concurrent_jobs(store::Tx& tx) {
+  return tx.counter(all_jobs_key("concurrent"));
+}
+std::int64_t deleting_jobs(store::Tx& tx) {
+  return tx.counter(all_jobs_key("deleting"));
 }
 
 Error job_not_found(std::string_view job_id) {

@@ -64,11 +64,17 @@ struct Job {
   std::int64_t started_ms = 0;    // first IN_PROGRESS; 0: not yet
   bool rolled_out = false;        // every target has its executions
   Sweep sweep = Sweep::kNone;
+  bool stopped = false;  // the schedule's end has come: no new executions, no retries
   // What is QUEUED is offered to its thing, or no longer: the engine still has to tell some of the devices.
   bool announcing = false;
 
   // Are QUEUED executions on offer? Not outside a maintenance window and not while paused.
   bool offers() const { return status == JobStatus::kInProgress && !controls.paused; }
+
+  bool is_active() const { return status == JobStatus::kScheduled || status == JobStatus::kInProgress; }
+  bool has_ended() const { return status == JobStatus::kCanceled || status == JobStatus::kCompleted; }
+  // Who joins one of its groups gets an execution.
+  bool takes_members() const { return selection == Selection::kContinuous && is_active() && !stopped; }
 
   // AWS's isConcurrent: rolling out or canceling executions now.
   bool is_concurrent() const { return (status == JobStatus::kInProgress && !rolled_out) || sweep != Sweep::kNone; }
@@ -81,8 +87,15 @@ Result<Job> decode_job(std::string_view id, std::string_view record);
 Result<std::shared_ptr<const Job>> find_job(const Context& context, store::Tx& tx, std::string_view job_id);
 // kNotFound, AWS wording, when absent.
 Result<std::shared_ptr<const Job>> get_job(const Context& context, store::Tx& tx, std::string_view job_id);
-// Writes the record and its entry in the list by time.
-void put_job(store::Tx& tx, const Job& job);
+// Writes the record with what is kept about it elsewhere: list by time, counts over all jobs, index of groups. `before`
+// is the stored job, nullptr for a new one.
+void put_job(const Context& context, store::Tx& tx, const Job* before, const Job& job);
+void erase_job_record(const Context& context, store::Tx& tx, const Job& job);
+
+// Over all jobs: SCHEDULED and IN_PROGRESS; is_concurrent(); DELETION_IN_PROGRESS. Snapshots.
+std::int64_t active_jobs(store::Tx& tx);
+std::int64_t concurrent_jobs(store::Tx& tx);
+std::int64_t deleting_jobs(store::Tx& tx);
 
 Error job_not_found(std::string_view job_id);
 

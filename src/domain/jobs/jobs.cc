@@ -3,9 +3,12 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "domain/jobs/caches.h"
 #include "domain/jobs/documents.h"
+#include "domain/jobs/engine.h"
 #include "domain/jobs/rollout.h"
+#include "domain/jobs/managed_templates.h"
 #include "domain/registry/page.h"
 #include "store/keys.h"
 #include "store/schema.h"
@@ -17,23 +20,9 @@ using store::Key;
 
 namespace {
 
-constexpr std::int64_t kMaxTimeoutMinutes = 10080;
 constexpr std::size_t kMaxPage = 250;
 constexpr std::size_t kScanLimit = 2000;  // entries of the list by time that one page looks at
-
-Status check_timeout(std::int64_t minutes) {
-  if (minutes >= 1 && minutes <= kMaxTimeoutMinutes) return {};
-  return invalid("1 validation error detected: Value '" + std::to_string(minutes) +
-                 "' at 'timeoutConfig.inProgressTimeoutInMinutes' failed to satisfy constraint: Member must have " +
-                 (minutes < 1 ? "value greater than or equal to 1" : "value less than or equal to 10080"));
-}
-
-Status check_presign(const PresignConfig& presign) {
-  if (presign.expires_seconds >= 60 && presign.expires_seconds <= 3600) return {};
-  return invalid("1 validation error detected: Value '" + std::to_string(presign.expires_seconds) +
-                 "' at 'presignedUrlConfig.expiresInSec' failed to satisfy constraint: Member must have value " +
-                 (presign.expires_seconds < 60 ? "greater than or equal to 60" : "less than or equal to 3600"));
-}
+constexpr std::size_t kScheduledRollouts = 7;
 
 // The role must be there, and able to sign, when the job is made: later it would only show on devices.
 Status check_signing(const Context& context, store::Tx& tx, const Job& job, const Document& document) {
@@ -50,46 +39,76 @@ Status check_signing(const Context& context, store::Tx& tx, const Job& job, cons
                  " cannot be used to sign URLs of the job document: " + signed_url.error().message);
 }
 
+Status check_selection(const Job& job, bool windows_of_template) {
+  if (job.selection == Selection::kContinuous || job.schedule.windows.empty()) return {};
+  if (windows_of_template) {
+    return invalid("A job template with maintenanceWindows can only be used for a job of targetSelection CONTINUOUS.");
+  }
+  return invalid("schedulingConfig.maintenanceWindows need targetSelection CONTINUOUS.");
+}
+
 Result<Job> job_from(const Context& context, const NewJob& request, std::int64_t now_ms) {
   if (!is_job_id(request.id)) return invalid("Invalid job id: it must match [a-zA-Z0-9_-]{1,64}.");
   if (request.targets.empty()) return invalid("A job must have at least one target.");
   if (request.targets.size() > context.limits.max_targets) {
     return invalid("A job can have at most " + std::to_string(context.limits.max_targets) + " targets.");
   }
-  if (request.selection == Selection::kContinuous) {
-    return make_error(ErrorKind::kInvalid, "targetSelection CONTINUOUS is not supported by Muster.");
-  }
-  if (request.timeout_minutes) TRY_VOID(check_timeout(*request.timeout_minutes));
-  if (request.presign) TRY_VOID(check_presign(*request.presign));
   Job job;
   job.id = request.id;
   for (const auto& target : request.targets) {
     if (std::ranges::find(job.targets, target) == job.targets.end()) job.targets.push_back(target);
   }
+  job.selection = request.selection.value_or(Selection::kSnapshot);
   job.description = request.description;
   job.document_source = request.document_source;
   job.document_digest = digest_of(request.document);
   job.presign = request.presign;
-  job.timeout_minutes = request.timeout_minutes.value_or(0);
+  job.timeout_minutes = request.timeout_minutes.value_or(context.limits.default_timeout_minutes);
+  job.default_timeout = !request.timeout_minutes && job.timeout_minutes != 0;
+  job.rollout = request.rollout;
+  job.abort = request.abort;
+  job.retry = request.retry;
+  job.schedule = request.schedule;
+  job.namespace_id = request.namespace_id;
+  job.template_arn = request.template_arn;
+  job.parameters = request.parameters;
+  job.controls = request.controls;
+  job.controls.dry_run = false;
   job.created_ms = job.updated_ms = now_ms;
+  TRY_VOID(check_selection(job, request.windows_of_template));
+  const bool at_once = schedule_at(job.schedule, now_ms).open && job.controls.approval != Approval::kRequired;
+  job.status = at_once ? JobStatus::kInProgress : JobStatus::kScheduled;
+  if (at_once) job.started_ms = now_ms;
   return job;
 }
 
-std::shared_ptr<const Job> shared(Job job) {
-  return std::make_shared<const Job>(std::move(job));
+Error limit_reached(std::string_view what, std::int64_t limit) {
+  return make_error(ErrorKind::kLimit,
+                    "The limit of " + std::to_string(limit) + " " + std::string(what) + " has been reached.");
 }
 
-Status check_deletion_limit(const Context& context, store::Tx& tx) {
-  if (deleting_jobs(tx) < static_cast<std::int64_t>(context.limits.max_deleting_jobs)) return {};
-  return make_error(ErrorKind::kLimit, "The limit of " + std::to_string(context.limits.max_deleting_jobs) +
-                                           " jobs in status DELETION_IN_PROGRESS has been reached.");
+// What few things need is done in the transaction that makes the job.
+Result<std::shared_ptr<const Job>> carry_on(const Context& context, store::Tx& tx, std::string_view job_id,
+                                            Effects& effects) {
+  constexpr int kSteps = 4;
+  std::size_t budget = context.limits.immediate_executions;
+  for (int i = 0; i < kSteps && budget > 0; ++i) {
+    TRY(const Step step, advance_job(context, tx, job_id, {}, budget, effects));
+    if (step.advance == Advance::kGone) return find_job(context, tx, job_id);
+    if (step.advance == Advance::kIdle) break;
+    budget -= std::min(budget, std::max<std::size_t>(step.executions, 1));
+  }
+  effects.touch(job_id);
+  return find_job(context, tx, job_id);
 }
 
+// `summary`: "STATUS SELECTION [NAMESPACE]".
 bool matches(const JobFilter& filter, std::string_view summary) {
-  const auto space = summary.find(' ');
-  if (space == std::string_view::npos) return false;
-  if (filter.status && to_string(*filter.status) != summary.substr(0, space)) return false;
-  return !filter.selection || to_string(*filter.selection) == summary.substr(space + 1);
+  const auto parts = split(summary, ' ');
+  if (parts.size() < 2) return false;
+  if (filter.status && to_string(*filter.status) != parts[0]) return false;
+  if (filter.selection && to_string(*filter.selection) != parts[1]) return false;
+  return filter.namespace_id.empty() || (parts.size() > 2 && parts[2] == filter.namespace_id);
 }
 
 }  // namespace
@@ -105,42 +124,53 @@ Result<std::shared_ptr<const Job>> create_job(const Context& context, store::Tx&
     error.fields["resourceArn"] = iot_arn(context.realm, "job", job.id);
     return error;
   }
-  TRY_VOID(put_targets(context, tx, job));
+  const Limits& limits = context.limits;
+  if (active_jobs(tx) >= limits.max_active_jobs) return limit_reached("active jobs", limits.max_active_jobs);
+  TRY_VOID(put_targets(context, tx, job.id, job.targets));
   TRY_VOID(check_signing(context, tx, job, document));
   context.caches->documents.insert(job.document_digest, std::make_shared<const Document>(std::move(document)));
   tx.put(Key(table::kJobDocument).text(job.id), request.document);
-  // Before the rollout: announcing an execution reads its job.
-  put_job(tx, job);
-  TRY(const Progress progress, roll_out(context, tx, job, context.limits.immediate_executions, effects));
-  if (progress.finished) {
-    job.rolled_out = true;
-    if (progress.executions == 0) {  // nothing was targeted: there is nothing to wait for
-      job.status = JobStatus::kCompleted;
-      job.completed_ms = tx.now_ms();
-    }
-    put_job(tx, job);
-  }
-  if (job.status != JobStatus::kCompleted) {
-    mark_active(tx, job.id);
-    effects.touch(job.id);
-  }
-  return shared(std::move(job));
+  put_job(context, tx, nullptr, job);
+  mark_active(tx, job.id);
+  const bool full = concurrent_jobs(tx) > limits.max_concurrent_jobs;
+  TRY(auto made, carry_on(context, tx, job.id, effects));
+  if (full && made->is_concurrent()) return limit_reached("concurrent jobs", limits.max_concurrent_jobs);
+  return made;
 }
 
-Status update_job(const Context& context, store::Tx& tx, std::string_view job_id, const JobChange& change) {
-  if (!change.description && !change.presign && !change.timeout_minutes) {
-    return invalid("At least one of description, presignedUrlConfig and timeoutConfig must be given.");
+namespace {
+
+bool changes_nothing(const JobChange& change) {
+  return !change.description && !change.presign && !change.timeout_minutes && !change.rollout && !change.abort &&
+         !change.retry;
+}
+
+}  // namespace
+
+Status update_job(const Context& context, store::Tx& tx, std::string_view job_id, const JobChange& change,
+                  Effects& effects) {
+  if (changes_nothing(change)) {
+    return invalid(
+        "At least one of description, presignedUrlConfig, jobExecutionsRolloutConfig, abortConfig, "
+        "timeoutConfig and jobExecutionsRetryConfig must be given.");
   }
-  if (change.timeout_minutes) TRY_VOID(check_timeout(*change.timeout_minutes));
-  if (change.presign) TRY_VOID(check_presign(*change.presign));
   TRY(const auto stored, get_job(context, tx, job_id));
-  if (stored->status != JobStatus::kInProgress && stored->status != JobStatus::kScheduled) {
+  if (!stored->is_active()) {
     return invalid("Job " + stored->id + " is in status " + std::string(to_string(stored->status)) +
                    " and cannot be updated.");
   }
   Job job = *stored;
   if (change.description) job.description = *change.description;
-  if (change.timeout_minutes) job.timeout_minutes = *change.timeout_minutes;
+  if (change.timeout_minutes) {
+    job.timeout_minutes = *change.timeout_minutes;
+    job.default_timeout = false;
+  }
+  if (change.rollout) job.rollout = change.rollout;
+  if (change.abort) job.abort = change.abort;
+  if (change.retry) {
+    TRY_VOID(check_retry_update(stored->retry, *change.retry));
+    job.retry = change.retry;
+  }
   if (change.presign) {
     job.presign = *change.presign;
     TRY(const std::string text, document_text(tx, job.id));
@@ -148,7 +178,66 @@ Status update_job(const Context& context, store::Tx& tx, std::string_view job_id
     TRY_VOID(check_signing(context, tx, job, document));
   }
   job.updated_ms = tx.now_ms();
-  put_job(tx, job);
+  put_job(context, tx, &*stored, job);
+  effects.touch(job.id);  // another rate, other criteria
+  return {};
+}
+
+Result<std::shared_ptr<const Job>> associate_targets(const Context& context, store::Tx& tx, const MoreTargets& request,
+                                                     Effects& effects) {
+  TRY(const auto stored, get_job(context, tx, request.job));
+  if (stored->selection != Selection::kContinuous) {
+    return invalid("Job " + stored->id + " is not CONTINUOUS: no targets can be associated with it.");
+  }
+  if (stored->status != JobStatus::kInProgress || stored->stopped) {
+    return invalid("Job " + stored->id + " is in status " + std::string(to_string(stored->status)) +
+                   (stored->stopped ? " and its schedule has ended" : "") + ": no targets can be associated with it.");
+  }
+  Job job = *stored;
+  std::vector<std::string> added;
+  for (const auto& target : request.targets) {
+    if (!name_in_iot_arn(context.realm, "thinggroup", target)) {
+      return invalid("Target " + target + " is not a thing group: only groups can be associated with a job.");
+    }
+    if (std::ranges::find(job.targets, target) != job.targets.end()) continue;
+    job.targets.push_back(target);
+    added.push_back(target);
+  }
+  if (job.targets.size() > context.limits.max_targets) {
+    return limit_reached("targets of a job", static_cast<std::int64_t>(context.limits.max_targets));
+  }
+  if (added.empty()) return stored;
+  TRY_VOID(put_targets(context, tx, job.id, added));
+  if (!request.comment.empty()) job.comment = request.comment;
+  job.rolled_out = false;
+  job.updated_ms = tx.now_ms();
+  TRY(JobProgress progress, read_progress(tx, job.id));
+  if (progress.rollout.fleet >= 0) {
+    progress.rollout.fleet += fleet_size(context, tx, added);
+    put_progress(tx, job.id, progress);
+  }
+  put_job(context, tx, &*stored, job);
+  mark_active(tx, job.id);
+  return carry_on(context, tx, job.id, effects);
+}
+
+Status change_controls(const Context& context, store::Tx& tx, std::string_view job_id,
+                       const std::map<std::string, std::string>& tags, Effects& effects) {
+  TRY(const auto stored, get_job(context, tx, job_id));
+  TRY(Controls controls, controls_from_tags(tags));
+  if (controls == stored->controls) return {};
+  if (!stored->is_active()) {
+    return invalid("Job " + stored->id + " is in status " + std::string(to_string(stored->status)) +
+                   ": its muster: tags cannot be changed.");
+  }
+  TRY_VOID(check_controls_change(stored->controls, controls, stored->started_ms != 0));
+  Job job = *stored;
+  job.controls = std::move(controls);
+  job.updated_ms = tx.now_ms();
+  if (job.offers() != stored->offers()) TRY_VOID(announce_again(tx, job));
+  put_job(context, tx, &*stored, job);
+  mark_active(tx, job.id);
+  effects.touch(job.id);
   return {};
 }
 
@@ -168,11 +257,20 @@ Result<JobDescription> describe_job(const Context& context, store::Tx& tx, std::
   if (description.job->status == JobStatus::kInProgress && !description.job->rolled_out) {
     description.processing_targets = remaining_targets(tx, job_id);
   }
+  if (description.job->is_active() && !description.job->schedule.windows.empty()) {
+    description.scheduled_rollouts = next_rollouts(description.job->schedule, tx.now_ms(), kScheduledRollouts);
+  }
   return description;
 }
 
-Result<std::string> get_job_document(const Context& context, store::Tx& tx, std::string_view job_id) {
-  TRY_VOID(get_job(context, tx, job_id));
+Result<std::string> get_job_document(const Context& context, store::Tx& tx, std::string_view job_id,
+                                     bool before_substitution) {
+  TRY(const auto job, get_job(context, tx, job_id));
+  if (before_substitution) {
+    for (const auto& managed : managed_templates()) {
+      if (managed_template_arn(context, managed) == job->template_arn) return std::string(managed.document);
+    }
+  }
   return document_text(tx, job_id);
 }
 
@@ -183,7 +281,8 @@ Result<Page<std::shared_ptr<const Job>>> list_jobs(const Context& context, store
   store::RangeOptions options;
   options.begin = prefix + position;
   options.end = store::after_prefix(prefix);
-  const bool filtered = filter.status || filter.selection || !filter.thing_group.empty();
+  const bool filtered =
+      filter.status || filter.selection || !filter.thing_group.empty() || !filter.namespace_id.empty();
   options.limit = filtered ? kScanLimit : wanted + 1;
   options.snapshot = true;
   const std::string group_arn =
@@ -209,56 +308,6 @@ Result<Page<std::shared_ptr<const Job>>> list_jobs(const Context& context, store
     page.next_token = registry::page_token("jobs", store::after_key(rows.back().key).substr(1));
   }
   return page;
-}
-
-Result<std::shared_ptr<const Job>> cancel_job(const Context& context, store::Tx& tx, std::string_view job_id,
-                                              const Cancellation& request, Effects& effects) {
-  TRY(const auto stored, get_job(context, tx, job_id));
-  const bool again = stored->status == JobStatus::kCanceled;
-  if (!again && !may_become(stored->status, JobStatus::kCanceled)) {
-    return invalid("Job " + stored->id + " is in status " + std::string(to_string(stored->status)) +
-                   " and cannot be canceled.");
-  }
-  if (again && !request.force) return stored;
-  Job job = *stored;
-  job.status = JobStatus::kCanceled;
-  if (!request.comment.empty()) job.comment = request.comment;
-  if (!request.reason_code.empty()) job.reason_code = request.reason_code;
-  job.force_canceled = job.force_canceled || request.force;
-  job.sweep = job.force_canceled ? Sweep::kQueuedAndInProgress : Sweep::kQueued;
-  job.updated_ms = tx.now_ms();
-  put_job(tx, job);
-  TRY(const Progress progress, sweep(context, tx, job, {}, context.limits.immediate_executions, effects));
-  if (progress.finished) {
-    job.sweep = Sweep::kNone;
-    put_job(tx, job);
-    mark_inactive(tx, job.id);
-  } else {
-    mark_active(tx, job.id);
-    effects.touch(job.id);
-  }
-  return shared(std::move(job));
-}
-
-Status delete_job(const Context& context, store::Tx& tx, std::string_view job_id, bool force, Effects& effects) {
-  TRY(const auto stored, get_job(context, tx, job_id));
-  const bool ended = stored->status == JobStatus::kCompleted || stored->status == JobStatus::kCanceled;
-  if (!may_become(stored->status, JobStatus::kDeletionInProgress) || (!ended && !force)) {
-    const std::string_view end = ended || force ? "." : " without force.";
-    return make_error(ErrorKind::kInvalidStateTransition, "Job " + stored->id + " is in status " +
-                                                              std::string(to_string(stored->status)) +
-                                                              " and cannot be deleted" + std::string(end));
-  }
-  TRY_VOID(check_deletion_limit(context, tx));
-  Job job = *stored;
-  job.status = JobStatus::kDeletionInProgress;
-  job.sweep = Sweep::kNone;
-  job.updated_ms = tx.now_ms();
-  put_job(tx, job);
-  count_deleting_jobs(tx, 1);
-  mark_active(tx, job.id);
-  effects.touch(job.id);
-  return {};
 }
 
 }  // namespace muster::jobs

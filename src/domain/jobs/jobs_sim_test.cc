@@ -52,9 +52,10 @@ class Simulation {
     fleet_.store->set_faults({});
     fleet_.restart_engine();
     fleet_.settle();
-    fleet_.heard();
+    note_heard();
     before_ = snapshot();
     check();
+    check_knowledge(before_);
     check_end();
   }
 
@@ -184,14 +185,15 @@ class Simulation {
 
   // Every index, counter and timer against the records.
   void check_recount(const Snapshot& now) {
-    std::set<std::string> by_job, by_thing, by_status, timers;
+    std::set<std::string> by_thing, by_status, timers;
     std::map<std::string, JobCounts> counts;
     std::size_t pending = 0;
     for (const auto& [id, e] : now.executions) {
       const auto& [name, job, number] = id;
-      by_job.insert(Key(table::kJobExecution).text(job).text(name).descending(number).str());
+      if (is_terminal(e.status)) {
       by_thing.insert(
           Key(table::kThingExecution).text(name).descending(e.queued_ms).text(job).descending(number).str());
+      }
       by_status.insert(
           Key(table::kJobStatusExecution).text(job).text(to_string(e.status)).text(name).descending(number).str());
       ++counts[job].by_status[static_cast<std::size_t>(e.status)];
@@ -207,7 +209,6 @@ class Simulation {
       EXPECT_EQ(entry->started_ms, e.started_ms);
       EXPECT_EQ(entry->updated_ms, e.updated_ms);
     }
-    EXPECT_EQ(keys(table::kJobExecution), by_job);
     EXPECT_EQ(keys(table::kThingExecution), by_thing);
     EXPECT_EQ(keys(table::kJobStatusExecution), by_status);
     std::size_t listed = 0;
@@ -217,7 +218,7 @@ class Simulation {
     std::set<std::string> armed;
     for (const auto& row : rows(table::kTimerById)) {
       store::KeyReader reader(row.key);
-      EXPECT_EQ(reader.text(), kExecutionTimer);
+      if (reader.text() != kExecutionTimer) continue;
       armed.insert(*reader.text());
     }
     EXPECT_EQ(armed, timers);
@@ -255,12 +256,28 @@ class Simulation {
     return all;
   }
 
-  void check_notifications(const Snapshot& now) {
-    std::map<std::string, std::vector<Heard>> notify, next;
+  using Messages = std::map<std::string, std::vector<Heard>>;  // by thing
+  void note_heard() {
+    Messages notify, next;
+    hear(notify, next);
+  }
+  void hear(Messages& notify, Messages& next) {
     fleet_.store->set_faults({});
     for (auto& message : fleet_.heard()) {
+      if (message.suffix == "notify") known_[message.thing] = message.payload.at("jobs").as_object();
+      if (message.suffix == "notify-next") {
+        known_next_[message.thing] =
+            message.payload.contains("execution")
+                ? std::string(get_string(message.payload.at("execution").as_object(), "jobId"))
+                : "";
+      }
       (message.suffix == "notify" ? notify : next)[message.thing].push_back(message);
     }
+  }
+
+  void check_notifications(const Snapshot& now) {
+    Messages notify, next;
+    hear(notify, next);
     const bool many = what_ == 12;  // several timers, each a change of its own
     for (int i = 0; i < kThings; ++i) {
       const auto& was = before_.pending.at(thing(i));
@@ -275,19 +292,21 @@ class Simulation {
         EXPECT_GE(told_next, head_changed ? 1u : 0u);
       } else {
         EXPECT_EQ(told, changed ? 1u : 0u);
-        EXPECT_EQ(told_next, head_changed ? 1u : 0u);
+        // What a canceled job has withdrawn is passed over before it is swept: the head may differ from the list's first.
+        EXPECT_LE(told_next, 1u);
+        if (!head_changed && !changed) EXPECT_EQ(told_next, 0u);
       }
-      if (told > 0) {
-        const auto& lists = notify[thing(i)].back().payload.at("jobs").as_object();
-        std::size_t listed = 0;
-        for (const auto& list : lists) listed += list.value().as_array().size();
-        EXPECT_EQ(listed, std::min<std::size_t>(is.size(), 2));
-      }
-      if (told_next > 0) {
-        const auto& last = next[thing(i)].back().payload;
-        EXPECT_EQ(last.contains("execution"), !is.empty());
-        if (!is.empty()) EXPECT_EQ(get_string(last.at("execution").as_object(), "jobId"), is.front().job);
-      }
+    }
+  }
+
+  // When all is quiet, what a device was last told is what is so.
+  void check_knowledge(const Snapshot& now) {
+    for (int i = 0; i < kThings; ++i) {
+      const auto& is = now.pending.at(thing(i));
+      std::size_t listed = 0;
+      for (const auto& list : known_[thing(i)]) listed += list.value().as_array().size();
+      EXPECT_EQ(listed, std::min<std::size_t>(is.size(), 2)) << thing(i);
+      EXPECT_EQ(known_next_[thing(i)], is.empty() ? "" : is.front().job) << thing(i);
     }
   }
 
@@ -321,6 +340,8 @@ class Simulation {
   Fleet fleet_;
   std::mt19937_64 random_;
   Snapshot before_;
+  std::map<std::string, json::object> known_;      // lists of the last notify, by thing
+  std::map<std::string, std::string> known_next_;  // job of the last notify-next
   std::uint64_t what_ = 0;
 };
 

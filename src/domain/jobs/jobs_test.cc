@@ -63,19 +63,9 @@ TEST_F(Jobs, creation_is_refused_whole) {
   bad = job();
   bad.document = "{";
   expect_refused(bad, ErrorKind::kInvalid);
-  bad = job();
-  bad.selection = Selection::kContinuous;
+  bad = job();  // maintenance windows are for continuous jobs
+  bad.schedule.windows.push_back({*Cron::parse("cron(0 2 ? * MON *)"), 60});
   expect_refused(bad, ErrorKind::kInvalid);
-  for (const std::int64_t minutes : {0, -1, 10081}) {
-    bad = job();
-    bad.timeout_minutes = minutes;
-    expect_refused(bad, ErrorKind::kInvalid);
-  }
-  for (const std::int64_t seconds : {59, 3601}) {
-    bad = job();
-    bad.presign = PresignConfig{std::string(Fleet::kRole), seconds};
-    expect_refused(bad, ErrorKind::kInvalid);
-  }
   bad = job();
   bad.id = "not an id";
   EXPECT_EQ(fleet.create(bad).error().kind, ErrorKind::kInvalid);
@@ -159,7 +149,7 @@ TEST_F(Jobs, cancel_and_update_of_ended_jobs_are_refused) {
   EXPECT_EQ(fleet.cancel("j", true).error().kind, ErrorKind::kInvalid);
   EXPECT_EQ(fleet.cancel("nothing").error().kind, ErrorKind::kNotFound);
   const auto update = [&](JobChange change) {
-    return fleet.run_status([&](store::Tx& tx, Effects&) { return update_job(fleet.context, tx, "j", change); });
+    return fleet.run_status([&](store::Tx& tx, Effects& e) { return update_job(fleet.context, tx, "j", change, e); });
   };
   JobChange change;
   EXPECT_EQ(update(change).error().kind, ErrorKind::kInvalid);

@@ -3,26 +3,48 @@
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 #include <tuple>
 
-#include "base/log.h"
-#include "domain/jobs/device_json.h"
-#include "domain/jobs/documents.h"
-#include "domain/jobs/executions.h"
+#include "base/text.h"
+#include "domain/jobs/notices.h"
 #include "store/keys.h"
-#include "store/outbox.h"
 #include "store/schema.h"
 
 namespace muster::jobs {
 
 namespace {
 
+constexpr std::size_t kMaxLookedAt = 1000;  // entries behind the record, in search of one that is offered
+
 bool is_pending(const Execution* execution) {
   return execution != nullptr && !is_terminal(execution->status);
 }
 
-std::string_view class_of(ExecutionStatus status) {
-  return status == ExecutionStatus::kInProgress ? "I" : "Q";
+// What sorts first: IN_PROGRESS, then QUEUED by priority: "I" < "P00" (99) .. "P98" (1) < "Q" (0) < "R01" (-1) ..
+// "R99".
+std::string class_of(const PendingEntry& e) {
+  if (e.status == ExecutionStatus::kInProgress) return "I";
+  if (e.priority == 0) return "Q";
+  const auto digits = e.priority > 0 ? 99 - e.priority : -e.priority;
+  std::string text(1, e.priority > 0 ? 'P' : 'R');
+  text.push_back(static_cast<char>('0' + digits / 10));
+  text.push_back(static_cast<char>('0' + digits % 10));
+  return text;
+}
+
+bool parse_class(std::string_view text, PendingEntry& e) {
+  if (text == "I") {
+    e.status = ExecutionStatus::kInProgress;
+    return true;
+  }
+  e.status = ExecutionStatus::kQueued;
+  if (text == "Q") return true;
+  if (text.size() != 3 || (text[0] != 'P' && text[0] != 'R')) return false;
+  const auto digits = parse_int(text.substr(1));
+  if (!digits) return false;
+  e.priority = text[0] == 'P' ? 99 - *digits : -*digits;
+  return true;
 }
 
 std::string index_prefix(std::string_view thing) {
@@ -35,23 +57,11 @@ std::string head_key(std::string_view thing) {
 std::string index_key(std::string_view thing, const PendingEntry& e) {
   return store::Key(store::table::kPending)
       .text(thing)
-      .text(class_of(e.status))
+      .text(class_of(e))
       .integer(e.queued_ms)
       .text(e.job)
       .integer(e.number)
       .str();
-}
-
-// "I job number queued version updated started"; most entries are freshly queued: "Q job number queued".
-void append_entry(std::string& out, const PendingEntry& e) {
-  out.append(class_of(e.status)).append(" ").append(e.job);
-  const auto append = [&](std::int64_t value) { out.append(" ").append(std::to_string(value)); };
-  append(e.number);
-  append(e.queued_ms);
-  if (e.version == 1 && e.updated_ms == e.queued_ms && e.started_ms == 0) return;
-  append(e.version);
-  append(e.updated_ms);
-  append(e.started_ms);
 }
 
 // The next space-separated number of `text`.
@@ -61,22 +71,6 @@ bool take(std::string_view& text, std::int64_t& value) {
   if (error != std::errc()) return false;
   text.remove_prefix(static_cast<std::size_t>(end - text.data()));
   return true;
-}
-
-std::optional<PendingEntry> parse_entry(std::string_view text) {
-  if (text.size() < 3 || text[1] != ' ') return std::nullopt;
-  PendingEntry entry;
-  entry.status = text[0] == 'I' ? ExecutionStatus::kInProgress : ExecutionStatus::kQueued;
-  text.remove_prefix(2);
-  const auto space = std::min(text.find(' '), text.size());
-  entry.job = text.substr(0, space);
-  text.remove_prefix(space);
-  if (!take(text, entry.number) || !take(text, entry.queued_ms)) return std::nullopt;
-  entry.updated_ms = entry.queued_ms;
-  if (text.empty()) return entry;
-  if (!take(text, entry.version) || !take(text, entry.updated_ms) || !take(text, entry.started_ms)) return std::nullopt;
-  if (!text.empty()) return std::nullopt;
-  return entry;
 }
 
 // The record: a line an entry, and a last line "+" when the index goes on.
@@ -102,14 +96,11 @@ Result<HeadRecord> parse_head(std::string_view thing, std::string_view record) {
   return head;
 }
 
-PendingEntry entry_of(std::string_view job, const Execution& e) {
-  return PendingEntry{std::string(job), e.status, e.number, e.version, e.queued_ms, e.started_ms, e.updated_ms};
-}
-
 // The order of the list, and of the index's keys.
 bool precedes(const PendingEntry& a, const PendingEntry& b) {
   const auto order = [](const PendingEntry& e) {
-    return std::tuple(e.status != ExecutionStatus::kInProgress, e.queued_ms, std::string_view(e.job), e.number);
+    const bool queued = e.status != ExecutionStatus::kInProgress;
+    return std::tuple(queued, queued ? -e.priority : 0, e.queued_ms, std::string_view(e.job), e.number);
   };
   return order(a) < order(b);
 }
@@ -134,6 +125,56 @@ Result<std::vector<PendingEntry>> read_index(store::Tx& tx, std::string_view thi
 
 }  // namespace
 
+PendingEntry entry_of(std::string_view job, const Execution& e) {
+  return PendingEntry{std::string(job), e.status,     e.number,   e.version,     e.queued_ms,
+                      e.started_ms,     e.updated_ms, e.priority, e.namespace_id};
+}
+
+// "I job number queued version updated started"; most entries are freshly queued: "Q job number queued". A namespace
+// comes last: " @name".
+void append_entry(std::string& out, const PendingEntry& e) {
+  out.append(class_of(e)).append(" ").append(e.job);
+  const auto append = [&](std::int64_t value) { out.append(" ").append(std::to_string(value)); };
+  append(e.number);
+  append(e.queued_ms);
+  if (e.version != 1 || e.updated_ms != e.queued_ms || e.started_ms != 0) {
+    append(e.version);
+    append(e.updated_ms);
+    append(e.started_ms);
+  }
+  if (!e.namespace_id.empty()) out.append(" @").append(e.namespace_id);
+}
+
+std::optional<PendingEntry> parse_entry(std::string_view text) {
+  PendingEntry entry;
+  const auto first = text.find(' ');
+  if (first == std::string_view::npos || !parse_class(text.substr(0, first), entry)) return std::nullopt;
+  text.remove_prefix(first + 1);
+  const auto space = std::min(text.find(' '), text.size());
+  entry.job = text.substr(0, space);
+  text.remove_prefix(space);
+  if (const auto at = text.find(" @"); at != std::string_view::npos) {
+    entry.namespace_id = text.substr(at + 2);
+    text = text.substr(0, at);
+  }
+  if (!take(text, entry.number) || !take(text, entry.queued_ms)) return std::nullopt;
+  entry.updated_ms = entry.queued_ms;
+  if (text.empty()) return entry;
+  if (!take(text, entry.version) || !take(text, entry.updated_ms) || !take(text, entry.started_ms)) return std::nullopt;
+  if (!text.empty()) return std::nullopt;
+  return entry;
+}
+
+bool is_withdrawn(const Job& job, ExecutionStatus status) {
+  if (job.status == JobStatus::kDeletionInProgress) return true;
+  if (job.sweep == Sweep::kQueuedAndInProgress) return !is_terminal(status);
+  return job.sweep == Sweep::kQueued && status == ExecutionStatus::kQueued;
+}
+
+bool is_offered(const Job& job, ExecutionStatus status) {
+  return !is_withdrawn(job, status) && (status != ExecutionStatus::kQueued || job.offers());
+}
+
 Result<std::vector<PendingEntry>> read_pending(store::Tx& tx, std::string_view thing, std::size_t limit) {
   const auto record = tx.get(head_key(thing));
   if (!record) return std::vector<PendingEntry>();
@@ -151,7 +192,6 @@ Result<std::vector<PendingEntry>> read_pending(store::Tx& tx, std::string_view t
 PendingChange::PendingChange(const Context& context, store::Tx& tx, std::string_view thing)
     : context_(context), tx_(tx), thing_(thing) {
   read_status_ = read();
-  if (const auto* first = head()) head_before_ = ExecutionId{thing_, first->job, first->number};
 }
 
 Status PendingChange::read() {
@@ -188,14 +228,94 @@ void PendingChange::insert(PendingEntry entry) {
   entries_.pop_back();
 }
 
-void PendingChange::apply(std::string_view job, std::int64_t number, const Execution* before, const Execution* after) {
-  changed_ = true;
-  if (is_pending(before) != is_pending(after)) membership_changed_ = true;
-  if (is_pending(before)) {
-    const auto removed = std::erase_if(entries_, [&](const PendingEntry& e) { return e.is(job, number); });
-    if (removed == 0) tx_.erase(index_key(thing_, entry_of(job, *before)));
+Result<std::shared_ptr<const Job>> PendingChange::job(std::string_view job_id) {
+  if (const auto it = jobs_.find(job_id); it != jobs_.end()) return it->second;
+  TRY(auto found, find_job(context_, tx_, job_id));
+  jobs_.emplace(job_id, found);
+  return found;
+}
+
+void PendingChange::know(std::shared_ptr<const Job> job) {
+  jobs_[job->id] = std::move(job);
+}
+
+Result<bool> PendingChange::offered(const PendingEntry& entry) {
+  TRY(const auto of, job(entry.job));
+  if (!of) return false;
+  if (!looking_back_) return is_offered(*of, entry.status);
+  // As the device knows it: what is withdrawn was on offer until then, unless the job was paused, and is until the sweep
+  // has told otherwise.
+  const bool queued = entry.status == ExecutionStatus::kQueued;
+  if (is_withdrawn(*of, entry.status)) return !queued || !of->controls.paused;
+  return is_offered(*of, entry.status) != (queued && entry.job == offer_changed_);
+}
+
+Result<std::vector<PendingEntry>> PendingChange::first_offered(std::string_view namespace_id, std::size_t limit) {
+  if (!read_status_) return read_status_.error();
+  std::vector<PendingEntry> found;
+  const auto look = [&](std::span<const PendingEntry> entries) -> Status {
+    for (const auto& entry : entries) {
+      if (found.size() == limit) break;
+      if (entry.namespace_id != namespace_id) continue;
+      TRY(const bool is, offered(entry));
+      if (is) found.push_back(entry);
+    }
+    return {};
+  };
+  TRY_VOID(look(entries_));
+  if (found.size() == limit || !more_) return found;
+  const auto* last = entries_.empty() ? nullptr : &entries_.back();
+  TRY(const auto rest, read_index(tx_, thing_, last, kMaxLookedAt));
+  TRY_VOID(look(rest));
+  return found;
+}
+
+Result<std::optional<PendingEntry>> PendingChange::head(std::string_view namespace_id) {
+  TRY(auto first, first_offered(namespace_id, 1));
+  if (first.empty()) return std::optional<PendingEntry>();
+  return std::optional(std::move(first.front()));
+}
+
+Result<PendingChange::Before*> PendingChange::before(const std::string& namespace_id) {
+  if (const auto it = before_.find(namespace_id); it != before_.end()) return &it->second;
+  looking_back_ = true;
+  const auto looked = head(namespace_id);
+  looking_back_ = false;
+  TRY(const auto first, looked);
+  Before state;
+  if (first) state.head = ExecutionId{thing_, first->job, first->number};
+  return &before_.emplace(namespace_id, std::move(state)).first->second;
+}
+
+Status PendingChange::apply(std::string_view job, std::int64_t number, const Execution* was_it,
+                            const Execution* after) {
+  if (!read_status_) return read_status_;
+  const bool was = is_pending(was_it), is = is_pending(after);
+  const std::string& ns = was_it != nullptr ? was_it->namespace_id : after->namespace_id;
+  TRY(Before* const state, before(ns));
+  if (was != is) {
+    looking_back_ = was;
+    const auto seen = offered(entry_of(job, was ? *was_it : *after));
+    looking_back_ = false;
+    TRY(const bool member, seen);
+    state->membership_changed = state->membership_changed || member;
   }
-  if (is_pending(after)) insert(entry_of(job, *after));
+  changed_ = true;
+  if (was) {
+    const auto removed = std::erase_if(entries_, [&](const PendingEntry& e) { return e.is(job, number); });
+    if (removed == 0) tx_.erase(index_key(thing_, entry_of(job, *was_it)));
+  }
+  if (is) insert(entry_of(job, *after));
+  return {};
+}
+
+Status PendingChange::offer_changed(const Job& job) {
+  offer_changed_ = job.id;
+  const auto state = before(job.namespace_id);
+  offer_changed_.clear();
+  TRY_VOID(state);
+  (*state)->membership_changed = true;
+  return {};
 }
 
 // Fetches entries from the index when the record has too few to announce.
@@ -203,7 +323,7 @@ Status PendingChange::refill() {
   const auto& limits = context_.limits;
   if (!more_ || entries_.size() >= limits.notify_entries) return {};
   const std::size_t room = std::max(limits.pending_head, limits.notify_entries) - entries_.size();
-  TRY(auto fetched, read_index(tx_, thing_, head() == nullptr ? nullptr : &entries_.back(), room + 1));
+  TRY(auto fetched, read_index(tx_, thing_, entries_.empty() ? nullptr : &entries_.back(), room + 1));
   more_ = fetched.size() > room;
   if (more_) fetched.pop_back();
   for (auto& entry : fetched) {
@@ -235,43 +355,20 @@ Status PendingChange::save() {
 
 Status PendingChange::finish(Effects& effects) {
   TRY_VOID(save());
-  if (membership_changed_) notify(effects);
-  std::optional<ExecutionId> head_after;
-  if (const auto* first = head()) head_after = ExecutionId{thing_, first->job, first->number};
-  if (head_after == head_before_) return {};
-  return notify_next(effects);
-}
-
-void PendingChange::notify(Effects& effects) {
-  const std::size_t count = std::min(entries_.size(), context_.limits.notify_entries);
-  const auto listed = std::span(entries_).first(count);
-  store::enqueue(tx_, {jobs_topic(thing_, "notify"), notify_payload(tx_.now_ms(), listed), 1});
-  effects.messages = true;
-}
-
-Status PendingChange::notify_next(Effects& effects) {
-  const auto send = [&](const DeviceExecution* execution) {
-    store::enqueue(tx_, {jobs_topic(thing_, "notify-next"), notify_next_payload(tx_.now_ms(), execution), 1});
-    effects.messages = true;
-  };
-  const auto* next = head();
-  if (next == nullptr) {
-    send(nullptr);
-    return {};
+  for (const auto& [namespace_id, state] : before_) {
+    TRY(auto entries, first_offered(namespace_id, state.membership_changed ? context_.limits.notify_entries : 1));
+    std::optional<ExecutionId> head_now;
+    if (!entries.empty()) head_now = ExecutionId{thing_, entries.front().job, entries.front().number};
+    Notice notice;
+    notice.listed = state.membership_changed;
+    notice.next = head_now != state.head;
+    if (!notice.listed && !notice.next) continue;
+    notice.thing = thing_;
+    notice.namespace_id = namespace_id;
+    notice.at_ms = tx_.now_ms();
+    notice.entries = std::move(entries);
+    announce(tx_, notice, effects);
   }
-  TRY(const auto job, find_job(context_, tx_, next->job));
-  TRY(const auto execution, find_execution(tx_, thing_, next->job, next->number));
-  if (!job || !execution) return internal("pending list of thing " + thing_ + " names an execution that is not there");
-  auto document = deliver_document(context_, tx_, *job);
-  if (!document) {
-    // The device still learns of the execution by notify, and gets the error when it asks; its own update stands.
-    log::warn("notify-next not sent: job document cannot be made",
-              {{"thing", thing_}, {"job", next->job}, {"error", document.error().message}});
-    return {};
-  }
-  DeviceExecution delivered = device_view(thing_, next->job, *execution, tx_.now_ms());
-  delivered.document = *std::move(document);
-  send(&delivered);
   return {};
 }
 

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pending list of a thing: its executions in IN_PROGRESS and QUEUED, the started ones first, then by queuedAt, job id
-// and number. The first is the head: what $next and start-next mean. PendingChange is the only writer of the list,
-// and emits notify and notify-next from the difference it makes: notify when something entered or left, notify-next
-// when another execution became the head (jobs spec 2.6; a head that merely starts is silent).
+// Pending list of a thing: its executions in IN_PROGRESS and QUEUED, the started ones first, then by priority,
+// queuedAt, job id and number. Of these a device is offered what its job offers now (is_offered: not outside a
+// maintenance window, not while the job is paused or being canceled); the first one offered is the head: what $next and
+// start-next mean. Executions of a namespace form a list of their own in the same order, with a head and notifications
+// of its own.
+//
+// PendingChange is the only writer of the list, and announces the difference it makes: notify when something that is
+// offered entered or left, notify-next when another execution became the head (jobs spec 2.6; a head that merely starts
+// is silent).
 //
 // The first Limits::pending_head entries are one record (kPendingHead), so that most changes cost one read and one
 // write of a key; the rest is an index (kPending), every entry of which comes after those of the record. (An index
@@ -10,6 +15,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +25,7 @@
 #include "base/result.h"
 #include "domain/jobs/context.h"
 #include "domain/jobs/execution.h"
+#include "domain/jobs/job.h"
 #include "store/store.h"
 
 namespace muster::jobs {
@@ -30,10 +38,23 @@ struct PendingEntry {
   std::int64_t queued_ms = 0;
   std::int64_t started_ms = 0;
   std::int64_t updated_ms = 0;
+  std::int64_t priority = 0;  // of QUEUED ones
+  std::string namespace_id;   // empty: none
   bool is(std::string_view job_id, std::int64_t n) const { return job == job_id && number == n; }
+  bool operator==(const PendingEntry&) const = default;
 };
+PendingEntry entry_of(std::string_view job, const Execution& execution);
 
-// The first `limit` entries in order.
+// One line of text; also used by notices.
+void append_entry(std::string& out, const PendingEntry& entry);
+std::optional<PendingEntry> parse_entry(std::string_view line);
+
+// What the job's cancellation or deletion has already decided about an execution, though the engine has not got to it.
+bool is_withdrawn(const Job& job, ExecutionStatus status);
+// May the device have it now?
+bool is_offered(const Job& job, ExecutionStatus status);
+
+// The first `limit` entries in order, offered or not.
 Result<std::vector<PendingEntry>> read_pending(store::Tx& tx, std::string_view thing, std::size_t limit);
 
 // One thing's list within one transaction: read at construction, changed by apply(), written and announced by finish().
@@ -43,25 +64,36 @@ class PendingChange {
   PendingChange(const Context& context, store::Tx& tx, std::string_view thing);
   // A corrupt list ends in kInternal here and in finish(); until then it looks empty.
   const Status& status() const { return read_status_; }
-  // The first ones, as far as the record has them.
-  const std::vector<PendingEntry>& front() const { return entries_; }
-  bool is_whole() const { return !more_; }  // front() is the whole list
-  // The number of the job's pending execution when front() has it.
+  const std::string& thing() const { return thing_; }
+  // The number of the job's pending execution when the first part of the list has it.
   std::optional<std::int64_t> number_of(std::string_view job) const;
+  // The first entry of the namespace that is offered.
+  Result<std::optional<PendingEntry>> head(std::string_view namespace_id);
+  // The job of an entry, read once; nullptr: gone. know(): it was changed in this transaction.
+  Result<std::shared_ptr<const Job>> job(std::string_view job_id);
+  void know(std::shared_ptr<const Job> job);
+
   // `before` nullptr: a new execution. `after` nullptr: the execution is deleted.
-  void apply(std::string_view job, std::int64_t number, const Execution* before, const Execution* after);
+  Status apply(std::string_view job, std::int64_t number, const Execution* before, const Execution* after);
+  // The job's QUEUED executions have come on offer, or gone: the device hears of it, the list stays.
+  Status offer_changed(const Job& job);
   // Writes the list as it is now; finish() does it too.
   Status save();
   // Enqueues what devices must hear.
   Status finish(Effects& effects);
 
  private:
-  const PendingEntry* head() const { return entries_.empty() ? nullptr : &entries_.front(); }
+  // A namespace's list as it was.
+  struct Before {
+    std::optional<ExecutionId> head;
+    bool membership_changed = false;
+  };
   Status read();
   Status refill();
   void insert(PendingEntry entry);
-  void notify(Effects& effects);
-  Status notify_next(Effects& effects);
+  Result<bool> offered(const PendingEntry& entry);
+  Result<std::vector<PendingEntry>> first_offered(std::string_view namespace_id, std::size_t limit);
+  Result<Before*> before(const std::string& namespace_id);
 
   const Context& context_;
   store::Tx& tx_;
@@ -70,8 +102,10 @@ class PendingChange {
   bool more_ = false;  // the index has entries
   bool stored_ = false;
   bool changed_ = false;
-  bool membership_changed_ = false;
-  std::optional<ExecutionId> head_before_;
+  std::map<std::string, Before> before_;  // by namespace, as far as touched
+  std::map<std::string, std::shared_ptr<const Job>, std::less<>> jobs_;
+  bool looking_back_ = false;  // offered() answers for what the device knows
+  std::string offer_changed_;  // the job whose offer was the opposite before
   Status read_status_;
 };
 

@@ -25,26 +25,32 @@ struct JobCounts {
 };
 
 // ---- rate
-// Releases of the last minute: what a rate may not exceed in any 60 seconds, whatever their phase.
+// A release is what goes out at one moment. No span of 60 seconds [t, t + 60 s), whatever its phase, sees more than the
+// rate of its end, also when the rate has just fallen. Within that a release is as small as can be: the minute has 60
+// slots, each with its share of the rate (rounded up in sum, so 60 in a row make exactly the rate), and a slot takes a
+// second at least. Slow rates have slots without a share, which cost their second and nothing else. What a slot does
+// not use is not made up for later, and slots are counted from the release before: who is late is late once.
 struct Release {
   std::int64_t at_ms = 0;
   std::int64_t count = 0;
 };
 struct Pace {
-  std::int64_t slot = 0;        // releases made so far, one a second at most; gives each its share of the minute
-  std::vector<Release> recent;  // oldest first; at most 61
+  std::int64_t slot = 0;        // the next slot
+  std::vector<Release> recent;  // of the last minute, oldest first; at most 61
 };
 struct Allowance {
   std::int64_t count = 0;    // may be released now
-  std::int64_t next_ms = 0;  // when count is 0 (or has been used): the next moment worth asking
+  std::int64_t next_ms = 0;  // when count is 0 (or has been used): the first moment at which something may be released
 };
 Allowance allowance(std::int64_t rate_per_minute, const Pace& pace, std::int64_t now_ms);
+// Calls within a second add to one release: a release may be made in several transactions.
 void record_release(Pace& pace, std::int64_t rate_per_minute, std::int64_t count, std::int64_t now_ms);
-// min(maximum, base * factor^k), k = multiples of the threshold reached (spec 4.1). `notified`: executions rolled out.
+// min(maximum, base * factor^k) in whole executions, k = multiples of the threshold reached (spec 4.1). `notified`:
+// executions rolled out.
 std::int64_t rate_at(const RolloutConfig& config, std::int64_t notified, std::int64_t succeeded);
 
 // ---- abort
-// The index of the first criterion that the counts meet.
+// The index of the first criterion that the counts meet (spec 4.2): each attempt of a retried execution counts.
 std::optional<std::size_t> abort_met(const AbortConfig& config, const JobCounts& counts);
 std::string abort_comment(const AbortCriterion& criterion, const JobCounts& counts);
 
@@ -91,14 +97,32 @@ struct Decision {
   std::size_t criterion = 0;
   std::size_t gate = 0;
   std::int64_t rate = 0;     // per minute; 0: unlimited
-  std::int64_t wake_ms = 0;  // 0: only when something happens
+  std::int64_t wake_ms = 0;  // when to ask again at the latest; 0: only when something happens
 };
-// For jobs in SCHEDULED and IN_PROGRESS; anything else waits for nothing.
+// For jobs in SCHEDULED and IN_PROGRESS; anything else waits for nothing. The first that applies:
+//   1. The schedule has ended: kEnd. With STOP_ROLLOUT only until rolled_out is set, which carrying kEnd out does; what
+//      is queued may finish then, so windows, approval and concurrency count no more, a SCHEDULED job is started, and
+//      it completes by 5.
+//   2. An abort criterion is met: kAbort, also between windows and when the last execution has just ended.
+//   3. SCHEDULED: what keeps it from starting, in the order in which one would clear it (approval, start, window, then
+//      concurrency, of which a job that is rolled out needs none), else kStart. A paused job starts, and then waits.
+//   4. All windows are closed: kSuspend. Only jobs with windows.
+//   5. Rolled out: kComplete when nothing is pending, for CONTINUOUS once the schedule has ended, else it waits for
+//      devices (for the pause, when that is what keeps QUEUED executions from them) or members.
+//   6. Paused. 7. A gate holds. 8. The rate has nothing for now. Else kRollOut, `count` bounded by rate and next gate
+//      (SIZE_MAX: neither); wake_ms is when the rate gives more.
 Decision decide(const Job& job, const Facts& facts, std::int64_t now_ms);
+
+// Gates. A gate stands at its percentage of the fleet, rounded up to whole executions, at least one. It holds while
+// exactly so many are rolled out; a rollout that is further on has passed it. It opens by hand (gates_continued) or,
+// where it has a success percentage, when no execution is pending and SUCCEEDED is so much of what was executed; when
+// nothing was (all removed or canceled), nothing has been shown and it holds. A gate with nothing of the fleet behind
+// it does not hold. Until the fleet is counted, one execution may exist and then the first gate holds.
 
 // The gate that holds the rollout now, by index; nullopt: none.
 std::optional<std::size_t> holding_gate(const Job& job, const Facts& facts);
-// How many executions may exist before the next gate; nullopt: no gate is ahead.
+// How many executions may have been rolled out in all (RolloutState::notified) when the next gate holds; that of the
+// gate that holds now, when one does. nullopt: no gate is ahead.
 std::optional<std::int64_t> room_before_gate(const Job& job, const Facts& facts);
 
 }  // namespace muster::jobs

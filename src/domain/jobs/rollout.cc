@@ -2,16 +2,24 @@
 #include "domain/jobs/rollout.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
+#include <span>
 
 #include "base/json.h"
+#include "base/text.h"
+#include "domain/jobs/cancel.h"
+#include "domain/jobs/events.h"
 #include "domain/jobs/jobs.h"
+#include "domain/jobs/notices.h"
 #include "domain/jobs/pending.h"
+#include "domain/jobs/transition.h"
 #include "domain/registry/groups.h"
 #include "domain/registry/tags.h"
 #include "domain/registry/things.h"
 #include "store/keys.h"
 #include "store/schema.h"
+#include "store/timers.h"
 
 namespace muster::jobs {
 
@@ -19,6 +27,8 @@ namespace table = store::table;
 using store::Key;
 
 namespace {
+
+constexpr std::size_t kTargetsLeft = 10'000;  // more than purge() leaves to the last transaction
 
 store::RangeOptions prefix_range(std::string prefix, std::size_t limit) {
   store::RangeOptions options;
@@ -32,8 +42,8 @@ std::string target_prefix(std::string_view job_id) {
   return Key(table::kJobTarget).text(job_id).str();
 }
 
-std::string deleting_key() {
-  return Key(table::kJobCount).text("").text("deleting").str();
+std::string progress_key(std::string_view job_id) {
+  return Key(table::kJobRollout).text(job_id).str();
 }
 
 struct Target {
@@ -81,19 +91,34 @@ Result<std::vector<std::string>> take_things(const Context& context, store::Tx& 
   return std::move(page->things);
 }
 
-Status queue_execution(const Context& context, store::Tx& tx, const ExecutionId& id, Effects& effects) {
-  Execution execution;
-  execution.number = id.number;
-  execution.queued_ms = execution.updated_ms = tx.now_ms();
-  return change_execution(context, tx, id, nullptr, &execution, effects);
+std::string status_prefix(std::string_view job_id, ExecutionStatus status) {
+  return Key(table::kJobStatusExecution).text(job_id).text(to_string(status)).str();
+}
+
+// The statuses that a sweep has still to look at: from the one that its position is in. What it emptied before is not
+// stepped over again.
+std::span<const ExecutionStatus> from_position(std::span<const ExecutionStatus> statuses, std::string_view job_id,
+                                               std::string_view position) {
+  for (std::size_t i = 0; i < statuses.size(); ++i) {
+    if (position.starts_with(status_prefix(job_id, statuses[i]))) return statuses.subspan(i);
+  }
+  return statuses;
 }
 
 // Executions of one status, from a position on.
-Result<std::vector<ExecutionId>> with_status(store::Tx& tx, std::string_view job_id, ExecutionStatus status,
-                                             std::string_view from, std::size_t limit) {
-  auto options = prefix_range(Key(table::kJobStatusExecution).text(job_id).text(to_string(status)).str(), limit);
+// A snapshot where nothing is decided by what is absent.
+struct StatusRange {
+  ExecutionStatus status = ExecutionStatus::kQueued;
+  std::string_view from;
+  std::size_t limit = 0;
+  bool snapshot = false;
+};
+Result<std::vector<ExecutionId>> with_status(store::Tx& tx, std::string_view job_id, const StatusRange& wanted) {
+  const auto [status, from, limit, snapshot] = wanted;
+  auto options = prefix_range(status_prefix(job_id, status), limit);
   const std::size_t prefix = options.begin.size();
   if (from > options.begin && from < options.end) options.begin = from;
+  options.snapshot = snapshot;
   std::vector<ExecutionId> ids;
   for (const auto& row : tx.range(options)) {
     const std::string tail = 'x' + row.key.substr(prefix);
@@ -115,38 +140,129 @@ std::string status_position(const ExecutionId& id, ExecutionStatus status) {
       .str();
 }
 
-Status cancel_one(const Context& context, store::Tx& tx, const ExecutionId& id, bool force, Effects& effects) {
+Status cancel_one(const Context& context, store::Tx& tx, const Job& job, const ExecutionId& id, bool force,
+                  Effects& effects) {
   TRY(const auto before, find_execution(tx, id.thing, id.job, id.number));
   if (!before) return internal("listing of job " + id.job + " names an execution that is not there");
   const Execution after = canceled(*before, force, tx.now_ms());
-  return change_execution(context, tx, id, &*before, &after, effects);
+  PendingChange pending(context, tx, id.thing);
+  TRY_VOID(apply_transition(context, tx, pending, {job, id.number, &*before, &after}, effects));
+  return pending.finish(effects);
 }
 
-void erase_job(const Context& context, store::Tx& tx, const Job& job) {
-  tx.erase(Key(table::kJob).text(job.id));
+void erase_job(const Context& context, store::Tx& tx, const Job& job, Effects& effects) {
+  announce_job(context, tx, job, JobEvent::kDeleted, effects);
+  erase_job_record(context, tx, job);
   tx.erase(Key(table::kJobDocument).text(job.id));
-  tx.erase(Key(table::kJobByTime).descending(job.created_ms).text(job.id));
-  for (const auto& row : tx.range(prefix_range(target_prefix(job.id), context.limits.max_targets))) tx.erase(row.key);
+  tx.erase(progress_key(job.id));
+  for (const auto& row : tx.range(prefix_range(target_prefix(job.id), kTargetsLeft))) tx.erase(row.key);
   for (const auto status : kAllStatuses) {
     tx.erase_counter(Key(table::kJobCount).text(job.id).text(to_string(status)));
   }
   registry::erase_tags(tx, iot_arn(context.realm, "job", job.id));
+  store::disarm(tx, kRetentionTimer, job.id);
   mark_inactive(tx, job.id);
-  count_deleting_jobs(tx, -1);
+}
+
+// Notices of a batch go into one outbox message.
+class Gathering {
+ public:
+  Gathering(store::Tx& tx, Effects& effects) : tx_(tx), effects_(effects), outer_(effects.gather) {
+    effects_.gather = true;
+  }
+  ~Gathering() {
+    effects_.gather = outer_;
+    if (!outer_) flush_notices(tx_, effects_);
+  }
+  Gathering(const Gathering&) = delete;
+  Gathering& operator=(const Gathering&) = delete;
+
+ private:
+  store::Tx& tx_;
+  Effects& effects_;
+  const bool outer_;
+};
+
+void put_new_target(store::Tx& tx, std::string_view job_id, std::int64_t index, std::string arn) {
+  put_target(tx, Target{Key(table::kJobTarget).text(job_id).integer(index).str(), std::move(arn), {}});
+}
+
+// Behind all that are there.
+std::int64_t next_target_index(store::Tx& tx, std::string_view job_id) {
+  auto options = prefix_range(target_prefix(job_id), 1);
+  options.reverse = true;
+  const auto last = tx.range(options);
+  if (last.empty()) return 0;
+  const std::string tail = 'x' + last.front().key.substr(target_prefix(job_id).size());
+  return store::KeyReader(tail).integer().value_or(0) + 1;
 }
 
 }  // namespace
 
-Status put_targets(const Context& context, store::Tx& tx, const Job& job) {
-  std::int64_t index = 0;
-  for (const auto& arn : job.targets) {
+Status put_targets(const Context& context, store::Tx& tx, std::string_view job_id,
+                   const std::vector<std::string>& targets) {
+  std::int64_t index = next_target_index(tx, job_id);
+  for (const auto& arn : targets) {
     const auto thing = name_in_iot_arn(context.realm, "thing", arn);
     const auto group = name_in_iot_arn(context.realm, "thinggroup", arn);
     const bool exists = (thing && registry::thing_exists(tx, *thing)) || (group && registry::find_group(tx, *group));
     if (!exists) return not_found("Target " + arn + " cannot be found.");
-    put_target(tx, Target{Key(table::kJobTarget).text(job.id).integer(index++).str(), arn, {}});
+    put_new_target(tx, job_id, index++, arn);
   }
   return {};
+}
+
+void put_thing_target(const Context& context, store::Tx& tx, std::string_view job_id, std::string_view thing) {
+  put_new_target(tx, job_id, next_target_index(tx, job_id), registry::thing_arn(context.realm, thing));
+}
+
+std::int64_t fleet_size(const Context& context, store::Tx& tx, const std::vector<std::string>& targets) {
+  std::int64_t size = 0;
+  for (const auto& arn : targets) {
+    const auto group = name_in_iot_arn(context.realm, "thinggroup", arn);
+    size += group ? registry::member_count(tx, *group, true) : 1;
+  }
+  return size;
+}
+
+Result<JobProgress> read_progress(store::Tx& tx, std::string_view job_id) {
+  JobProgress progress;
+  const auto text = tx.get(progress_key(job_id));
+  if (!text) return progress;
+  TRY(const json::object record, parse_record(*text));
+  progress.rollout.notified = get_int(record, "notified");
+  progress.rollout.fleet = get_int(record, "fleet", -1);
+  progress.rollout.pace.slot = get_int(record, "slot");
+  if (const auto* recent = find_array(record, "recent")) {
+    for (std::size_t i = 0; i + 1 < recent->size(); i += 2) {
+      const auto *at = (*recent)[i].if_int64(), *count = (*recent)[i + 1].if_int64();
+      if (at != nullptr && count != nullptr) progress.rollout.pace.recent.push_back({*at, *count});
+    }
+  }
+  TRY(progress.announce_from, from_base64(get_string(record, "announce")));
+  TRY(progress.expire_from, from_base64(get_string(record, "expire")));
+  progress.expire_ms = get_int(record, "expire_ms");
+  return progress;
+}
+
+void put_progress(store::Tx& tx, std::string_view job_id, const JobProgress& progress) {
+  json::object record;
+  const RolloutState& rollout = progress.rollout;
+  if (rollout.notified != 0) record["notified"] = rollout.notified;
+  if (rollout.fleet >= 0) record["fleet"] = rollout.fleet;
+  if (rollout.pace.slot != 0) record["slot"] = rollout.pace.slot;
+  if (!rollout.pace.recent.empty()) {
+    json::array recent;
+    for (const auto& release : rollout.pace.recent) {
+      recent.emplace_back(release.at_ms);
+      recent.emplace_back(release.count);
+    }
+    record["recent"] = std::move(recent);
+  }
+  if (!progress.announce_from.empty()) record["announce"] = to_base64(progress.announce_from);
+  if (!progress.expire_from.empty()) record["expire"] = to_base64(progress.expire_from);
+  if (progress.expire_ms != 0) record["expire_ms"] = progress.expire_ms;
+  tx.put(progress_key(job_id), to_text(record));
 }
 
 std::vector<std::string> remaining_targets(store::Tx& tx, std::string_view job_id) {
@@ -160,17 +276,21 @@ std::vector<std::string> remaining_targets(store::Tx& tx, std::string_view job_i
   return targets;
 }
 
-Result<Progress> roll_out(const Context& context, store::Tx& tx, const Job& job, std::size_t budget, Effects& effects) {
+Result<Progress> roll_out(const Context& context, store::Tx& tx, const Job& job, RolloutBounds bounds,
+                          Effects& effects) {
   Progress progress;
+  const Gathering gathering(tx, effects);
+  const auto shared = std::make_shared<const Job>(job);
   std::size_t looked_at = 0;
   std::set<std::string> created;  // in this transaction
-  while (looked_at < budget) {
+  while (looked_at < bounds.budget && progress.executions < bounds.allowed) {
     TRY(const auto target, next_target(tx, job.id));
     if (!target) {
       progress.finished = true;
       return progress;
     }
-    TRY(const auto things, take_things(context, tx, *target, budget - looked_at));
+    const std::size_t limit = std::min(bounds.budget - looked_at, bounds.allowed - progress.executions);
+    TRY(const auto things, take_things(context, tx, *target, limit));
     looked_at += std::max<std::size_t>(things.size(), 1);
     std::vector<std::string> first_runs;
     for (const auto& thing : things) {
@@ -180,7 +300,10 @@ Result<Progress> roll_out(const Context& context, store::Tx& tx, const Job& job,
     for (std::size_t i = 0; i < things.size(); ++i) {
       // A thing named by several targets runs the job once.
       if (existing[i] || !created.insert(things[i]).second) continue;
-      TRY_VOID(queue_execution(context, tx, {things[i], job.id, 1}, effects));
+      PendingChange pending(context, tx, things[i]);
+      pending.know(shared);
+      TRY_VOID(queue_execution(context, tx, pending, job, 1, effects));
+      TRY_VOID(pending.finish(effects));
       ++progress.executions;
     }
   }
@@ -192,13 +315,14 @@ Result<Progress> roll_out(const Context& context, store::Tx& tx, const Job& job,
 Result<Progress> sweep(const Context& context, store::Tx& tx, const Job& job, std::string_view position,
                        std::size_t budget, Effects& effects) {
   Progress progress;
+  const Gathering gathering(tx, effects);
   const bool force = job.sweep == Sweep::kQueuedAndInProgress;
-  for (const auto status : {ExecutionStatus::kQueued, ExecutionStatus::kInProgress}) {
-    if (status == ExecutionStatus::kInProgress && !force) break;
-    TRY(const auto ids, with_status(tx, job.id, status, position, budget - progress.executions));
+  constexpr std::array kPending{ExecutionStatus::kQueued, ExecutionStatus::kInProgress};
+  for (const auto status : from_position(std::span(kPending).first(force ? 2 : 1), job.id, position)) {
+    TRY(const auto ids, with_status(tx, job.id, {status, position, budget - progress.executions}));
     for (const auto& id : ids) {
       // Only executions that force was needed for are marked as canceled by force (model: JobExecution.forceCanceled).
-      TRY_VOID(cancel_one(context, tx, id, force, effects));
+      TRY_VOID(cancel_one(context, tx, job, id, force, effects));
       progress.position = status_position(id, status);
     }
     progress.executions += ids.size();
@@ -211,29 +335,79 @@ Result<Progress> sweep(const Context& context, store::Tx& tx, const Job& job, st
   return progress;
 }
 
+Result<Progress> announce_offers(const Context& context, store::Tx& tx, const Job& job, JobProgress& progress,
+                                 std::size_t budget, Effects& effects) {
+  const Gathering gathering(tx, effects);
+  const auto shared = std::make_shared<const Job>(job);
+  // What is queued behind the position meanwhile is announced by its own change.
+  TRY(const auto ids, with_status(tx, job.id, {ExecutionStatus::kQueued, progress.announce_from, budget, true}));
+  for (const auto& id : ids) {
+    PendingChange pending(context, tx, id.thing);
+    pending.know(shared);
+    TRY_VOID(pending.offer_changed(job));
+    TRY_VOID(pending.finish(effects));
+    progress.announce_from = store::after_key(status_position(id, ExecutionStatus::kQueued));
+  }
+  const bool finished = ids.size() < budget;
+  if (finished) progress.announce_from.clear();
+  return Progress{finished, ids.size(), {}};
+}
+
+Status announce_again(store::Tx& tx, Job& job) {
+  job.announcing = job_counts(tx, job.id).of(ExecutionStatus::kQueued) > 0;
+  TRY(JobProgress progress, read_progress(tx, job.id));
+  if (progress.announce_from.empty()) return {};
+  progress.announce_from.clear();
+  put_progress(tx, job.id, progress);
+  return {};
+}
+
+Result<Progress> expire_queued(const Context& context, store::Tx& tx, const Job& job, JobProgress& progress,
+                               std::int64_t queued_before_ms, std::size_t budget, Effects& effects) {
+  const Gathering gathering(tx, effects);
+  TRY(const auto ids, with_status(tx, job.id, {ExecutionStatus::kQueued, progress.expire_from, budget, true}));
+  for (const auto& id : ids) {
+    progress.expire_from = store::after_key(status_position(id, ExecutionStatus::kQueued));
+    TRY(const auto execution, find_execution(tx, id.thing, id.job, id.number));
+    if (!execution || execution->status != ExecutionStatus::kQueued || execution->queued_ms >= queued_before_ms)
+      continue;
+    TRY_VOID(cancel_one(context, tx, job, id, false, effects));
+  }
+  const bool finished = ids.size() < budget;
+  if (finished) progress.expire_from.clear();
+  return Progress{finished, ids.size(), {}};
+}
+
 Result<Progress> purge(const Context& context, store::Tx& tx, const Job& job, std::string_view position,
                        std::size_t budget, Effects& effects) {
   Progress progress;
-  auto options = prefix_range(Key(table::kJobExecution).text(job.id).str(), budget);
-  const std::size_t prefix = options.begin.size();
-  if (position > options.begin && position < options.end) options.begin = position;
-  const auto rows = tx.range(options);
-  for (const auto& row : rows) {
-    const std::string tail = 'x' + row.key.substr(prefix);
-    store::KeyReader reader(tail);
-    const auto thing = reader.text();
-    const auto number = reader.descending();
-    if (!thing || !number) return internal("corrupt listing of job " + job.id);
-    TRY(const auto before, find_execution(tx, *thing, job.id, *number));
-    if (!before) return internal("listing of job " + job.id + " names an execution that is not there");
-    TRY_VOID(change_execution(context, tx, {*thing, job.id, *number}, &*before, nullptr, effects));
-    progress.position = row.key;
-    ++progress.executions;
+  const Gathering gathering(tx, effects);
+  for (const auto status : from_position(kAllStatuses, job.id, position)) {
+    TRY(const auto ids, with_status(tx, job.id, {status, position, budget - progress.executions}));
+    for (const auto& id : ids) {
+      TRY(const auto before, find_execution(tx, id.thing, id.job, id.number));
+      if (!before) return internal("listing of job " + job.id + " names an execution that is not there");
+      const Transition change{job, id.number, &*before, nullptr};
+      if (is_terminal(before->status)) {  // the pending list is not concerned
+        erase_execution(tx, id, *before);
+        announce_execution(context, tx, id, *before, nullptr, effects);
+      } else {
+        TRY_VOID(make_transition(context, tx, id.thing, change, effects));
+      }
+      progress.position = status_position(id, status);
+    }
+    progress.executions += ids.size();
+    if (progress.executions >= budget) return progress;
   }
-  if (!rows.empty()) return progress;
+  if (progress.executions > 0) return progress;
   if (!position.empty()) return purge(context, tx, job, {}, budget, effects);
+  const auto targets = tx.range(prefix_range(target_prefix(job.id), std::max<std::size_t>(budget, 1)));
+  if (targets.size() == std::max<std::size_t>(budget, 1)) {
+    for (const auto& row : targets) tx.erase(row.key);
+    return progress;
+  }
   // Nothing was counted in this transaction, so the counters can go too.
-  erase_job(context, tx, job);
+  erase_job(context, tx, job, effects);
   progress.finished = true;
   return progress;
 }
@@ -242,8 +416,7 @@ bool all_terminal(store::Tx& tx, std::string_view job_id) {
   // The counts are cheap and say no most of the time; the ranges are what is relied on.
   if (job_counts(tx, job_id).pending() > 0) return false;
   for (const auto status : {ExecutionStatus::kQueued, ExecutionStatus::kInProgress}) {
-    const auto prefix = Key(table::kJobStatusExecution).text(job_id).text(to_string(status)).str();
-    if (!tx.range(prefix_range(prefix, 1)).empty()) return false;
+    if (!tx.range(prefix_range(status_prefix(job_id, status), 1)).empty()) return false;
   }
   return true;
 }
@@ -253,45 +426,6 @@ void mark_active(store::Tx& tx, std::string_view job_id) {
 }
 void mark_inactive(store::Tx& tx, std::string_view job_id) {
   tx.erase(Key(table::kJobActive).text(job_id));
-}
-
-Status change_execution(const Context& context, store::Tx& tx, const ExecutionId& id, const Execution* before,
-                        const Execution* after, Effects& effects) {
-  const bool was_terminal = before != nullptr && is_terminal(before->status);
-  if (was_terminal && after == nullptr) {  // the pending list is not concerned
-    erase_execution(tx, id, *before);
-    return {};
-  }
-  PendingChange pending(context, tx, id.thing);
-  return change_execution(pending, tx, id, before, after, effects);
-}
-
-Status change_execution(PendingChange& pending, store::Tx& tx, const ExecutionId& id, const Execution* before,
-                        const Execution* after, Effects& effects) {
-  pending.apply(id.job, id.number, before, after);
-  if (after == nullptr) {
-    erase_execution(tx, id, *before);
-  } else {
-    put_execution(tx, id, before, *after, &effects.timers);
-  }
-  return pending.finish(effects);
-}
-
-Execution canceled(const Execution& before, bool force, std::int64_t now_ms) {
-  Execution after = before;
-  after.status = ExecutionStatus::kCanceled;
-  after.version += 1;
-  after.updated_ms = now_ms;
-  after.force_canceled = force;
-  after.deadline_ms = after.step_deadline_ms = 0;
-  return after;
-}
-
-std::int64_t deleting_jobs(store::Tx& tx) {
-  return tx.counter(deleting_key());
-}
-void count_deleting_jobs(store::Tx& tx, std::int64_t delta) {
-  tx.add(deleting_key(), delta);
 }
 
 }  // namespace muster::jobs

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Job templates: a custom template is a stored document and configuration from which jobs are made; a managed one comes
-// with Muster, as AWS's come with AWS, and takes parameters. Synchronous functions of a transaction. Source: service
-// model iot 2015-05-28, jobs spec 1.3, 5.4.
+// with Muster (managed_templates.h). Synchronous functions of a transaction; the service layer has checked shapes.
+// Source: service model iot 2015-05-28, developer guide "Job templates", jobs spec 1.3. Bounds: a page of 250; a
+// document as of a job.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,35 +34,25 @@ struct JobTemplate {
   std::int64_t created_ms = 0;
 };
 
-// `job_arn`: the job whose members are copied where the request gives none.
+// `job_arn`: the job whose members are copied where the request gives none; empty: none. The text of a document_source
+// is in `wanted.document` already.
 struct NewTemplate {
   JobTemplate wanted;
   std::string job_arn;
 };
+// kAlreadyExists (field resourceId), kNotFound for the job, kInvalid for the source, the document and the ids.
 Result<JobTemplate> create_template(const Context& context, store::Tx& tx, const NewTemplate& request);
-Result<JobTemplate> get_template(store::Tx& tx, std::string_view template_id);
+Result<JobTemplate> get_template(store::Tx& tx, std::string_view template_id);  // kNotFound
+// Its tags too. Jobs made from it stay as they are. kNotFound.
 Status delete_template(const Context& context, store::Tx& tx, std::string_view template_id);
-// Newest first.
+// Newest first; of each the id, description and created_ms only.
 Result<Page<JobTemplate>> list_templates(store::Tx& tx, std::size_t max_results, std::string_view next_token);
 
 // CreateJob: fills in what the request leaves to the template that its ARN names, custom or managed; a managed one's
-// document gets the parameters. kNotFound, kInvalid.
+// document gets the parameters. A member that the request has stays whole. kNotFound; kInvalid for an ARN of something
+// else, parameters for a custom template, wrong ones for a managed one, and a document besides a managed one's.
 Status apply_template(const Context& context, store::Tx& tx, std::string_view template_arn, NewJob& request);
 
-struct ManagedParameter {
-  std::string_view key, description, regex, example;
-  bool optional = false;
-};
-struct ManagedTemplate {
-  std::string_view name, version, description, document;
-  std::span<const ManagedParameter> parameters;
-};
-std::span<const ManagedTemplate> managed_templates();
-// nullptr: no such name (or version, when one is asked for).
-const ManagedTemplate* find_managed_template(std::string_view name, std::string_view version);
-std::string managed_template_arn(const Context& context, const ManagedTemplate& found);  // empty account
-// The document with every ${aws:iot:parameter:KEY} replaced. kInvalid: required missing, unknown, not matching its
-// regex.
-Result<std::string> expand_parameters(const ManagedTemplate& from, const std::map<std::string, std::string>& values);
+std::string template_arn(const Context& context, std::string_view template_id);
 
 }  // namespace muster::jobs

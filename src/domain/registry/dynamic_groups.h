@@ -2,17 +2,15 @@
 // Dynamic thing groups: groups whose members are the things that match a fleet query; flat, no parent, no children.
 // Membership is kept in the same tables as static groups' (kGroupMember, kThingMembership), so jobs, lists and
 // groups_of_thing_with_ancestors see no difference. It follows a change of a thing in that change's own transaction
-// (refresh_thing); a new or changed query is worked through in the background (status BUILDING, then ACTIVE).
+// (refresh_thing); a new or changed query is worked through in the background (dynamic_group_builder.h; status
+// BUILDING, then ACTIVE).
 // Source: service model iot 2015-05-28 "CreateDynamicThingGroup"; bounds: 100 dynamic groups (Muster: as AWS).
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/result.h"
 #include "domain/registry/groups.h"
@@ -32,31 +30,26 @@ Result<ThingGroup> create_dynamic_group(store::Tx& tx, const Realm& realm, const
 struct UpdateDynamicGroup {
   UpdateGroup group;
   std::optional<std::string> query;
+  std::string index_name;     // as above
+  std::string query_version;  // as above
 };
+// Another query: the group is REBUILDING. kInvalid for a static group.
 Result<ThingGroup> update_dynamic_group(store::Tx& tx, const UpdateDynamicGroup& change);
+// As delete_group, for dynamic groups alone.
+Result<GroupDeletion> delete_dynamic_group(store::Tx& tx, const Realm& realm, std::string_view name,
+                                           std::optional<std::int64_t> expected_version, std::size_t batch = 250);
 
-// After the thing was made or changed (attributes, type, static groups): joins and leaves dynamic groups. The caller
-// compares groups_of_thing_with_ancestors before and after for whoever must hear (jobs::membership_changed).
+inline constexpr std::string_view kIndexName = "AWS_Things";
+inline constexpr std::string_view kQueryVersion = "2017-09-30";
+
+enum class DynamicGroupStatus : std::uint8_t { kActive, kBuilding, kRebuilding };
+std::string_view to_string(DynamicGroupStatus status);
+DynamicGroupStatus dynamic_group_status(store::Tx& tx, std::string_view group);
+
+// After the thing was made or changed (attributes, type, static groups): joins and leaves dynamic groups, whether they
+// are built already or not. It is in the first of those that match, by age of the groups, that its static groups leave
+// room for (10 groups a thing). What changes things and static groups calls it itself; whoever must hear of the change
+// (jobs::membership_changed) compares groups_of_thing_with_ancestors before and after.
 Status refresh_thing(store::Tx& tx, std::string_view thing);
-
-// Builds: walks all things for groups that are BUILDING or REBUILDING, in bounded transactions, and tells `changed` of
-// each thing whose membership it changes, within the transaction; `committed` after it. One worker thread; progress is
-// in the store.
-using MembershipObserver =
-    std::function<Status(store::Tx& tx, std::string_view thing, const std::vector<std::string>& groups_before,
-                         const std::vector<std::string>& groups_after)>;
-class DynamicGroupBuilder {
- public:
-  DynamicGroupBuilder(store::Store& store, MembershipObserver changed, std::function<void()> committed);
-  ~DynamicGroupBuilder();
-  void start_thread();
-  void stop();
-  void poke();  // a group is to be built
-  bool step();  // one transaction; false: nothing to do. For tests, instead of the thread.
-
- private:
-  struct State;
-  std::shared_ptr<State> state_;
-};
 
 }  // namespace muster::registry

@@ -2,7 +2,8 @@
 // Fleet query: the query language of dynamic thing groups (and later of SearchIndex): terms, ranges, wildcards, AND,
 // OR, NOT and parentheses over a thing's fields. Parsed once, evaluated many times; pure. Fields: thingName,
 // thingTypeName, thingGroupNames, attributes.NAME; others are refused by name until they are indexed. Source: developer
-// guide "Query syntax" of fleet indexing (query version 2017-09-30). Bounds: 1,000 characters; 12 terms; depth 16.
+// guide "Query syntax" of fleet indexing (query version 2017-09-30). Bounds: 1,000 characters; 12 terms; depth 16; one
+// term with a leading wildcard, and then 100 characters. Matching takes at most (pattern * value) steps.
 #pragma once
 
 #include <memory>
@@ -20,16 +21,18 @@ struct IndexedThing {
   const std::vector<std::string>& static_groups;  // with ancestors
 };
 
+struct QueryNode;
+
 class FleetQuery {
  public:
-  static Result<FleetQuery> parse(std::string_view text);  // kInvalid: what is wrong, and where
+  // kInvalid with reason InvalidQueryException: what is wrong, and where.
+  static Result<FleetQuery> parse(std::string_view text);
   bool matches(const IndexedThing& thing) const;
   // Does the answer depend on the groups of a thing?
   bool uses_groups() const;
 
  private:
-  struct Node;
-  std::shared_ptr<const Node> root_;
+  std::shared_ptr<const QueryNode> root_;
 };
 
 }  // namespace muster::registry

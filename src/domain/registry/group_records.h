@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Records of thing groups, and the walk through a hierarchy that listings of groups and of members share.
+// What the files of groups share: records of thing groups, rows of members, and the walk through a hierarchy.
 #pragma once
 
 #include <optional>
@@ -11,9 +11,27 @@
 
 namespace muster::registry {
 
+inline constexpr std::size_t kGroupsOfThingLimit = 10;
+
 std::optional<ThingGroup> read_group(std::string_view name, std::string_view text);
 // Those being deleted too.
 std::optional<ThingGroup> find_group_record(store::Tx& tx, std::string_view name, bool snapshot);
+
+void put_group(store::Tx& tx, const ThingGroup& group);
+// A new root, or a child of its parent; kind and name decide whether there may be one.
+void put_new_group(store::Tx& tx, const ThingGroup& group);
+Status check_version(const ThingGroup& group, std::optional<std::int64_t> expected);
+Status check_description(std::string_view description);
+Error group_exists(const Realm& realm, const ThingGroup& group);
+Status apply_update(ThingGroup& group, const UpdateGroup& change);  // all but writing it
+// One batch of delete_group, for a group of either kind.
+Result<GroupDeletion> erase_group(store::Tx& tx, const Realm& realm, ThingGroup group, std::size_t batch);
+
+// Rows of a membership and its count; the caller knows that it is new, or is there.
+void put_member(store::Tx& tx, std::string_view group, std::string_view thing);
+void erase_member(store::Tx& tx, std::string_view group, std::string_view thing);
+// Direct groups of a thing, those being deleted too.
+std::vector<std::string> memberships_of(store::Tx& tx, std::string_view thing);
 
 // From the top group down to the current one. advance() goes to the next group in preorder, children by name; false at
 // the end. Works on although groups of the path are gone.

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// kThingGroup: name -> {id, parent, ancestors, description, attributes, version, created_ms, deleting}.
+// kThingGroup: name -> {id, parent, ancestors, description, attributes, query, version, created_ms, deleting}.
 // kGroupChild: (parent, child) -> "", roots under the empty parent.
 #include "domain/registry/groups.h"
 
+#include <algorithm>
+
 #include "base/crypto.h"
 #include "domain/registry/attributes.h"
+#include "domain/registry/dynamic_groups.h"
 #include "domain/registry/group_records.h"
 #include "domain/registry/policies.h"
 #include "domain/registry/tags.h"
@@ -26,6 +29,8 @@ std::string child_key(std::string_view parent, std::string_view child) {
   return store::Key(store::table::kGroupChild).text(parent).text(child).str();
 }
 
+}  // namespace
+
 void put_group(store::Tx& tx, const ThingGroup& group) {
   json::object record{{"id", group.id}, {"version", group.version}, {"created_ms", group.created_ms}};
   if (!group.parent.empty()) record["parent"] = group.parent;
@@ -34,6 +39,7 @@ void put_group(store::Tx& tx, const ThingGroup& group) {
   record["ancestors"] = std::move(ancestors);
   if (!group.description.empty()) record["description"] = group.description;
   if (!group.attributes.empty()) record["attributes"] = to_object(group.attributes);
+  if (group.is_dynamic()) record["query"] = group.query;
   if (group.deleting) record["deleting"] = true;
   tx.put(group_key(group.name), to_text(record));
 }
@@ -57,7 +63,23 @@ Error group_exists(const Realm& realm, const ThingGroup& group) {
   return error;
 }
 
-}  // namespace
+void put_new_group(store::Tx& tx, const ThingGroup& group) {
+  put_group(tx, group);
+  tx.put(child_key(group.parent, group.name), "");
+}
+
+Status apply_update(ThingGroup& group, const UpdateGroup& change) {
+  TRY_VOID(check_version(group, change.expected_version));
+  if (change.description) {
+    TRY_VOID(check_description(*change.description));
+    group.description = *change.description;
+  }
+  if (change.attributes) {
+    TRY(group.attributes, changed_attributes(group.attributes, *change.attributes, change.merge));
+  }
+  ++group.version;
+  return {};
+}
 
 std::optional<ThingGroup> read_group(std::string_view name, std::string_view text) {
   auto record = parse_record(text);
@@ -73,6 +95,7 @@ std::optional<ThingGroup> read_group(std::string_view name, std::string_view tex
   group.attributes = attributes_of(*record);
   group.version = get_int(*record, "version", 1);
   group.created_ms = get_int(*record, "created_ms");
+  group.query = get_string(*record, "query");
   group.deleting = get_bool(*record, "deleting");
   return group;
 }
@@ -110,14 +133,16 @@ Result<ThingGroup> create_group(store::Tx& tx, const Realm& realm, const CreateG
   if (auto existing = find_group_record(tx, wanted.name, false)) {
     if (existing->deleting)
       return make_error(ErrorKind::kAlreadyExists, "Thing Group " + wanted.name + " is being deleted");
-    bool same = existing->parent == wanted.parent && existing->description == wanted.description &&
-                existing->attributes == group.attributes;
+    bool same = !existing->is_dynamic() && existing->parent == wanted.parent &&
+                existing->description == wanted.description && existing->attributes == group.attributes;
     if (same) return *std::move(existing);
     return group_exists(realm, *existing);
   }
   if (!wanted.parent.empty()) {
     auto parent = find_group(tx, wanted.parent);
     if (!parent) return invalid("Parent thing group " + wanted.parent + " does not exist");
+    if (parent->is_dynamic())
+      return invalid("Thing group " + wanted.parent + " is dynamic and cannot be the parent of other groups");
     group.ancestors = std::move(parent->ancestors);
     group.ancestors.push_back(wanted.parent);
     if (group.ancestors.size() >= kDepthLimit)
@@ -133,55 +158,80 @@ Result<ThingGroup> create_group(store::Tx& tx, const Realm& realm, const CreateG
   group.parent = wanted.parent;
   group.description = wanted.description;
   group.created_ms = tx.now_ms();
-  put_group(tx, group);
-  tx.put(child_key(group.parent, group.name), "");
+  put_new_group(tx, group);
   return group;
 }
 
 Result<ThingGroup> update_group(store::Tx& tx, const UpdateGroup& change) {
   TRY(ThingGroup group, get_group(tx, change.name));
-  TRY_VOID(check_version(group, change.expected_version));
-  if (change.description) {
-    TRY_VOID(check_description(*change.description));
-    group.description = *change.description;
-  }
-  if (change.attributes) {
-    TRY(group.attributes, changed_attributes(group.attributes, *change.attributes, change.merge));
-  }
-  ++group.version;
+  if (group.is_dynamic())
+    return invalid("Thing group " + group.name + " is dynamic: it is changed by UpdateDynamicThingGroup");
+  TRY_VOID(apply_update(group, change));
   put_group(tx, group);
   return group;
 }
 
-Result<bool> delete_group(store::Tx& tx, const Realm& realm, std::string_view name,
-                          std::optional<std::int64_t> expected_version, std::size_t batch) {
+Result<GroupDeletion> delete_group(store::Tx& tx, const Realm& realm, std::string_view name,
+                                   std::optional<std::int64_t> expected_version, std::size_t batch) {
   auto group = find_group_record(tx, name, false);
-  if (!group) return true;
+  if (!group) return GroupDeletion();
+  if (group->is_dynamic())
+    return invalid("Thing group " + group->name + " is dynamic: it is deleted by DeleteDynamicThingGroup");
   if (!group->deleting) {
     TRY_VOID(check_version(*group, expected_version));
     std::string children = store::Key(store::table::kGroupChild).text(name).str();
     if (!tx.range({.begin = children, .end = store::after_prefix(children), .limit = 1}).empty())
       return invalid("Cannot delete thing group : " + group->name +
                      " when there are still child groups attached to it");
-    TRY_VOID(detach_all_policies(tx, group_arn(realm, name)));
-    erase_tags(tx, group_arn(realm, name));
-    tx.erase(child_key(group->parent, name));
   }
-  std::string members = store::Key(store::table::kGroupMember).text(name).str();
+  return erase_group(tx, realm, *std::move(group), batch);
+}
+
+namespace {
+
+// The group is absent already, so the thing's groups of before lack it and what only it brings.
+std::vector<std::string> groups_with(store::Tx& tx, const ThingGroup& group, std::string_view thing) {
+  std::vector<std::string> names = groups_of_thing_with_ancestors(tx, thing);
+  names.push_back(group.name);
+  names.insert(names.end(), group.ancestors.begin(), group.ancestors.end());
+  std::ranges::sort(names);
+  auto rest = std::ranges::unique(names);
+  names.erase(rest.begin(), rest.end());
+  return names;
+}
+
+}  // namespace
+
+Result<GroupDeletion> erase_group(store::Tx& tx, const Realm& realm, ThingGroup group, std::size_t batch) {
+  if (!group.deleting) {
+    TRY_VOID(detach_all_policies(tx, group_arn(realm, group.name)));
+    erase_tags(tx, group_arn(realm, group.name));
+    tx.erase(child_key(group.parent, group.name));
+    group.deleting = true;
+    put_group(tx, group);
+  }
+  std::string members = store::Key(store::table::kGroupMember).text(group.name).str();
   auto found = tx.range({.begin = members, .end = store::after_prefix(members), .limit = batch});
+  GroupDeletion deletion;
   for (const store::KeyValue& item : found) {
     store::KeyReader reader(item.key);
     reader.text();
-    if (auto thing = reader.text()) tx.erase(store::Key(store::table::kThingMembership).text(*thing).text(name));
-    tx.erase(item.key);
+    auto thing = reader.text();
+    if (!thing) continue;
+    MembershipChange change;
+    change.before = groups_with(tx, group, *thing);
+    erase_member(tx, group.name, *thing);
+    TRY_VOID(refresh_thing(tx, *thing));
+    change.after = groups_of_thing_with_ancestors(tx, *thing);
+    change.thing = *std::move(thing);
+    deletion.changes.push_back(std::move(change));
   }
-  if (found.size() < batch) {
-    tx.erase(group_key(name));
-    return true;
+  deletion.done = found.size() < batch;
+  if (deletion.done) {
+    tx.erase(group_key(group.name));
+    tx.erase_counter(store::Key(store::table::kGroupMemberCount).text(group.name));
   }
-  group->deleting = true;
-  put_group(tx, *group);
-  return false;
+  return deletion;
 }
 
 }  // namespace muster::registry

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Static thing groups: a forest fixed at creation, with attributes and members. Synchronous over Tx&.
+// Thing groups: a forest fixed at creation, with attributes and members. Synchronous over Tx&. What is changed here are
+// static groups, and joins and leaves of theirs; dynamic ones (dynamic_groups.h) are found and listed too, and every
+// change of a thing's static groups is followed by its dynamic ones within the same call.
 // Bounds: depth 7, 100 children a group, 10 groups a thing, one group a thing in each hierarchy (AWS IoT quotas).
-// Membership is kept in both directions (tables kGroupMember, kThingMembership).
+// Membership is kept in both directions (tables kGroupMember, kThingMembership), and counted.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +27,12 @@ struct ThingGroup {
   std::vector<std::string> ancestors;  // root first, parent last
   std::string description;
   Attributes attributes;
+  std::string query;  // of a dynamic group; empty: a static one
   std::int64_t version = 1;
   std::int64_t created_ms = 0;
   bool deleting = false;  // being emptied; absent for everybody else
+
+  bool is_dynamic() const { return !query.empty(); }
 };
 
 std::string group_arn(const Realm& realm, std::string_view name);
@@ -52,11 +57,20 @@ struct UpdateGroup {
 };
 Result<ThingGroup> update_group(store::Tx& tx, const UpdateGroup& change);
 
-// Refused while it has children. Detaches its policies, drops its tags, removes at most `batch` members: false means
-// call again (in a new transaction) until true. From the first call on the group is absent for others. Success (true)
-// when there is no such group.
-Result<bool> delete_group(store::Tx& tx, const Realm& realm, std::string_view name,
-                          std::optional<std::int64_t> expected_version, std::size_t batch = 1000);
+// A thing that left groups (and, by that, perhaps joined dynamic ones): all of its groups, with ancestors, before and
+// after.
+struct MembershipChange {
+  std::string thing;
+  std::vector<std::string> before, after;
+};
+struct GroupDeletion {
+  bool done = true;  // false: call again, in a new transaction
+  std::vector<MembershipChange> changes;
+};
+// Refused while it has children, and for dynamic groups. Detaches its policies, drops its tags, removes at most `batch`
+// members. From the first call on the group is absent for others. Success when there is no such group.
+Result<GroupDeletion> delete_group(store::Tx& tx, const Realm& realm, std::string_view name,
+                                   std::optional<std::int64_t> expected_version, std::size_t batch = 250);
 
 struct ListGroups {
   std::string parent;  // empty: all (recursive) or roots
@@ -66,10 +80,23 @@ struct ListGroups {
 };
 Result<Page<std::string>> list_groups(store::Tx& tx, const ListGroups& list);
 
+// When a thing is in 10 groups, some of them dynamic: may a static one take the place of a dynamic one?
+enum class DynamicGroups : std::uint8_t { kKeep, kOverride };
 // True when the membership is new. AWS: adding again is a success without effect.
-Result<bool> add_thing_to_group(store::Tx& tx, std::string_view group, std::string_view thing);
+Result<bool> add_thing_to_group(store::Tx& tx, std::string_view group, std::string_view thing,
+                                DynamicGroups dynamic = DynamicGroups::kKeep);
 // True when it was a member.
 Result<bool> remove_thing_from_group(store::Tx& tx, std::string_view group, std::string_view thing);
+
+struct UpdateGroupsOfThing {
+  std::string thing;
+  std::vector<std::string> remove, add;  // in that order
+  DynamicGroups dynamic = DynamicGroups::kKeep;
+};
+Status update_groups_of_thing(store::Tx& tx, const UpdateGroupsOfThing& change);
+
+// Members of the group, and of all groups below it: no scan of them, a read a group. A snapshot.
+std::int64_t member_count(store::Tx& tx, std::string_view group, bool recursive);
 
 // Direct groups of a thing, at most 10, by name.
 std::vector<std::string> groups_of_thing(store::Tx& tx, std::string_view thing);
@@ -87,6 +114,9 @@ struct MemberPage {
 // kNotFound when the group does not exist; kInvalid for a cursor of another group.
 Result<MemberPage> for_each_member(store::Tx& tx, std::string_view group, bool recursive, std::string_view cursor,
                                    std::size_t limit, bool snapshot = false);
+
+// Members of a group, and of all groups below it: kept counts, nothing is walked but the groups.
+std::int64_t member_count(store::Tx& tx, std::string_view group, bool recursive);
 
 Error group_not_found(std::string_view name);
 

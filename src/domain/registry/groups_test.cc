@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domain/registry/groups.h"
 
+#include <set>
+
 #include "domain/registry/registry_test_support.h"
 
 namespace muster::registry {
@@ -36,6 +38,9 @@ class Groups : public RegistryTest {
     }
     ADD_FAILURE() << "pages without end";
     return names;
+  }
+  std::int64_t count(const std::string& name, bool recursive) {
+    return run([&](store::Tx& tx) -> Result<std::int64_t> { return member_count(tx, name, recursive); });
   }
   // root -> {a -> {a1, a2}, b}, other
   void tree() {
@@ -148,7 +153,7 @@ TEST_F(Groups, CursorSurvivesDeletionsAndRefusesForgery) {
   }
   auto first = run([](store::Tx& tx) { return for_each_member(tx, "root", true, "", 1); });
   EXPECT_THAT(first.things, ElementsAre("in-a1"));
-  EXPECT_TRUE(run([&](store::Tx& tx) { return delete_group(tx, realm_, "a1", std::nullopt); }));
+  EXPECT_TRUE(run([&](store::Tx& tx) { return delete_group(tx, realm_, "a1", std::nullopt); }).done);
   auto rest = run([&](store::Tx& tx) { return for_each_member(tx, "root", true, first.next, 10); });
   EXPECT_THAT(rest.things, ElementsAre("in-a2", "in-b"));
   for (std::string_view cursor : {"other|x", "x", "|", "root/a|x|", "a|in-a2"}) {
@@ -167,12 +172,23 @@ TEST_F(Groups, DeletionGoesInBatchesAndHidesTheGroupAtOnce) {
     thing("t" + std::to_string(i));
     join("g", "t" + std::to_string(i));
   }
+  EXPECT_EQ(count("parent", true), 25);
   EXPECT_THAT(said([&](store::Tx& tx) { return delete_group(tx, realm_, "parent", std::nullopt); }),
               HasSubstr("child groups"));
   EXPECT_EQ(result([&](store::Tx& tx) { return delete_group(tx, realm_, "g", 5); }).error().kind,
             ErrorKind::kVersionConflict);
-  auto step = [&] { return run([&](store::Tx& tx) { return delete_group(tx, realm_, "g", 1, 10); }); };
+  std::vector<std::string> left;
+  auto step = [&] {
+    GroupDeletion deletion = run([&](store::Tx& tx) { return delete_group(tx, realm_, "g", 1, 10); });
+    for (const MembershipChange& change : deletion.changes) {
+      left.push_back(change.thing);
+      EXPECT_THAT(change.before, ElementsAre("g", "parent"));
+      EXPECT_THAT(change.after, testing::IsEmpty());
+    }
+    return deletion.done;
+  };
   EXPECT_FALSE(step());
+  EXPECT_EQ(count("parent", true), 0) << "absent, and so are its members";
   EXPECT_FALSE(run([](store::Tx& tx) -> Result<bool> { return find_group(tx, "g").has_value(); }));
   EXPECT_EQ(list({}, 10), (std::vector<std::string>{"parent"}));
   thing("late");
@@ -184,7 +200,71 @@ TEST_F(Groups, DeletionGoesInBatchesAndHidesTheGroupAtOnce) {
   EXPECT_FALSE(step());
   EXPECT_TRUE(step());
   EXPECT_TRUE(step()) << "absent is a success";
+  EXPECT_EQ(left.size(), 25u);
+  EXPECT_EQ((std::set<std::string>(left.begin(), left.end()).size()), 25u) << "each leaves once";
+  EXPECT_EQ(count("g", false), 0);
   EXPECT_EQ(store_->size(), 26u + 2u) << "26 things, the parent and its place among the roots";
+}
+
+TEST_F(Groups, WhatADeletionLeavesOfTheOtherGroups) {
+  group("parent");
+  group("child", "parent");
+  group("other");
+  thing("t");
+  join("child", "t");
+  join("other", "t");
+  auto deletion = run([&](store::Tx& tx) { return delete_group(tx, realm_, "child", std::nullopt); });
+  ASSERT_EQ(deletion.changes.size(), 1u);
+  EXPECT_THAT(deletion.changes[0].before, ElementsAre("child", "other", "parent"));
+  EXPECT_THAT(deletion.changes[0].after, ElementsAre("other"));
+  EXPECT_TRUE(run([&](store::Tx& tx) { return delete_group(tx, realm_, "nosuch", std::nullopt); }).done);
+}
+
+TEST_F(Groups, MembersAreCountedAtEveryChange) {
+  tree();
+  for (const char* name : {"t1", "t2", "t3", "t4"}) thing(name);
+  join("root", "t1");
+  join("a1", "t2");
+  join("a1", "t2");
+  join("b", "t3");
+  join("other", "t4");
+  join("other", "t1");
+  EXPECT_EQ(count("root", false), 1);
+  EXPECT_EQ(count("root", true), 3);
+  EXPECT_EQ(count("a", false), 0);
+  EXPECT_EQ(count("a", true), 1);
+  EXPECT_EQ(count("other", true), 2);
+  EXPECT_EQ(count("nosuch", true), 0);
+  run([](store::Tx& tx) { return remove_thing_from_group(tx, "b", "t3"); });
+  run([](store::Tx& tx) { return remove_thing_from_group(tx, "b", "t3"); });
+  EXPECT_EQ(count("root", true), 2);
+  run([](store::Tx& tx) { return delete_thing(tx, "t1", std::nullopt); });
+  EXPECT_EQ(count("root", true), 1);
+  EXPECT_EQ(count("other", true), 1);
+  run([&](store::Tx& tx) { return delete_group(tx, realm_, "a1", std::nullopt); });
+  EXPECT_EQ(count("root", true), 0);
+  group("a1");
+  EXPECT_EQ(count("a1", true), 0) << "another group of the same name";
+}
+
+TEST_F(Groups, SeveralGroupsOfAThingAreExchangedInOneStep) {
+  tree();
+  thing("t");
+  join("a1", "t");
+  auto update = [&](const UpdateGroupsOfThing& change) {
+    Status outcome = status([&](store::Tx& tx) { return update_groups_of_thing(tx, change); });
+    return outcome ? std::string("ok") : outcome.error().message;
+  };
+  auto groups_of = [&] {
+    return run([](store::Tx& tx) -> Result<std::vector<std::string>> { return groups_of_thing(tx, "t"); });
+  };
+  EXPECT_EQ(update({.thing = "t", .remove = {"a1"}, .add = {"b", "other"}}), "ok") << "within one hierarchy";
+  EXPECT_THAT(groups_of(), ElementsAre("b", "other"));
+  EXPECT_THAT(update({.thing = "t", .remove = {"other"}, .add = {"a"}}), HasSubstr("same hierarchy"));
+  EXPECT_THAT(groups_of(), ElementsAre("b", "other")) << "all or nothing";
+  EXPECT_EQ(update({.thing = "t", .remove = {"nosuch"}, .add = {}}), "Thing Group nosuch not found.");
+  EXPECT_EQ(update({.thing = "nosuch", .remove = {}, .add = {"b"}}), "Thing nosuch not found.");
+  EXPECT_EQ(update({.thing = "t", .remove = {"a"}, .add = {"b"}}), "ok") << "nothing to do";
 }
 
 TEST_F(Groups, ListsByParentAndPrefix) {

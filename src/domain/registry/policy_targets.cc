@@ -38,15 +38,15 @@ std::vector<std::string> policies_of_target(store::Tx& tx, std::string_view targ
   return names;
 }
 
-// The quota of the target, which must exist.
+// The quota of the target, which must exist; none for dynamic groups.
 Result<std::size_t> checked_target(store::Tx& tx, const Realm& realm, std::string_view target) {
   if (auto id = certificate_in_arn(realm, target)) {
     if (find_certificate(tx, *id)) return kPoliciesPerCertificate;
     return not_found("The certificate given in the request does not exist (arn=" + std::string(target) + ")");
   }
   if (auto group = name_in_iot_arn(realm, "thinggroup", target)) {
-    if (find_group(tx, *group)) return kPoliciesPerGroup;
-    return group_not_found(*group);
+    TRY(ThingGroup found, get_group(tx, *group));
+    return found.is_dynamic() ? 0 : kPoliciesPerGroup;
   }
   return invalid("Invalid target ARN: it must be the ARN of a certificate or a thing group of this account");
 }
@@ -61,6 +61,7 @@ bool has_targets(store::Tx& tx, std::string_view policy) {
 Status attach_policy(store::Tx& tx, const Realm& realm, std::string_view name, std::string_view target) {
   TRY_VOID(get_policy(tx, name));
   TRY(std::size_t limit, checked_target(tx, realm, target));
+  if (limit == 0) return invalid("Policies cannot be attached to a dynamic thing group: " + std::string(target));
   if (tx.get(policy_target_key(name, target))) return {};
   if (policies_of_target(tx, target).size() >= limit)
     return make_error(ErrorKind::kLimit,

@@ -4,7 +4,8 @@
 
 #include "base/crypto.h"
 #include "domain/registry/attributes.h"
-#include "domain/registry/groups.h"
+#include "domain/registry/dynamic_groups.h"
+#include "domain/registry/group_records.h"
 #include "store/keys.h"
 #include "store/schema.h"
 
@@ -94,6 +95,7 @@ Result<Thing> create_thing(store::Tx& tx, const Realm& realm, const CreateThing&
   thing.created_ms = tx.now_ms();
   put_thing(tx, thing);
   index_attributes(tx, thing.name, {}, thing.attributes);
+  TRY_VOID(refresh_thing(tx, thing.name));
   return thing;
 }
 
@@ -128,6 +130,7 @@ Result<Thing> update_thing(store::Tx& tx, const UpdateThing& change) {
   }
   ++thing.version;
   put_thing(tx, thing);
+  TRY_VOID(refresh_thing(tx, thing.name));
   return thing;
 }
 
@@ -138,7 +141,7 @@ Result<bool> delete_thing(store::Tx& tx, std::string_view name, std::optional<st
   std::string principals = store::Key(store::table::kThingPrincipal).text(name).str();
   if (!tx.range({.begin = principals, .end = store::after_prefix(principals), .limit = 1}).empty())
     return invalid("Cannot delete. Thing " + thing->name + " is still attached to one or more principals");
-  for (const std::string& group : groups_of_thing(tx, name)) TRY_VOID(remove_thing_from_group(tx, group, name));
+  for (const std::string& group : memberships_of(tx, name)) erase_member(tx, group, name);
   index_attributes(tx, name, thing->attributes, {});
   tx.erase(thing_key(name));
   return true;

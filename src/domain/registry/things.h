@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Things: named devices with attributes and a version. Synchronous over Tx&. Jobs live above: the service layer calls
-// jobs::thing_deleted() in the same transaction as delete_thing().
+// jobs::thing_deleted() in the same transaction as delete_thing(). A thing that is made or changed joins and leaves
+// dynamic groups in the same call (dynamic_groups.h).
 // Bounds: 50 attributes, names of 128 and values of 800 characters, 47 KB in all. Errors and wording as AWS IoT's
 // CreateThing, UpdateThing, DeleteThing (API reference 2015-05-28); already-exists carries resourceId and resourceArn.
 #pragma once

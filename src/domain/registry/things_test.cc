@@ -107,7 +107,7 @@ TEST_F(Things, DeletionLeavesNothingBehind) {
             "Cannot delete. Thing t1 is still attached to one or more principals");
   EXPECT_TRUE(status([&](store::Tx& tx) { return detach_thing_principal(tx, realm_, "t1", arn(id)); }));
   EXPECT_TRUE(run([](store::Tx& tx) { return delete_thing(tx, "t1", std::nullopt); }));
-  EXPECT_TRUE(run([&](store::Tx& tx) { return delete_group(tx, realm_, "g", std::nullopt); }));
+  EXPECT_TRUE(run([&](store::Tx& tx) { return delete_group(tx, realm_, "g", std::nullopt); }).done);
   run([&](store::Tx& tx) { return update_certificate(tx, id, CertificateStatus::kInactive); });
   EXPECT_TRUE(status([&](store::Tx& tx) { return delete_certificate(tx, realm_, id, false); }));
   EXPECT_EQ(store_->size(), before);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domain/registry/groups.h"
 #include "api/services/iot/things_handler.h"
+#include "domain/jobs/membership.h"
+#include "domain/registry/dynamic_groups.h"
 #include "store/transact.h"
 
 namespace muster::api::iot {
@@ -16,19 +18,50 @@ json::array group_list(const Realm& realm, const std::vector<std::string>& names
   return groups;
 }
 
-Result<json::object> create_group(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
-  registry::CreateGroup wanted;
+// CreateThingGroup and CreateDynamicThingGroup have these members in common.
+template <class Wanted>
+void read_properties(const json::object& input, Wanted& wanted) {
   wanted.name = get_string(input, "thingGroupName");
-  wanted.parent = get_string(input, "parentGroupName");
   if (const json::object* properties = find_object(input, "thingGroupProperties")) {
     wanted.description = get_string(*properties, "thingGroupDescription");
     wanted.attributes = attributes_of_payload(find_object(*properties, "attributePayload"));
   }
-  TRY(auto group, registry::create_group(tx, services.realm, wanted));
+}
+
+Result<json::object> created(const RegistryServices& services, Tx& tx, const json::object& input,
+                             const registry::ThingGroup& group) {
   std::string arn = registry::group_arn(services.realm, group.name);
   registry::Tags tags = tags_of_list(input);
   if (!tags.empty()) TRY_VOID(registry::tag_resource(tx, arn, tags));
   return json::object{{"thingGroupName", group.name}, {"thingGroupArn", arn}, {"thingGroupId", group.id}};
+}
+
+Result<json::object> create_group(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
+  registry::CreateGroup wanted;
+  read_properties(input, wanted);
+  wanted.parent = get_string(input, "parentGroupName");
+  TRY(auto group, registry::create_group(tx, services.realm, wanted));
+  return created(services, tx, input, group);
+}
+
+void put_query(json::object& output, const registry::ThingGroup& group) {
+  output["indexName"] = registry::kIndexName;
+  output["queryString"] = group.query;
+  output["queryVersion"] = registry::kQueryVersion;
+}
+
+Result<json::object> create_dynamic_group(const RegistryServices& services, Tx& tx, const json::object& input,
+                                          Changes& changes) {
+  registry::CreateDynamicGroup wanted;
+  read_properties(input, wanted);
+  wanted.query = get_string(input, "queryString");
+  wanted.index_name = get_string(input, "indexName");
+  wanted.query_version = get_string(input, "queryVersion");
+  TRY(auto group, registry::create_dynamic_group(tx, services.realm, wanted));
+  changes.groups_to_build = true;
+  TRY(json::object output, created(services, tx, input, group));
+  put_query(output, group);
+  return output;
 }
 
 Result<json::object> describe_group(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
@@ -46,10 +79,14 @@ Result<json::object> describe_group(const RegistryServices& services, Tx& tx, co
                       {"version", group.version}};
   output["thingGroupProperties"] = std::move(properties);
   output["thingGroupMetadata"] = std::move(metadata);
+  if (group.is_dynamic()) {
+    put_query(output, group);
+    output["status"] = registry::to_string(registry::dynamic_group_status(tx, group.name));
+  }
   return output;
 }
 
-Result<json::object> update_group(const RegistryServices&, Tx& tx, const json::object& input, Changes&) {
+registry::UpdateGroup change_of_group(const json::object& input) {
   registry::UpdateGroup change;
   change.name = get_string(input, "thingGroupName");
   if (const json::object* properties = find_object(input, "thingGroupProperties")) {
@@ -61,21 +98,55 @@ Result<json::object> update_group(const RegistryServices&, Tx& tx, const json::o
     }
   }
   change.expected_version = optional_version(input);
-  TRY(auto group, registry::update_group(tx, change));
+  return change;
+}
+
+Result<json::object> update_group(const RegistryServices&, Tx& tx, const json::object& input, Changes&) {
+  TRY(auto group, registry::update_group(tx, change_of_group(input)));
   return json::object{{"version", group.version}};
 }
 
+Result<json::object> update_dynamic_group(const RegistryServices&, Tx& tx, const json::object& input,
+                                          Changes& changes) {
+  registry::UpdateDynamicGroup change;
+  change.group = change_of_group(input);
+  if (has(input, "queryString")) change.query = std::string(get_string(input, "queryString"));
+  change.index_name = get_string(input, "indexName");
+  change.query_version = get_string(input, "queryVersion");
+  TRY(auto group, registry::update_dynamic_group(tx, change));
+  changes.groups_to_build = true;
+  return json::object{{"version", group.version}};
+}
+
+using DeleteGroup = decltype(&registry::delete_group);
+
+constexpr std::size_t kDeleteBatch = 250;  // members a transaction lets go, with what Jobs makes of it
+
+struct Emptied {
+  bool done = false;
+  Changes changes;
+};
+
 // Emptied batch by batch: a group may have a million members, a transaction may not.
-Handler delete_group_handler(const SharedRegistry& services) {
-  return [services](Call& call) -> io::Task<Reply> {
+Handler delete_group_handler(const SharedRegistry& services, DeleteGroup delete_group) {
+  return [services, delete_group](Call& call) -> io::Task<Reply> {
     std::string name(get_string(call.input, "thingGroupName"));
-    auto step = [&](Tx& tx) { return registry::delete_group(tx, services->realm, name, optional_version(call.input)); };
-    for (bool done = false; !done;) {
-      CO_TRY(done, co_await store::transact(*services->store, step));
+    auto step = [&](Tx& tx) -> Result<Emptied> {
+      Emptied emptied;
+      TRY(auto deletion, delete_group(tx, services->realm, name, optional_version(call.input), kDeleteBatch));
+      for (const registry::MembershipChange& change : deletion.changes)
+        TRY_VOID(jobs::membership_changed(services->jobs, tx, change.thing, change.before, change.after,
+                                          emptied.changes.jobs));
+      emptied.done = deletion.done;
+      return emptied;
+    };
+    for (bool first = true, done = false; !done; first = false) {
+      CO_TRY(Emptied emptied, co_await store::transact(*services->store, step));
+      // The group and its policies are gone with the first batch: the rest changes nobody's rights.
+      emptied.changes.all_certificates = first;
+      announce(*services, emptied.changes);
+      done = emptied.done;
     }
-    Changes changes;
-    changes.all_certificates = true;
-    announce(*services, changes);
     co_return Reply();
   };
 }
@@ -117,39 +188,53 @@ Result<std::string> name_or_arn(const RegistryServices& services, const json::ob
 constexpr NamedByEither kGroup{"thingGroupName", "thingGroupArn", "thinggroup"};
 constexpr NamedByEither kThing{"thingName", "thingArn", "thing"};
 
-Result<json::object> add_thing(const RegistryServices& services, Tx& tx, const json::object& input, Changes& changes) {
-  TRY(std::string group, name_or_arn(services, input, kGroup));
-  TRY(std::string thing, name_or_arn(services, input, kThing));
-  TRY_VOID(registry::add_thing_to_group(tx, group, thing));
-  changes.touch_thing(services.realm, tx, thing);
+registry::DynamicGroups dynamic_groups_of_input(const json::object& input) {
+  return get_bool(input, "overrideDynamicGroups") ? registry::DynamicGroups::kOverride : registry::DynamicGroups::kKeep;
+}
+
+std::vector<std::string> names_of_input(const json::object& input, std::string_view member) {
+  std::vector<std::string> names;
+  if (const json::array* list = find_array(input, member))
+    for (const json::value& name : *list)
+      if (name.is_string()) names.emplace_back(name.as_string());
+  return names;
+}
+
+Result<json::object> change_groups(const RegistryServices& services, Tx& tx,
+                                   const registry::UpdateGroupsOfThing& change, Changes& changes) {
+  TRY_VOID(change_thing(services, tx, change.thing, changes,
+                        [&]() -> Status { return registry::update_groups_of_thing(tx, change); }));
+  changes.touch_thing(services.realm, tx, change.thing);
   return json::object();
+}
+
+Result<json::object> add_thing(const RegistryServices& services, Tx& tx, const json::object& input, Changes& changes) {
+  registry::UpdateGroupsOfThing change;
+  TRY(std::string group, name_or_arn(services, input, kGroup));
+  TRY(change.thing, name_or_arn(services, input, kThing));
+  change.add.push_back(std::move(group));
+  change.dynamic = dynamic_groups_of_input(input);
+  return change_groups(services, tx, change, changes);
 }
 
 Result<json::object> remove_thing(const RegistryServices& services, Tx& tx, const json::object& input,
                                   Changes& changes) {
+  registry::UpdateGroupsOfThing change;
   TRY(std::string group, name_or_arn(services, input, kGroup));
-  TRY(std::string thing, name_or_arn(services, input, kThing));
-  TRY_VOID(registry::remove_thing_from_group(tx, group, thing));
-  changes.touch_thing(services.realm, tx, thing);
-  return json::object();
+  TRY(change.thing, name_or_arn(services, input, kThing));
+  change.remove.push_back(std::move(group));
+  return change_groups(services, tx, change, changes);
 }
 
 Result<json::object> update_groups_for_thing(const RegistryServices& services, Tx& tx, const json::object& input,
                                              Changes& changes) {
-  std::string_view thing = get_string(input, "thingName");
-  if (thing.empty()) return invalid("thingName must be given");
-  if (!registry::thing_exists(tx, thing)) return registry::thing_not_found(thing);
-  auto each = [&](std::string_view member, auto&& change) -> Status {
-    const json::array* names = find_array(input, member);
-    if (names == nullptr) return {};
-    for (const json::value& name : *names)
-      if (name.is_string()) TRY_VOID(change(tx, std::string_view(name.as_string()), thing));
-    return {};
-  };
-  TRY_VOID(each("thingGroupsToRemove", registry::remove_thing_from_group));
-  TRY_VOID(each("thingGroupsToAdd", registry::add_thing_to_group));
-  changes.touch_thing(services.realm, tx, thing);
-  return json::object();
+  registry::UpdateGroupsOfThing change;
+  change.thing = get_string(input, "thingName");
+  if (change.thing.empty()) return invalid("thingName must be given");
+  change.remove = names_of_input(input, "thingGroupsToRemove");
+  change.add = names_of_input(input, "thingGroupsToAdd");
+  change.dynamic = dynamic_groups_of_input(input);
+  return change_groups(services, tx, change, changes);
 }
 
 Result<json::object> list_things_in_group(const RegistryServices&, Tx& tx, const json::object& input, Changes&) {
@@ -192,7 +277,10 @@ void register_groups(Operations& operations, const SharedRegistry& services) {
   add("CreateThingGroup", create_group);
   add("DescribeThingGroup", describe_group);
   add("UpdateThingGroup", update_group);
-  operations.add("iot", "DeleteThingGroup", delete_group_handler(services));
+  operations.add("iot", "DeleteThingGroup", delete_group_handler(services, registry::delete_group));
+  add("CreateDynamicThingGroup", create_dynamic_group);
+  add("UpdateDynamicThingGroup", update_dynamic_group);
+  operations.add("iot", "DeleteDynamicThingGroup", delete_group_handler(services, registry::delete_dynamic_group));
   add("ListThingGroups", list_groups);
   add("AddThingToThingGroup", add_thing);
   add("RemoveThingFromThingGroup", remove_thing);

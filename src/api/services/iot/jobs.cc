@@ -2,6 +2,9 @@
 #include "api/services/iot/jobs.h"
 
 #include "api/services/iot/jobs_shapes.h"
+#include "api/services/iot/tags.h"
+#include "domain/jobs/controls.h"
+#include "domain/jobs/templates.h"
 #include "domain/registry/groups.h"
 #include "domain/registry/tags.h"
 #include "store/transact.h"
@@ -13,44 +16,12 @@ namespace {
 using jobs::Effects;
 using store::Tx;
 
+constexpr std::size_t kMaxGroupsSearched = 20'000;
+
 struct Outcome {
   json::object output;
   Effects effects;
 };
-
-registry::Tags tags_of_input(const json::object& input) {
-  registry::Tags tags;
-  const auto* list = find_array(input, "tags");
-  if (list == nullptr) return tags;
-  for (const auto& entry : *list) {
-    const auto* tag = entry.if_object();
-    if (tag != nullptr) tags.emplace(get_string(*tag, "Key"), get_string(*tag, "Value"));
-  }
-  return tags;
-}
-
-Result<jobs::NewJob> new_job(const json::object& input) {
-  jobs::NewJob job;
-  job.id = get_string(input, "jobId");
-  if (const auto* targets = find_array(input, "targets")) {
-    for (const auto& target : *targets) {
-      if (target.is_string()) job.targets.emplace_back(target.get_string());
-    }
-  }
-  const bool inline_document = has(input, "document"), elsewhere = has(input, "documentSource");
-  if (inline_document && elsewhere) return invalid("Only one of document and documentSource can be given.");
-  if (!inline_document && !elsewhere) return invalid("Either document or documentSource must be given.");
-  job.document = get_string(input, "document");
-  job.document_source = get_string(input, "documentSource");
-  job.description = get_string(input, "description");
-  if (has(input, "targetSelection")) {
-    job.selection = jobs::selection_from(get_string(input, "targetSelection"));
-    if (!job.selection) return invalid("targetSelection must be CONTINUOUS or SNAPSHOT.");
-  }
-  job.presign = presign_config(input);
-  TRY(job.timeout_minutes, timeout_minutes(input));
-  return job;
-}
 
 // The document of documentSource, as the caller may read it. An own transaction: the file is read only once however
 // often the creation is re-run.
@@ -70,20 +41,33 @@ Result<std::string> read_document(const JobsServices& services, Tx& tx, const Ca
   }
 }
 
+// CreateJob within its transaction, which may run more than once.
+Result<json::object> create_job(const JobsServices& services, Tx& tx, jobs::NewJob job, const registry::Tags& tags,
+                                Effects& effects) {
+  const jobs::Context& context = services.context;
+  if (!job.template_arn.empty()) {
+    const std::string arn = job.template_arn;
+    TRY_VOID(jobs::apply_template(context, tx, arn, job));
+  }
+  TRY(const auto made, jobs::create_job(context, tx, job, effects));
+  if (!tags.empty()) TRY_VOID(registry::tag_resource(tx, iot_arn(context.realm, "job", job.id), tags));
+  return job_reference_shape(context.realm, *made);
+}
+
 Handler create_job_handler(std::shared_ptr<const JobsServices> services) {
   return [services](Call& call) -> io::Task<Reply> {
-    CO_TRY(jobs::NewJob job, new_job(call.input));
-    const registry::Tags tags = tags_of_input(call.input);
+    CO_TRY(jobs::NewJob job, new_job(call.input, call.now_ms));
+    CO_TRY(const registry::Tags tags, read_tags(call.input));
+    CO_TRY(job.controls, jobs::controls_from_tags(tags));
+    // The one place where a dry run leaves the path of a creation.
+    if (job.controls.dry_run) co_return invalid("Tag 'muster:dry-run' is not supported: no preview is served yet");
     if (!job.document_source.empty()) {
       auto read = [&](Tx& tx) { return read_document(*services, tx, call, job.document_source); };
       CO_TRY(job.document, co_await store::transact(*services->store, read));
     }
     auto create = [&](Tx& tx) -> Result<Outcome> {
       Outcome outcome;
-      TRY(const auto made, jobs::create_job(services->context, tx, job, outcome.effects));
-      const Realm& realm = services->context.realm;
-      if (!tags.empty()) TRY_VOID(registry::tag_resource(tx, iot_arn(realm, "job", job.id), tags));
-      outcome.output = job_reference_shape(realm, *made);
+      TRY(outcome.output, create_job(*services, tx, job, tags, outcome.effects));
       return outcome;
     };
     CO_TRY(Outcome outcome, co_await store::transact(*services->store, create));
@@ -94,15 +78,25 @@ Handler create_job_handler(std::shared_ptr<const JobsServices> services) {
   };
 }
 
-Result<json::object> update_job(const JobsServices& services, Tx& tx, const json::object& input, Effects&) {
-  jobs::JobChange change;
-  if (has(input, "description")) change.description = std::string(get_string(input, "description"));
-  change.presign = presign_config(input);
-  TRY(change.timeout_minutes, timeout_minutes(input));
-  TRY_VOID(jobs::update_job(services.context, tx, get_string(input, "jobId"), change));
+Result<json::object> update_job(const JobsServices& services, Tx& tx, const json::object& input, Effects& effects) {
+  TRY(const auto change, job_change(input));
+  TRY_VOID(check_namespace(services, tx, input));
+  TRY_VOID(jobs::update_job(services.context, tx, get_string(input, "jobId"), change, effects));
   return json::object();
 }
 
+Result<json::object> associate_targets(const JobsServices& services, Tx& tx, const json::object& input,
+                                       Effects& effects) {
+  TRY_VOID(check_namespace(services, tx, input));
+  jobs::MoreTargets request;
+  request.job = get_string(input, "jobId");
+  request.targets = text_list(input, "targets");
+  request.comment = get_string(input, "comment");
+  TRY(const auto job, jobs::associate_targets(services.context, tx, request, effects));
+  return job_reference_shape(services.context.realm, *job);
+}
+
+// beforeSubstitution is about the document, which only GetJobDocument answers.
 Result<json::object> describe_job(const JobsServices& services, Tx& tx, const json::object& input, Effects&) {
   TRY(const auto description, jobs::describe_job(services.context, tx, get_string(input, "jobId")));
   json::object output;
@@ -112,27 +106,53 @@ Result<json::object> describe_job(const JobsServices& services, Tx& tx, const js
 }
 
 Result<json::object> get_job_document(const JobsServices& services, Tx& tx, const json::object& input, Effects&) {
-  TRY(auto text, jobs::get_job_document(services.context, tx, get_string(input, "jobId")));
+  const bool before = get_bool(input, "beforeSubstitution");
+  TRY(auto text, jobs::get_job_document(services.context, tx, get_string(input, "jobId"), before));
   return json::object{{"document", std::move(text)}};
+}
+
+// The registry finds groups by name alone.
+Result<registry::ThingGroup> group_of_id(Tx& tx, std::string_view id) {
+  registry::ListGroups list;
+  list.page.limit = 250;
+  for (std::size_t seen = 0; seen < kMaxGroupsSearched; seen += list.page.limit) {
+    TRY(const auto page, registry::list_groups(tx, list));
+    for (const auto& name : page.items) {
+      if (auto group = registry::find_group(tx, name); group && group->id == id) return *std::move(group);
+    }
+    if (page.next_token.empty()) return not_found("Thing Group " + std::string(id) + " not found.");
+    list.page.token = page.next_token;
+  }
+  return invalid("There are too many thing groups to look for one by thingGroupId: give thingGroupName.");
+}
+
+// The group that thingGroupName, thingGroupId or both name.
+Result<std::optional<registry::ThingGroup>> group_filter(Tx& tx, const json::object& input) {
+  const std::string_view name = get_string(input, "thingGroupName"), id = get_string(input, "thingGroupId");
+  if (name.empty() && id.empty()) return std::optional<registry::ThingGroup>();
+  if (name.empty()) {
+    TRY(auto group, group_of_id(tx, id));
+    return std::optional(std::move(group));
+  }
+  TRY(auto group, registry::get_group(tx, name));
+  if (!id.empty() && group.id != id) return invalid("thingGroupName and thingGroupId name different thing groups.");
+  return std::optional(std::move(group));
 }
 
 Result<json::object> list_jobs(const JobsServices& services, Tx& tx, const json::object& input, Effects&) {
   jobs::JobFilter filter;
   if (has(input, "status")) filter.status = jobs::job_status_from(get_string(input, "status"));
   if (has(input, "targetSelection")) filter.selection = jobs::selection_from(get_string(input, "targetSelection"));
-  filter.thing_group = get_string(input, "thingGroupName");
+  filter.namespace_id = get_string(input, "namespaceId");
   filter.max_results = static_cast<std::size_t>(get_int(input, "maxResults", 250));
   filter.next_token = get_string(input, "nextToken");
-  std::string group_id;
-  if (!filter.thing_group.empty()) {
-    TRY(const auto group, registry::get_group(tx, filter.thing_group));
-    group_id = group.id;
-  }
+  TRY(const auto group, group_filter(tx, input));
+  if (group) filter.thing_group = group->name;
   TRY(const auto page, jobs::list_jobs(services.context, tx, filter));
   json::array summaries;
   for (const auto& job : page.items) {
     json::object summary = job_summary_shape(services.context.realm, *job);
-    if (!group_id.empty()) summary["thingGroupId"] = group_id;
+    if (group) summary["thingGroupId"] = group->id;
     summaries.emplace_back(std::move(summary));
   }
   json::object output{{"jobs", std::move(summaries)}};
@@ -150,12 +170,20 @@ Result<json::object> cancel_job(const JobsServices& services, Tx& tx, const json
 }
 
 Result<json::object> delete_job(const JobsServices& services, Tx& tx, const json::object& input, Effects& effects) {
+  TRY_VOID(check_namespace(services, tx, input));
   const auto id = get_string(input, "jobId");
   TRY_VOID(jobs::delete_job(services.context, tx, id, get_bool(input, "force"), effects));
   return json::object();
 }
 
 }  // namespace
+
+Status check_namespace(const JobsServices& services, Tx& tx, const json::object& input) {
+  const std::string_view wanted = get_string(input, "namespaceId"), id = get_string(input, "jobId");
+  if (wanted.empty()) return {};
+  TRY(const auto job, jobs::get_job(services.context, tx, id));
+  return job->namespace_id == wanted ? Status() : Status(jobs::job_not_found(id));
+}
 
 Handler jobs_handler(std::shared_ptr<const JobsServices> services, JobsBody body) {
   return [services, body](Call& call) -> io::Task<Reply> {
@@ -179,6 +207,7 @@ void register_jobs(Operations& operations, const JobsServices& given) {
     operations.add("iot", operation, jobs_handler(services, std::move(body)));
   };
   add("UpdateJob", update_job);
+  add("AssociateTargetsWithJob", associate_targets);
   add("DescribeJob", describe_job);
   add("GetJobDocument", get_job_document);
   add("ListJobs", list_jobs);

@@ -38,4 +38,8 @@ using JobsBody =
     std::function<Result<json::object>(const JobsServices&, store::Tx&, const json::object& input, jobs::Effects&)>;
 Handler jobs_handler(std::shared_ptr<const JobsServices> services, JobsBody body);
 
+// Where a request names a namespace the job must be in it; kNotFound otherwise. No source tells what AWS does with
+// another one; a job of a namespace can be reached without naming it.
+Status check_namespace(const JobsServices& services, store::Tx& tx, const json::object& input);
+
 }  // namespace muster::api::iot

@@ -44,6 +44,7 @@ Result<json::object> list_for_job(const JobsServices& services, Tx& tx, const js
 Result<json::object> list_for_thing(const JobsServices& services, Tx& tx, const json::object& input, Effects&) {
   auto filter = execution_filter(input);
   filter.job = get_string(input, "jobId");
+  filter.namespace_id = get_string(input, "namespaceId");
   TRY(const auto page, jobs::list_executions_of_thing(services.context, tx, get_string(input, "thingName"), filter));
   return execution_page(page, "jobId", [](const auto& row) { return row.job; });
 }
@@ -66,6 +67,7 @@ Result<json::object> cancel(const JobsServices& services, Tx& tx, const json::ob
 }
 
 Result<json::object> remove(const JobsServices& services, Tx& tx, const json::object& input, Effects& effects) {
+  TRY_VOID(check_namespace(services, tx, input));
   const jobs::ExecutionId id{std::string(get_string(input, "thingName")), std::string(get_string(input, "jobId")),
                              get_int(input, "executionNumber")};
   TRY_VOID(jobs::delete_execution(services.context, tx, id, get_bool(input, "force"), effects));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "domain/registry/things.h"
 
 namespace muster::api::iot {
@@ -32,6 +33,55 @@ json::object process_details(const jobs::JobDescription& description) {
   return details;
 }
 
+// AWS shows these four empty where the job has none, the others not at all.
+void put_configs(json::object& shape, const jobs::Job& job) {
+  json::object presign;
+  if (job.presign) {
+    put_text(presign, "roleArn", job.presign->role_arn);
+    presign["expiresInSec"] = job.presign->expires_seconds;
+  }
+  shape["presignedUrlConfig"] = std::move(presign);
+  shape["jobExecutionsRolloutConfig"] = job.rollout ? jobs::to_json(*job.rollout) : json::object();
+  // The server's own default is shown as well: it holds.
+  shape["timeoutConfig"] = job.timeout_minutes != 0 ? jobs::timeout_to_json(job.timeout_minutes) : json::object();
+  shape["schedulingConfig"] = jobs::to_json(job.schedule);
+  if (job.abort) shape["abortConfig"] = jobs::to_json(*job.abort);
+  if (job.retry) shape["jobExecutionsRetryConfig"] = jobs::to_json(*job.retry);
+}
+
+// Reads the member with its reader in config.h, when the request has it.
+template <class T>
+Status read_config(const json::object& input, std::string_view member, Result<T> (*read)(const json::object&),
+                   std::optional<T>& config) {
+  if (const auto* value = find_object(input, member)) {
+    TRY(config, read(*value));
+  }
+  return {};
+}
+
+// Either of CreateJob and UpdateJob.
+template <class Request>
+Status read_configs(const json::object& input, Request& request) {
+  TRY_VOID(read_config(input, "presignedUrlConfig", jobs::read_presign, request.presign));
+  TRY_VOID(read_config(input, "jobExecutionsRolloutConfig", jobs::read_rollout, request.rollout));
+  TRY_VOID(read_config(input, "abortConfig", jobs::read_abort, request.abort));
+  TRY_VOID(read_config(input, "timeoutConfig", jobs::read_timeout, request.timeout_minutes));
+  return read_config(input, "jobExecutionsRetryConfig", jobs::read_retry, request.retry);
+}
+
+Status check_sources(const json::object& input) {
+  const bool inline_document = has(input, "document"), elsewhere = has(input, "documentSource");
+  const bool from_template = has(input, "jobTemplateArn");
+  if (inline_document && elsewhere) return invalid("Only one of document and documentSource can be given.");
+  if (!inline_document && !elsewhere && !from_template) {
+    return invalid("Either document, documentSource or jobTemplateArn must be given.");
+  }
+  if (has(input, "documentParameters") && !from_template) {
+    return invalid("documentParameters can only be used with the jobTemplateArn of a managed template.");
+  }
+  return {};
+}
+
 }  // namespace
 
 json::object job_shape(const Realm& realm, const jobs::JobDescription& description) {
@@ -42,16 +92,23 @@ json::object job_shape(const Realm& realm, const jobs::JobDescription& descripti
   put_text(shape, "comment", job.comment);
   shape["targets"] = json::array(job.targets.begin(), job.targets.end());
   put_text(shape, "description", job.description);
-  json::object presign;
-  if (job.presign) {
-    put_text(presign, "roleArn", job.presign->role_arn);
-    presign["expiresInSec"] = job.presign->expires_seconds;
-  }
-  shape["presignedUrlConfig"] = std::move(presign);
   shape["jobProcessDetails"] = process_details(description);
-  json::object timeout;
-  if (job.timeout_minutes != 0) timeout["inProgressTimeoutInMinutes"] = job.timeout_minutes;
-  shape["timeoutConfig"] = std::move(timeout);
+  put_configs(shape, job);
+  put_text(shape, "namespaceId", job.namespace_id);
+  put_text(shape, "jobTemplateArn", job.template_arn);
+  if (!job.parameters.empty()) {
+    json::object parameters;
+    for (const auto& [key, value] : job.parameters) parameters[key] = value;
+    shape["documentParameters"] = std::move(parameters);
+  }
+  if (!description.scheduled_rollouts.empty()) {
+    json::array rollouts;
+    for (const auto start_ms : description.scheduled_rollouts) {
+      // A string in the model; no source shows one.
+      rollouts.emplace_back(json::object{{"startTime", to_iso8601(start_ms, false)}});
+    }
+    shape["scheduledJobRollouts"] = std::move(rollouts);
+  }
   return shape;
 }
 
@@ -104,7 +161,7 @@ json::object execution_summary_shape(const jobs::Execution& e) {
   if (e.started_ms != 0) shape["startedAt"] = e.started_ms;
   shape["lastUpdatedAt"] = e.updated_ms;
   shape["executionNumber"] = e.number;
-  shape["retryAttempt"] = 0;
+  shape["retryAttempt"] = e.retries.all();
   return shape;
 }
 
@@ -113,18 +170,44 @@ std::optional<std::int64_t> optional_int(const json::object& input, std::string_
   return get_int(input, member);
 }
 
-std::optional<jobs::PresignConfig> presign_config(const json::object& input) {
-  const auto* config = find_object(input, "presignedUrlConfig");
-  if (config == nullptr) return std::nullopt;
-  return jobs::PresignConfig{std::string(get_string(*config, "roleArn")), get_int(*config, "expiresInSec", 3600)};
+std::vector<std::string> text_list(const json::object& input, std::string_view member) {
+  std::vector<std::string> texts;
+  const auto* list = find_array(input, member);
+  if (list == nullptr) return texts;
+  for (const auto& item : *list) {
+    if (item.is_string()) texts.emplace_back(item.get_string());
+  }
+  return texts;
 }
 
-Result<std::optional<std::int64_t>> timeout_minutes(const json::object& input) {
-  const auto* config = find_object(input, "timeoutConfig");
-  if (config == nullptr) return std::optional<std::int64_t>();
-  const auto minutes = optional_int(*config, "inProgressTimeoutInMinutes");
-  if (!minutes) return invalid("timeoutConfig must have inProgressTimeoutInMinutes.");
-  return minutes;
+Result<jobs::NewJob> new_job(const json::object& input, std::int64_t now_ms) {
+  TRY_VOID(check_sources(input));
+  jobs::NewJob job;
+  job.id = get_string(input, "jobId");
+  job.targets = text_list(input, "targets");
+  job.document = get_string(input, "document");
+  job.document_source = get_string(input, "documentSource");
+  job.description = get_string(input, "description");
+  if (has(input, "targetSelection")) job.selection = jobs::selection_from(get_string(input, "targetSelection"));
+  TRY_VOID(read_configs(input, job));
+  if (const auto* schedule = find_object(input, "schedulingConfig")) {
+    TRY(job.schedule, jobs::read_schedule(*schedule, now_ms));
+  }
+  job.namespace_id = get_string(input, "namespaceId");
+  job.template_arn = get_string(input, "jobTemplateArn");
+  if (const auto* parameters = find_object(input, "documentParameters")) {
+    for (const auto& [key, value] : *parameters) {
+      if (value.is_string()) job.parameters.emplace(key, value.get_string());
+    }
+  }
+  return job;
+}
+
+Result<jobs::JobChange> job_change(const json::object& input) {
+  jobs::JobChange change;
+  if (has(input, "description")) change.description = std::string(get_string(input, "description"));
+  TRY_VOID(read_configs(input, change));
+  return change;
 }
 
 Result<std::optional<jobs::StatusDetails>> status_details(const json::object& input) {

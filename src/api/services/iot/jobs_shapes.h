@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/json.h"
@@ -22,9 +23,11 @@ json::object execution_shape(const Realm& realm, const jobs::ExecutionRow& row, 
 json::object execution_summary_shape(const jobs::Execution& execution);  // JobExecutionSummary
 
 std::optional<std::int64_t> optional_int(const json::object& input, std::string_view member);
-std::optional<jobs::PresignConfig> presign_config(const json::object& input);
-// The minutes of timeoutConfig; kInvalid when the structure is there without them.
-Result<std::optional<std::int64_t>> timeout_minutes(const json::object& input);
+// CreateJob but for what needs the store (the text of documentSource, the template's members) and the tags. kInvalid
+// where members exclude each other, and as config.h and schedule.h say.
+Result<jobs::NewJob> new_job(const json::object& input, std::int64_t now_ms);
+Result<jobs::JobChange> job_change(const json::object& input);  // UpdateJob
+std::vector<std::string> text_list(const json::object& input, std::string_view member);
 Result<std::optional<jobs::StatusDetails>> status_details(const json::object& input);
 
 }  // namespace muster::api::iot

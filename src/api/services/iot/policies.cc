@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domain/registry/policies.h"
+#include "api/services/iot/tags.h"
 #include "api/services/iot/things_handler.h"
 #include "domain/registry/certificates.h"
 
@@ -21,6 +22,7 @@ Result<json::object> create_policy(const RegistryServices& services, Tx& tx, con
                                            get_string(input, "policyDocument")));
   std::string arn = registry::policy_arn(services.realm, policy.name);
   registry::Tags tags = tags_of_list(input);
+  TRY_VOID(refuse_reserved_tags(tags));
   if (!tags.empty()) TRY_VOID(registry::tag_resource(tx, arn, tags));
   return json::object{{"policyName", policy.name},
                       {"policyArn", arn},

@@ -4,6 +4,7 @@
 // RegistryServices, whose pointers outlive the Operations.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -33,8 +34,9 @@ struct RegistryServices {
   Endpoints endpoints;
   const x509::CertificateAuthority* authority = nullptr;  // the device CA
   io::BlockingPool* pool = nullptr;                       // makes RSA keys; null: on the calling loop
-  jobs::Context jobs;                                     // told of deleted things
+  jobs::Context jobs;                                     // told of deleted things, and of joins and leaves
   jobs::Signals signals;
+  std::function<void()> build_groups;  // wakes who builds dynamic thing groups; any thread, cheap
 };
 
 void register_registry(Operations& operations, const RegistryServices& services);

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "api/services/iot/tags.h"
+
+#include <algorithm>
+
+#include "api/services/iot/jobs_shapes.h"
 #include "api/services/iot/things_handler.h"
-#include "domain/jobs/job.h"
+#include "domain/jobs/controls.h"
+#include "domain/jobs/jobs.h"
+#include "domain/jobs/templates.h"
 #include "domain/registry/groups.h"
 #include "domain/registry/policies.h"
 
@@ -10,35 +17,53 @@ namespace {
 
 using store::Tx;
 
-// Jobs, thing groups and policies carry tags.
+std::optional<std::string> job_in(const RegistryServices& services, std::string_view arn) {
+  return name_in_iot_arn(services.realm, "job", arn);
+}
+
+// Jobs, job templates, thing groups and policies carry tags.
 Status check_resource(const RegistryServices& services, Tx& tx, std::string_view arn) {
   Error missing = not_found("Resource " + std::string(arn) + " not found.");
   if (auto group = name_in_iot_arn(services.realm, "thinggroup", arn))
     return registry::find_group(tx, *group) ? Status() : Status(missing);
   if (auto policy = name_in_iot_arn(services.realm, "policy", arn))
     return registry::find_policy(tx, *policy) ? Status() : Status(missing);
-  if (auto name = name_in_iot_arn(services.realm, "job", arn)) {
+  if (auto name = job_in(services, arn)) {
     TRY(auto job, jobs::find_job(services.jobs, tx, *name));
     return job ? Status() : Status(missing);
+  }
+  if (auto id = name_in_iot_arn(services.realm, "jobtemplate", arn)) {
+    auto found = jobs::get_template(tx, *id);
+    if (found) return {};
+    return found.error().kind == ErrorKind::kNotFound ? missing : std::move(found).error();
   }
   return invalid("Resource ARN " + std::string(arn) + " names no resource that can be tagged");
 }
 
-Result<json::object> tag(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
+// After a change of reserved tags.
+Status follow_tags(const RegistryServices& services, Tx& tx, std::string_view arn, Changes& changes) {
+  const auto job = job_in(services, arn);
+  if (!job) return {};
+  return jobs::change_controls(services.jobs, tx, *job, registry::tags_of(tx, arn), changes.jobs);
+}
+
+Result<json::object> tag(const RegistryServices& services, Tx& tx, const json::object& input, Changes& changes) {
   std::string_view arn = get_string(input, "resourceArn");
   TRY_VOID(check_resource(services, tx, arn));
-  TRY_VOID(registry::tag_resource(tx, arn, tags_of_list(input)));
+  TRY(const registry::Tags tags, read_tags(input));
+  const bool controls = std::ranges::any_of(tags, [](const auto& tag) { return is_reserved_tag(tag.first); });
+  if (controls && !job_in(services, arn)) TRY_VOID(refuse_reserved_tags(tags));
+  TRY_VOID(registry::tag_resource(tx, arn, tags));
+  if (controls) TRY_VOID(follow_tags(services, tx, arn, changes));
   return json::object();
 }
 
-Result<json::object> untag(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
+Result<json::object> untag(const RegistryServices& services, Tx& tx, const json::object& input, Changes& changes) {
   std::string_view arn = get_string(input, "resourceArn");
   TRY_VOID(check_resource(services, tx, arn));
-  std::vector<std::string> keys;
-  if (const json::array* list = find_array(input, "tagKeys"))
-    for (const json::value& key : *list)
-      if (key.is_string()) keys.emplace_back(key.as_string());
+  const std::vector<std::string> keys = text_list(input, "tagKeys");
   TRY_VOID(registry::untag_resource(tx, arn, keys));
+  if (std::ranges::any_of(keys, is_reserved_tag)) TRY_VOID(follow_tags(services, tx, arn, changes));
   return json::object();
 }
 
@@ -54,6 +79,31 @@ Result<json::object> list_tags(const RegistryServices& services, Tx& tx, const j
 }
 
 }  // namespace
+
+Result<registry::Tags> read_tags(const json::object& input) {
+  registry::Tags tags;
+  const json::array* list = find_array(input, "tags");
+  if (list == nullptr) return tags;
+  for (const json::value& entry : *list) {
+    const json::object* tag = entry.if_object();
+    if (tag == nullptr) continue;
+    std::string key(get_string(*tag, "Key"));
+    if (tags.contains(key)) return invalid("Tag " + key + " is given more than once.");
+    tags.emplace(std::move(key), get_string(*tag, "Value"));
+  }
+  return tags;
+}
+
+bool is_reserved_tag(std::string_view key) {
+  return key.starts_with(jobs::kReservedTagPrefix);
+}
+
+Status refuse_reserved_tags(const registry::Tags& tags) {
+  for (const auto& [key, value] : tags) {
+    if (is_reserved_tag(key)) return invalid("Tag " + key + " is reserved: it can only be put on a job.");
+  }
+  return {};
+}
 
 void register_tags(Operations& operations, const SharedRegistry& services) {
   auto add = [&](std::string_view operation, RegistryBody body) {

@@ -9,12 +9,17 @@ namespace {
 
 using store::Tx;
 
-Result<json::object> create_thing(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
+Result<json::object> create_thing(const RegistryServices& services, Tx& tx, const json::object& input,
+                                  Changes& changes) {
   registry::CreateThing wanted;
   wanted.name = get_string(input, "thingName");
   wanted.type = get_string(input, "thingTypeName");
   wanted.attributes = attributes_of_payload(find_object(input, "attributePayload"));
-  TRY(auto thing, registry::create_thing(tx, services.realm, wanted));
+  registry::Thing thing;
+  TRY_VOID(change_thing(services, tx, wanted.name, changes, [&]() -> Status {
+    TRY(thing, registry::create_thing(tx, services.realm, wanted));
+    return {};
+  }));
   return json::object{
       {"thingName", thing.name}, {"thingArn", registry::thing_arn(services.realm, thing.name)}, {"thingId", thing.id}};
 }
@@ -42,7 +47,10 @@ Result<json::object> update_thing(const RegistryServices& services, Tx& tx, cons
   if (has(input, "thingTypeName")) change.type = std::string(get_string(input, "thingTypeName"));
   change.remove_type = get_bool(input, "removeThingType");
   change.expected_version = optional_version(input);
-  TRY_VOID(registry::update_thing(tx, change));
+  TRY_VOID(change_thing(services, tx, change.name, changes, [&]() -> Status {
+    TRY_VOID(registry::update_thing(tx, change));
+    return {};
+  }));
   changes.touch_thing(services.realm, tx, change.name);
   return json::object();
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/services/iot/things_handler.h"
 
+#include "domain/jobs/membership.h"
 #include "domain/registry/certificates.h"
+#include "domain/registry/groups.h"
 #include "domain/registry/principals.h"
 #include "store/transact.h"
 
@@ -48,7 +50,17 @@ void announce(const RegistryServices& services, const Changes& changes) {
     else
       for (const std::string& id : changes.certificates) services.generations->bump(id);
   }
+  if (changes.groups_to_build && services.build_groups) services.build_groups();
   services.signals.send(changes.jobs);
+}
+
+Status change_thing(const RegistryServices& services, store::Tx& tx, std::string_view thing, Changes& changes,
+                    const std::function<Status()>& change) {
+  const std::vector<std::string> before = registry::groups_of_thing_with_ancestors(tx, thing);
+  TRY_VOID(change());
+  const std::vector<std::string> after = registry::groups_of_thing_with_ancestors(tx, thing);
+  if (before == after) return {};
+  return jobs::membership_changed(services.jobs, tx, thing, before, after, changes.jobs);
 }
 
 Handler registry_handler(const SharedRegistry& services, RegistryBody body) {

@@ -20,6 +20,7 @@ namespace muster::api::iot {
 struct Changes {
   std::vector<std::string> certificates;  // ids whose status, policies or things changed
   bool all_certificates = false;          // a policy or a group changed: whoever it concerns
+  bool groups_to_build = false;           // a dynamic group was made or has another query
   jobs::Effects jobs;
 
   // The certificate in an ARN; anything else is a group, which concerns many.
@@ -28,6 +29,10 @@ struct Changes {
   void touch_thing(const Realm& realm, store::Tx& tx, std::string_view thing);
 };
 void announce(const RegistryServices& services, const Changes& changes);
+
+// Runs a change of a thing, and tells Jobs which groups it joined and left by it.
+Status change_thing(const RegistryServices& services, store::Tx& tx, std::string_view thing, Changes& changes,
+                    const std::function<Status()>& change);
 
 using RegistryBody = std::function<Result<json::object>(const RegistryServices& services, store::Tx& tx,
                                                         const json::object& input, Changes& changes)>;
