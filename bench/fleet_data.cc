@@ -85,8 +85,8 @@ class Writer {
 
 class Fleet {
  public:
-  Fleet(store::Store& store, Realm realm, const Options& options)
-      : store_(store), realm_(std::move(realm)), options_(options) {
+  Fleet(store::Store& store, const io::Clock& clock, Realm realm, const Options& options)
+      : store_(store), clock_(clock), realm_(std::move(realm)), options_(options) {
     jobs::Limits limits;
     limits.engine_batch = options.batch();
     context_ = jobs::make_context(realm_, {}, {}, limits);
@@ -148,7 +148,7 @@ class Fleet {
     job.targets = {registry::group_arn(realm_, options_.text("group"))};
     job.document = kDocument;
     if (const auto minutes = options_.number("timeout-minutes"); minutes > 0) job.timeout_minutes = minutes;
-    jobs::Engine engine(store_, context_, {.outbox = [&] { outbox.wake(); }});
+    jobs::Engine engine(store_, context_, {.outbox = [&] { outbox.wake(); }}, [this] { return clock_.now_ms(); });
     TRY_VOID(store::run_blocking(store_, [&](store::Tx& tx) -> Status {
       jobs::Effects effects;
       TRY_VOID(jobs::create_job(context_, tx, job, effects));
@@ -209,6 +209,7 @@ class Fleet {
   }
 
   store::Store& store_;
+  const io::Clock& clock_;
   const Realm realm_;
   const Options& options_;
   jobs::Context context_;
@@ -237,7 +238,7 @@ Result<json::object> make(const std::string& what, const Options& options) {
     TRY(const auto account, store::run_blocking_for(*store, [&](store::Tx& tx) {
           return iam::ensure_account(tx, options.text("region"));
         }));
-    Fleet fleet(*store, account.realm, options);
+    Fleet fleet(*store, clock, account.realm, options);
     TRY_VOID(what == "things" ? fleet.make_things() : fleet.make_jobs());
     if (!store->flush()) return make_error(ErrorKind::kUnavailable, "the store cannot write");
     out["count"] = fleet.made();

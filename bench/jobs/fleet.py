@@ -204,7 +204,8 @@ def measure_finished(options, report, things, data):
     made = fleet_data(options, data, "jobs", "--job", DONE, "--state", "finished")
     with servers.Server(data, options.muster) as server:
         server.wait_quiet()
-        report.add(things, "bytes kept a finished execution", (server.table_bytes() - before) / things, "B", ("<", 400),
+        after = server.table_bytes()
+        report.add(things, "bytes kept a finished execution", (after - before) / things, "B", ("<", 400), before=before, after=after,
                    made_in_seconds=made["seconds"])
         measure_lists(report, things, server, DONE, "all finished")
 
