@@ -239,7 +239,6 @@ void Server::Parts::make_jobs() {
       *store, [this](auto batch, auto handled) { notices->publish(std::move(batch), std::move(handled)); });
   timers = std::make_unique<store::Timers>(*store, [this] { return clock.now_ms(); });
   signals.outbox = [this] { outbox->wake(); };
-  signals.timers = [this] { timers->wake(); };
   signals.engine = [this](std::string_view job_id) { engine->poke(job_id); };
   engine = std::make_unique<jobs::Engine>(*store, *jobs_context, signals, [this] { return clock.now_ms(); });
   engine->register_timers(*timers);

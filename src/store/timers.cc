@@ -73,6 +73,12 @@ void arm(Tx& tx, std::string_view kind, std::string_view id, std::int64_t due_ms
   tx.put(id_key(kind, id), std::to_string(due_ms));
 }
 
+void rearm(Tx& tx, std::string_view kind, std::string_view id, Rearm times) {
+  if (times.from_ms == times.to_ms) return;
+  if (times.from_ms != 0) tx.erase(due_key(times.from_ms, kind, id));
+  if (times.to_ms != 0) tx.put(due_key(times.to_ms, kind, id), {});
+}
+
 struct Timers::State {
   State(Store& s, std::function<std::int64_t()> n) : store(s), now(std::move(n)) {}
 

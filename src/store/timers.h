@@ -16,6 +16,12 @@ namespace muster::store {
 
 void arm(Tx& tx, std::string_view kind, std::string_view id, std::int64_t due_ms, std::string_view payload = {});
 void disarm(Tx& tx, std::string_view kind, std::string_view id);
+// For who keeps the due time in a record of its own: from one time to another without looking it up; 0: not armed. Not
+// to be mixed with arm() and disarm() for the same timer.
+struct Rearm {
+  std::int64_t from_ms = 0, to_ms = 0;
+};
+void rearm(Tx& tx, std::string_view kind, std::string_view id, Rearm times);
 
 // Runs inside the transaction that removes the timer; may arm the same timer again. `committed`, when it sets it, is
 // called once after the commit, on any thread; a run that is thrown away leaves nothing behind.

@@ -173,7 +173,7 @@ class ActiveJob {
     job.status = JobStatus::kCompleted;
     job.completed_ms = job.updated_ms = tx_.now_ms();
     put_job(context_, tx_, &job_, job);
-    arm_retention(context_, tx_, job, effects_);
+    arm_retention(context_, tx_, job);
     announce_job(context_, tx_, job, JobEvent::kCompleted, effects_);
     mark_inactive(tx_, job.id);
     return gone();

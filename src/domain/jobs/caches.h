@@ -57,11 +57,42 @@ struct ParsedJob {
   std::shared_ptr<const Job> job;
 };
 
+// What jobs offer, as of one version of all of it (job.h, offers_version): spares a pending list the reading of every
+// job that it names. Thread-safe; emptied when the version changes, bounded by it.
+struct Offer {
+  bool queued = false, in_progress = false;            // is_offered()
+  bool knew_queued = false, knew_in_progress = false;  // as devices know it (pending.cc)
+};
+class Offers {
+ public:
+  std::optional<Offer> find(std::string_view version, std::string_view job_id) {
+    const std::lock_guard lock(mutex_);
+    if (version != version_) return std::nullopt;
+    const auto it = by_job_.find(std::string(job_id));
+    return it == by_job_.end() ? std::nullopt : std::optional(it->second);
+  }
+  void insert(std::string_view version, std::string_view job_id, Offer offer) {
+    const std::lock_guard lock(mutex_);
+    if (version != version_ || by_job_.size() >= kMost) {
+      by_job_.clear();
+      version_ = version;
+    }
+    by_job_.insert_or_assign(std::string(job_id), offer);
+  }
+
+ private:
+  static constexpr std::size_t kMost = 20'000;
+  std::mutex mutex_;
+  std::string version_ = "none";
+  std::unordered_map<std::string, Offer> by_job_;
+};
+
 class Caches {
  public:
   explicit Caches(const Limits& limits) : jobs(limits.cached_jobs), documents(limits.cached_documents) {}
   LeastRecentlyUsed<ParsedJob> jobs;      // by job id
   LeastRecentlyUsed<Document> documents;  // by digest
+  Offers offers;
 };
 
 }  // namespace muster::jobs

@@ -21,7 +21,7 @@ std::shared_ptr<const Job> withdraw(const Context& context, store::Tx& tx, const
   job.announcing = false;
   job.updated_ms = tx.now_ms();
   put_job(context, tx, &stored, job);
-  arm_retention(context, tx, job, effects);
+  arm_retention(context, tx, job);
   announce_job(context, tx, job, JobEvent::kCancellationInProgress, effects);
   mark_active(tx, job.id);
   effects.touch(job.id);
@@ -109,10 +109,9 @@ Status delete_job(const Context& context, store::Tx& tx, std::string_view job_id
   return {};
 }
 
-void arm_retention(const Context& context, store::Tx& tx, const Job& job, Effects& effects) {
+void arm_retention(const Context& context, store::Tx& tx, const Job& job) {
   if (context.limits.retention_days == 0) return;
   store::arm(tx, kRetentionTimer, job.id, tx.now_ms() + context.limits.retention_days * kDayMs);
-  effects.timers = true;
 }
 
 Status retention_due(const Context& context, store::Tx& tx, std::string_view job_id, Effects& effects) {

@@ -31,7 +31,7 @@ std::shared_ptr<const Job> swept(const Context& context, store::Tx& tx, const Jo
 
 // A job that ended so long ago that it is deleted: handler of the timer of this kind, whose id is the job's.
 inline constexpr std::string_view kRetentionTimer = "job-retention";
-void arm_retention(const Context& context, store::Tx& tx, const Job& job, Effects& effects);
+void arm_retention(const Context& context, store::Tx& tx, const Job& job);
 Status retention_due(const Context& context, store::Tx& tx, std::string_view job_id, Effects& effects);
 
 }  // namespace muster::jobs

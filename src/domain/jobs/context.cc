@@ -28,7 +28,6 @@ void Effects::touch(std::string_view job_id) {
 
 void Signals::send(const Effects& effects) const {
   if (effects.messages && outbox) outbox();
-  if (effects.timers && timers) timers();
   if (!engine) return;
   for (const auto& job : effects.jobs) engine(job);
 }

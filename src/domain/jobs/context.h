@@ -76,16 +76,14 @@ Context make_context(Realm realm, UrlParser parse_url, UrlSigner sign_url, Limit
 struct Effects {
   std::vector<std::string> jobs;  // the engine should look at them
   bool messages = false;          // the outbox has something new
-  bool timers = false;            // a timer was armed
   bool gather = false;            // notices are collected (domain/jobs/notices.h)
   std::string notices;            // those not yet written to the outbox
   void touch(std::string_view job_id);
 };
 
-// Plugged by server/wiring into the outbox, the timers and the engine. Called after a commit, on any thread; cheap.
+// Plugged by server/wiring into the outbox and the engine. Called after a commit, on any thread; cheap.
 struct Signals {
   std::function<void()> outbox;
-  std::function<void()> timers;
   std::function<void(std::string_view job_id)> engine;
   void send(const Effects& effects) const;
 };

@@ -153,6 +153,7 @@ TEST(ControlsChange, priority_and_dry_run_are_fixed_at_creation) {
 TEST(ControlsChange, approval_can_be_demanded_only_before_the_start) {
   EXPECT_EQ(change({}, {{"muster:approval", "required"}}, false), "accepted");
   EXPECT_EQ(change({{"muster:approval", "required"}}, {{"muster:approval", "approved"}}, false), "accepted");
+  EXPECT_THAT(change({{"muster:approval", "required"}}, {}, false), HasSubstr("cannot be removed"));
   EXPECT_EQ(change({{"muster:approval", "approved"}}, {}, true), "accepted");
   EXPECT_THAT(change({}, {{"muster:approval", "required"}}, true), HasSubstr("the job has started"));
   EXPECT_THAT(change({{"muster:approval", "approved"}}, {{"muster:approval", "required"}}, true),

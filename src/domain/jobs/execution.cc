@@ -211,8 +211,7 @@ Result<std::optional<Execution>> find_execution(store::Tx& tx, std::string_view 
   return std::optional(std::move(execution));
 }
 
-void put_execution(store::Tx& tx, const ExecutionId& id, const Execution* before, const Execution& after,
-                   bool* timer_armed) {
+void put_execution(store::Tx& tx, const ExecutionId& id, const Execution* before, const Execution& after) {
   tx.put(record_key(id.thing, id.job, id.number), encode(after));
   // A pending execution is listed by the thing's pending list.
   const bool was_over = before != nullptr && is_terminal(before->status);
@@ -225,15 +224,8 @@ void put_execution(store::Tx& tx, const ExecutionId& id, const Execution* before
     tx.put(status_key(id, after.status), "");
     tx.add(count_key(id.job, after.status), 1);
   }
-  const std::int64_t due_before = before == nullptr ? 0 : before->due_ms();
-  const std::int64_t due_after = after.due_ms();
-  if (due_before == due_after) return;
-  if (due_after == 0) {
-    store::disarm(tx, kExecutionTimer, timer_id(id));
-    return;
-  }
-  store::arm(tx, kExecutionTimer, timer_id(id), due_after);
-  *timer_armed = true;
+  const store::Rearm times{before == nullptr ? 0 : before->due_ms(), after.due_ms()};
+  if (times.from_ms != times.to_ms) store::rearm(tx, kExecutionTimer, timer_id(id), times);
 }
 
 void erase_execution(store::Tx& tx, const ExecutionId& id, const Execution& before) {
@@ -241,7 +233,7 @@ void erase_execution(store::Tx& tx, const ExecutionId& id, const Execution& befo
   if (is_terminal(before.status)) tx.erase(thing_listing_key(id, before.queued_ms));
   tx.erase(status_key(id, before.status));
   tx.add(count_key(id.job, before.status), -1);
-  if (before.due_ms() != 0) store::disarm(tx, kExecutionTimer, timer_id(id));
+  if (before.due_ms() != 0) store::rearm(tx, kExecutionTimer, timer_id(id), {before.due_ms(), 0});
 }
 
 // A space cannot occur in a thing name or a job id.

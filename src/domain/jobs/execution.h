@@ -94,9 +94,8 @@ Result<std::optional<Execution>> find_execution(store::Tx& tx, std::string_view 
                                                 std::optional<std::int64_t> number = {});
 
 // Everything a change of an execution means for the store but the pending list: record, listings, counters, timer.
-// `before` is nullptr for a new execution. Sets *timer_armed when a timer was armed.
-void put_execution(store::Tx& tx, const ExecutionId& id, const Execution* before, const Execution& after,
-                   bool* timer_armed);
+// `before` is nullptr for a new execution. (The pump looks once a second; no timer of ours is due sooner.)
+void put_execution(store::Tx& tx, const ExecutionId& id, const Execution* before, const Execution& after);
 void erase_execution(store::Tx& tx, const ExecutionId& id, const Execution& before);
 
 // Durable timer of an execution (store/timers.h): kind and id.

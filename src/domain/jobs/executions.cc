@@ -63,10 +63,15 @@ struct Head {
 };
 
 Result<std::optional<Head>> find_head(PendingChange& pending, std::string_view namespace_id) {
-  TRY(auto entry, pending.head(namespace_id));
-  if (!entry) return std::optional<Head>();
-  TRY(auto job, pending.job(entry->job));
-  return std::optional(Head{*std::move(entry), std::move(job)});
+  // Reading the job settles what it offers: another entry may be the head then.
+  constexpr int kLooks = 16;
+  for (int i = 0; i < kLooks; ++i) {
+    TRY(auto entry, pending.head(namespace_id));
+    if (!entry) return std::optional<Head>();
+    TRY(auto job, pending.job(entry->job));
+    if (job && is_offered(*job, entry->status)) return std::optional(Head{*std::move(entry), std::move(job)});
+  }
+  return std::optional<Head>();
 }
 
 Result<Execution> get_execution(store::Tx& tx, std::string_view thing, std::string_view job_id,
@@ -285,7 +290,7 @@ Status execution_timer_due(const Context& context, store::Tx& tx, std::string_vi
   TRY(const auto before, find_execution(tx, id->thing, id->job, id->number));
   if (!before || before->due_ms() == 0) return {};
   if (before->due_ms() > tx.now_ms()) {  // moved since: the timer of its new deadline must stay
-    store::arm(tx, kExecutionTimer, timer, before->due_ms());
+    store::rearm(tx, kExecutionTimer, timer, {0, before->due_ms()});
     return {};
   }
   TRY(const auto job, find_job(context, tx, id->job));

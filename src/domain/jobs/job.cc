@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 
+#include "base/crypto.h"
 #include "base/json.h"
 #include "domain/jobs/caches.h"
 #include "domain/jobs/membership.h"
@@ -197,6 +199,19 @@ void count(store::Tx& tx, const Job& job, std::int64_t delta) {
   if (job.status == JobStatus::kDeletionInProgress) tx.add(all_jobs_key("deleting"), delta);
 }
 
+std::string version_key() {
+  return store::Key(store::table::kMeta).text("jobs_offers").str();
+}
+
+// Everything that is_offered() goes by.
+auto offer_of(const Job& job) {
+  return std::tuple(job.offers(), job.controls.paused, job.sweep, job.status == JobStatus::kDeletionInProgress);
+}
+
+void change_offers_version(store::Tx& tx) {
+  tx.put(version_key(), random_uuid());
+}
+
 std::string time_key(const Job& job) {
   return store::Key(store::table::kJobByTime).descending(job.created_ms).text(job.id).str();
 }
@@ -211,6 +226,7 @@ void put_job(const Context& context, store::Tx& tx, const Job* before, const Job
   if (job.takes_members() && (!listened || before->targets.size() != job.targets.size())) {
     index_groups(context, tx, job);
   }
+  if (before != nullptr && offer_of(*before) != offer_of(job)) change_offers_version(tx);
   tx.put(job_key(job.id), encode(job));
   std::string summary(to_string(job.status));
   summary.append(" ").append(to_string(job.selection));
@@ -223,6 +239,11 @@ void erase_job_record(const Context& context, store::Tx& tx, const Job& job) {
   if (job.takes_members()) unindex_groups(context, tx, job);
   tx.erase(job_key(job.id));
   tx.erase(time_key(job));
+  change_offers_version(tx);
+}
+
+std::string offers_version(store::Tx& tx) {
+  return tx.get_snapshot(version_key()).value_or(std::string());
 }
 
 std::int64_t active_jobs(store::Tx& tx) {

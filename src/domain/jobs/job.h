@@ -92,6 +92,10 @@ Result<std::shared_ptr<const Job>> get_job(const Context& context, store::Tx& tx
 void put_job(const Context& context, store::Tx& tx, const Job* before, const Job& job);
 void erase_job_record(const Context& context, store::Tx& tx, const Job& job);
 
+// Changes whenever what some job offers does: names the state that Offers (caches.h) may be kept for. Does not
+// conflict.
+std::string offers_version(store::Tx& tx);
+
 // Over all jobs: SCHEDULED and IN_PROGRESS; is_concurrent(); DELETION_IN_PROGRESS. Snapshots.
 std::int64_t active_jobs(store::Tx& tx);
 std::int64_t concurrent_jobs(store::Tx& tx);

@@ -216,8 +216,9 @@ class Simulation {
     EXPECT_EQ(listed, pending);
     EXPECT_LE(rows(table::kPending).size(), pending);
     std::set<std::string> armed;
-    for (const auto& row : rows(table::kTimerById)) {
+    for (const auto& row : rows(table::kTimer)) {
       store::KeyReader reader(row.key);
+      reader.integer();
       if (reader.text() != kExecutionTimer) continue;
       armed.insert(*reader.text());
     }

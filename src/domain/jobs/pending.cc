@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/text.h"
+#include "domain/jobs/caches.h"
 #include "domain/jobs/notices.h"
 #include "store/keys.h"
 #include "store/schema.h"
@@ -239,15 +240,44 @@ void PendingChange::know(std::shared_ptr<const Job> job) {
   jobs_[job->id] = std::move(job);
 }
 
+namespace {
+
+// As the device knows it: what is withdrawn was on offer until then, unless the job was paused, and is until the sweep
+// has told otherwise.
+bool was_offered(const Job& job, ExecutionStatus status) {
+  if (!is_withdrawn(job, status)) return is_offered(job, status);
+  return status != ExecutionStatus::kQueued || !job.controls.paused;
+}
+
+Offer offer_of(const Job& job) {
+  using enum ExecutionStatus;
+  return {is_offered(job, kQueued), is_offered(job, kInProgress), was_offered(job, kQueued),
+          was_offered(job, kInProgress)};
+}
+
+}  // namespace
+
+// Of a job that this transaction has read, as it is; of others as the cache has it, which may lag by a moment: then the
+// sweep or announcement that follows sets it right, and start-next looks at the job itself.
 Result<bool> PendingChange::offered(const PendingEntry& entry) {
-  TRY(const auto of, job(entry.job));
-  if (!of) return false;
-  if (!looking_back_) return is_offered(*of, entry.status);
-  // As the device knows it: what is withdrawn was on offer until then, unless the job was paused, and is until the
-  // sweep has told otherwise.
+  std::optional<Offer> offer;
+  if (const auto it = jobs_.find(entry.job); it != jobs_.end()) {
+    if (!it->second) return false;
+    offer = offer_of(*it->second);
+  } else {
+    if (!version_) version_ = offers_version(tx_);
+    offer = context_.caches->offers.find(*version_, entry.job);
+  }
+  if (!offer) {
+    TRY(const auto of, job(entry.job));
+    if (!of) return false;
+    offer = offer_of(*of);
+    context_.caches->offers.insert(*version_, entry.job, *offer);
+  }
   const bool queued = entry.status == ExecutionStatus::kQueued;
-  if (is_withdrawn(*of, entry.status)) return !queued || !of->controls.paused;
-  return is_offered(*of, entry.status) != (queued && entry.job == offer_changed_);
+  if (!looking_back_) return queued ? offer->queued : offer->in_progress;
+  if (queued && entry.job == offer_changed_) return !offer->queued;
+  return queued ? offer->knew_queued : offer->knew_in_progress;
 }
 
 Result<std::vector<PendingEntry>> PendingChange::first_offered(std::string_view namespace_id, std::size_t limit) {

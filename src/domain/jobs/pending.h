@@ -104,8 +104,9 @@ class PendingChange {
   bool changed_ = false;
   std::map<std::string, Before> before_;  // by namespace, as far as touched
   std::map<std::string, std::shared_ptr<const Job>, std::less<>> jobs_;
-  bool looking_back_ = false;  // offered() answers for what the device knows
-  std::string offer_changed_;  // the job whose offer was the opposite before
+  std::optional<std::string> version_;  // offers_version(), once read
+  bool looking_back_ = false;           // offered() answers for what the device knows
+  std::string offer_changed_;           // the job whose offer was the opposite before
   Status read_status_;
 };
 

@@ -58,7 +58,7 @@ Status apply_transition(const Context& context, store::Tx& tx, PendingChange& pe
     erase_execution(tx, id, *change.before);
     effects.touch(id.job);
   } else {
-    put_execution(tx, id, change.before, *change.after, &effects.timers);
+    put_execution(tx, id, change.before, *change.after);
   }
   if (change.before == nullptr) return {};
   const bool was_over = is_terminal(change.before->status);
