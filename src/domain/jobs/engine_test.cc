@@ -89,6 +89,10 @@ TEST(Engine, deletion_goes_on_after_a_crash_between_any_two_transactions) {
   for (int survived = 0;; ++survived) {
     Fleet fleet(small_batches());
     fill(fleet);
+    fleet.must_create("before", {fleet.thing_arn("d1")});
+    ASSERT_TRUE(fleet.remove("before", true));  // the version of offers stays, once
+    fleet.settle();
+    fleet.heard();
     const auto keys = fleet.store->size();
     fleet.must_create("j", {fleet.group_arn("g")});
     fleet.settle();
