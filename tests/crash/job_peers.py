@@ -249,10 +249,10 @@ class JobDevice(Peer):
 class JobRecord:
     """What is known of a job. Sets hold what its value may be: more than one after a request without an answer."""
 
-    def __init__(self, job_id, snapshot, groups, things, members, possible, prompt, timeout):
+    def __init__(self, job_id, snapshot, groups, things, sure, possible, prompt, members):
         self.id, self.snapshot, self.groups, self.things, self.prompt = job_id, snapshot, groups, things, prompt
-        self.timeout = timeout
-        self.must, self.may = set(members), set(possible)  # things of first executions
+        self.members, self.timeout = members, "timeoutConfig" in members
+        self.must, self.may = set(sure), set(possible)  # things of first executions
         self.exists, self.canceled, self.deleted = {True}, {False}, {False}
         self.paused, self.description = {False}, {None}
         self.status = ""  # as last seen
@@ -352,7 +352,7 @@ class Operator(threading.Thread):
         members, prompt = self._choices()
         sure = things.union(*map(self.sure, groups))
         possible = things.union(*map(self.possible, groups))
-        job = JobRecord(job_id, snapshot, groups, things, sure, possible, prompt, "timeoutConfig" in members)
+        job = JobRecord(job_id, snapshot, groups, things, sure, possible, prompt, members)
         outcome = self.ask(self.iot.create_job, jobId=job_id, document=DOCUMENT, **members,
                            targets=[self.arns[name] for name in sorted(groups | things)],
                            targetSelection="SNAPSHOT" if snapshot else "CONTINUOUS")
