@@ -21,7 +21,7 @@ std::shared_ptr<const Job> withdraw(const Context& context, store::Tx& tx, const
   job.announcing = false;
   job.updated_ms = tx.now_ms();
   put_job(context, tx, &stored, job);
-  arm_retention(context, tx, job, effects);
+  if (!stored.has_ended()) arm_retention(context, tx, job, effects);
   announce_job(context, tx, job, JobEvent::kCancellationInProgress, effects);
   mark_active(tx, job.id);
   effects.touch(job.id);

@@ -189,9 +189,10 @@ Result<std::shared_ptr<const Job>> associate_targets(const Context& context, sto
   if (stored->selection != Selection::kContinuous) {
     return invalid("Job " + stored->id + " is not CONTINUOUS: no targets can be associated with it.");
   }
-  if (stored->status != JobStatus::kInProgress || stored->stopped) {
+  const bool ended = stored->stopped || schedule_at(stored->schedule, tx.now_ms()).ended;
+  if (stored->status != JobStatus::kInProgress || ended) {
     return invalid("Job " + stored->id + " is in status " + std::string(to_string(stored->status)) +
-                   (stored->stopped ? " and its schedule has ended" : "") + ": no targets can be associated with it.");
+                   (ended ? " and its schedule has ended" : "") + ": no targets can be associated with it.");
   }
   Job job = *stored;
   std::vector<std::string> added;
