@@ -15,6 +15,7 @@ constexpr std::int64_t kDayMs = 86'400'000;
 // CANCELED at once; its executions follow.
 std::shared_ptr<const Job> withdraw(const Context& context, store::Tx& tx, const Job& stored, Job job, bool force,
                                     Effects& effects) {
+  job.withdrawn_unseen = stored.would_withdraw_unseen();
   job.status = JobStatus::kCanceled;
   job.force_canceled = job.force_canceled || force;
   job.sweep = job.force_canceled ? Sweep::kQueuedAndInProgress : Sweep::kQueued;
@@ -98,6 +99,7 @@ Status delete_job(const Context& context, store::Tx& tx, std::string_view job_id
                                              " jobs in status DELETION_IN_PROGRESS has been reached.");
   }
   Job job = *stored;
+  job.withdrawn_unseen = stored->would_withdraw_unseen();
   job.status = JobStatus::kDeletionInProgress;
   job.sweep = Sweep::kNone;
   job.announcing = false;

@@ -96,6 +96,7 @@ std::string encode(const Job& job) {
   if (job.rolled_out) record["rolled_out"] = true;
   if (job.stopped) record["stopped"] = true;
   if (job.announcing) record["announcing"] = true;
+  if (job.withdrawn_unseen) record["unseen"] = true;
   if (job.sweep != Sweep::kNone) record["sweep"] = static_cast<std::int64_t>(job.sweep);
   return to_text(record);
 }
@@ -156,6 +157,7 @@ Result<Job> decode_job(std::string_view id, std::string_view text) {
   job.started_ms = get_int(record, "started");
   job.stopped = get_bool(record, "stopped");
   job.announcing = get_bool(record, "announcing");
+  job.withdrawn_unseen = get_bool(record, "unseen");
   job.timeout_minutes = get_int(record, "timeout");
   job.comment = get_string(record, "comment");
   job.reason_code = get_string(record, "reason");

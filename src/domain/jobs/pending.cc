@@ -243,10 +243,11 @@ Result<bool> PendingChange::offered(const PendingEntry& entry) {
   TRY(const auto of, job(entry.job));
   if (!of) return false;
   if (!looking_back_) return is_offered(*of, entry.status);
-  // As the device knows it: what is withdrawn was on offer until then, unless the job was paused, and is until the
-  // sweep has told otherwise.
+  // As the device knows it: what is withdrawn was on offer until then, unless the job offered nothing, and is until
+  // the sweep has told otherwise.
   const bool queued = entry.status == ExecutionStatus::kQueued;
-  if (is_withdrawn(*of, entry.status)) return !queued || !of->controls.paused;
+  saw_announcing_ = saw_announcing_ || (queued && of->announcing);
+  if (is_withdrawn(*of, entry.status)) return !queued || !of->withdrawn_unseen;
   return is_offered(*of, entry.status) != (queued && entry.job == offer_changed_);
 }
 
@@ -278,11 +279,13 @@ Result<std::optional<PendingEntry>> PendingChange::head(std::string_view namespa
 
 Result<PendingChange::Before*> PendingChange::before(const std::string& namespace_id) {
   if (const auto it = before_.find(namespace_id); it != before_.end()) return &it->second;
+  saw_announcing_ = false;
   looking_back_ = true;
   const auto looked = head(namespace_id);
   looking_back_ = false;
   TRY(const auto first, looked);
   Before state;
+  state.head_unknown = saw_announcing_;
   if (first) state.head = ExecutionId{thing_, first->job, first->number};
   return &before_.emplace(namespace_id, std::move(state)).first->second;
 }
@@ -299,6 +302,11 @@ Status PendingChange::apply(std::string_view job, std::int64_t number, const Exe
     looking_back_ = false;
     TRY(const bool member, seen);
     state->membership_changed = state->membership_changed || member;
+  }
+  if (was && was_it->status == ExecutionStatus::kQueued) {
+    // Has the device been told of the job's last change of offer? Nobody will, once this is QUEUED no more.
+    TRY(const auto of, this->job(job));
+    if (of && of->announcing) state->membership_changed = state->head_unknown = true;
   }
   changed_ = true;
   if (was) {
@@ -361,7 +369,7 @@ Status PendingChange::finish(Effects& effects) {
     if (!entries.empty()) head_now = ExecutionId{thing_, entries.front().job, entries.front().number};
     Notice notice;
     notice.listed = state.membership_changed;
-    notice.next = head_now != state.head;
+    notice.next = state.head_unknown || head_now != state.head;
     if (!notice.listed && !notice.next) continue;
     notice.thing = thing_;
     notice.namespace_id = namespace_id;
