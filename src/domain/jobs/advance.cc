@@ -155,9 +155,10 @@ class ActiveJob {
     RolloutState& rollout = progress_.rollout;
     const auto created = static_cast<std::int64_t>(done.executions);
     rollout.notified += created;
-    if (decision.rate != 0 && created > 0) record_release(rollout.pace, decision.rate, created, tx_.now_ms());
-    // Without rate and gates nobody asks how far it is.
-    if (job_.rollout || !job_.controls.gates.empty()) put_progress(tx_, job_.id, progress_);
+    // Also without rate and gates: UpdateJob may bring the one, a tag the other, while it rolls out.
+    const std::int64_t rate = decision.rate != 0 ? decision.rate : kMaxRatePerMinute;
+    record_release(rollout.pace, rate, created, tx_.now_ms());
+    if (!done.finished || job_.selection == Selection::kContinuous) put_progress(tx_, job_.id, progress_);
     if (done.finished) {
       Job job = job_;
       job.rolled_out = true;

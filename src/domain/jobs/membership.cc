@@ -14,8 +14,6 @@ namespace muster::jobs {
 
 namespace {
 
-constexpr std::size_t kJobsOfGroup = 1000;
-
 std::string group_job_key(std::string_view group, std::string_view job_id) {
   return store::Key(store::table::kGroupJob).text(group).text(job_id).str();
 }
@@ -44,7 +42,7 @@ Result<std::vector<std::shared_ptr<const Job>>> jobs_of(const Context& context, 
     store::RangeOptions options;
     options.begin = store::Key(store::table::kGroupJob).text(group).str();
     options.end = store::after_prefix(options.begin);
-    options.limit = kJobsOfGroup;
+    options.limit = static_cast<std::size_t>(context.limits.max_active_jobs);
     for (const auto& row : tx.range(options)) {
       store::KeyReader reader(row.key);
       const auto id = reader.text() ? reader.text() : std::nullopt;
@@ -60,14 +58,14 @@ Result<std::vector<std::shared_ptr<const Job>>> jobs_of(const Context& context, 
 Status joined(const Context& context, store::Tx& tx, PendingChange& pending, const Job& job, Effects& effects) {
   if (job.started_ms == 0) return {};  // the rollout will find it
   if (schedule_at(job.schedule, tx.now_ms()).ended) return {};
-  if (!job.rolled_out && !job.controls.gates.empty()) {
-    // A gate holds for who joins, too.
+  TRY(const auto latest, find_execution(tx, pending.thing(), job.id));
+  if (latest && !is_terminal(latest->status)) return {};
+  if (!latest && !job.rolled_out && !job.controls.gates.empty()) {
+    // A gate holds for who joins, too, but not for who has passed it before.
     put_thing_target(context, tx, job.id, pending.thing());
     effects.touch(job.id);
     return {};
   }
-  TRY(const auto latest, find_execution(tx, pending.thing(), job.id));
-  if (latest && !is_terminal(latest->status)) return {};
   return queue_execution(context, tx, pending, job, latest ? latest->number + 1 : 1, effects);
 }
 
