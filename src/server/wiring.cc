@@ -18,8 +18,8 @@
 #include "base/log.h"
 #include "domain/iam/identities.h"
 #include "domain/jobs/engine.h"
-#include "domain/jobs/notices.h"
 #include "domain/jobs/membership.h"
+#include "domain/jobs/notices.h"
 #include "domain/registry/dynamic_group_builder.h"
 #include "io/env.h"
 #include "io/files.h"
@@ -379,9 +379,9 @@ void Server::stop() {
   for (const auto& loop : p.device_loops) loop->stop();
   p.api_loop.stop();
   p.pool.reset();
+  p.timers.reset();  // its handlers wake the outbox
   p.notices->stop();
   p.outbox.reset();
-  p.timers.reset();
   p.store->flush();
 }
 
