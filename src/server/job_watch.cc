@@ -18,6 +18,7 @@ namespace {
 constexpr std::int64_t kMinuteMs = 60'000;
 constexpr int kFailuresBorne = 10;  // a second apart: a server may be restarted meanwhile
 constexpr std::size_t kBar = 30;
+constexpr std::size_t kSentenceLines = 4;
 constexpr std::array<std::string_view, 8> kStatuses{"QUEUED",   "IN_PROGRESS", "SUCCEEDED", "FAILED",
                                                     "REJECTED", "TIMED_OUT",   "CANCELED",  "REMOVED"};
 
@@ -102,15 +103,28 @@ std::string reasons_text(const json::object& progress) {
 }
 
 // Whole characters, at most `columns` of them.
-std::string cut(const std::string& line, std::size_t columns) {
-  if (width_of(line) <= columns) return line;
+std::string cut(std::string_view line, std::size_t columns) {
   std::size_t end = 0, width = 0;
   while (end < line.size() && width < columns) {
     do ++end;
     while (end < line.size() && (line[end] & 0xC0) == 0x80);
     ++width;
   }
-  return line.substr(0, end);
+  return std::string(line.substr(0, end));
+}
+
+// At spaces where there are any, into at most kSentenceLines lines.
+void add_wrapped(std::string_view text, std::size_t columns, std::vector<std::string>& lines) {
+  for (std::size_t i = 0; i < kSentenceLines && !text.empty(); ++i) {
+    std::string line = cut(text, columns);
+    if (line.size() < text.size() && text[line.size()] != ' ') {
+      if (const auto space = line.rfind(' '); space != std::string::npos) line.resize(space);
+    }
+    text.remove_prefix(line.size());
+    if (text.starts_with(' ')) text.remove_prefix(1);
+    if (line.empty()) break;  // no room for a character
+    lines.push_back(std::move(line));
+  }
 }
 
 void wait_a_second() {
@@ -160,8 +174,8 @@ std::string watch_block(const json::object& progress, const EndedRate& rate, std
       bar(numbers) + " " + share(numbers) + " ended   " + eta_text(progress, numbers, rate.per_minute()),
       counts_text(progress),
       speed,
-      printable(get_string(progress, "waitSentence")),
   };
+  add_wrapped(printable(get_string(progress, "waitSentence")), columns, lines);
   const std::string reasons = reasons_text(progress);
   lines.push_back(reasons.empty() ? "no failures" : "failures: " + reasons);
   std::string block;
@@ -186,14 +200,9 @@ Result<int> watch_job(const DataDir& data, const std::string& job_id, const Watc
     rate.add(numbers.now_ms, numbers.ended);
     if (screen.terminal) {
       const std::string block = watch_block(*progress, rate, screen.columns);
-      std::string text;
-      // Up over the last block, and each line is erased before it is written.
-      if (drawn > 0) text += "\x1b[" + std::to_string(drawn) + "A";
-      for (const auto line : split(std::string_view(block).substr(0, block.size() - 1), '\n')) {
-        text += "\x1b[2K" + std::string(line) + "\n";
-      }
+      // Up over the last block, whose lines are erased: the new one may have fewer.
+      screen.print((drawn == 0 ? "" : "\x1b[" + std::to_string(drawn) + "A\x1b[J") + block);
       drawn = static_cast<std::size_t>(std::ranges::count(block, '\n'));
-      screen.print(text);
     } else {
       screen.print(watch_line(*progress, rate));
     }

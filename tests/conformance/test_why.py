@@ -219,6 +219,8 @@ def test_why_a_publish_was_denied(ask, platform, identity, connect):
     assert f"is nearly dt/{name}/temp" in fresh("dt/other/temp")
     assert "is nearly $aws/things/" in fresh(f"aws/things/{name}/jobs/get")
     assert "No statement allows iot:Subscribe" in fresh("a/#", "subscribe")
+    stranger = muster(platform, "why", "--client", f"no-{name}", "--publish", "aws/things/x/jobs/get").stdout
+    assert "not known by which certificate" in stranger and "is nearly $aws/things/x/jobs/get" in stranger
     platform.client("iot").update_certificate(certificateId=device.id, newStatus="INACTIVE")
     assert "certificate is INACTIVE" in fresh(f"dt/{name}/temp")
 

@@ -5,6 +5,7 @@
 
 #include "api/wire/await_callback.h"
 #include "base/text.h"
+#include "domain/jobs/execution.h"
 #include "domain/jobs/outlook/why.h"
 #include "domain/registry/certificates.h"
 #include "domain/registry/principals.h"
@@ -46,7 +47,7 @@ Result<Asked> read_question(const json::object& input) {
 
 struct ThingFacts {
   Findings findings;
-  bool exists = false;
+  bool presence = false;  // whether the device is there matters
   std::vector<std::string> certificates;
 };
 
@@ -60,6 +61,17 @@ std::vector<std::string> certificates_of(const Realm& realm, Tx& tx, std::string
   return ids;
 }
 
+// The execution asked about is over.
+bool has_ended(const Findings& findings) {
+  return std::ranges::any_of(findings, [](const Finding& finding) {
+    const auto status = finding.facts.find("status");
+    const auto known = finding.code.starts_with("execution.") && status != finding.facts.end()
+                           ? jobs::execution_status_from(status->second)
+                           : std::nullopt;
+    return known && jobs::is_terminal(*known);
+  });
+}
+
 Result<ThingFacts> read_thing(const WhyServices& services, Tx& tx, const Asked& asked) {
   ThingFacts facts;
   if (asked.thing.empty()) {
@@ -71,8 +83,8 @@ Result<ThingFacts> read_thing(const WhyServices& services, Tx& tx, const Asked& 
   } else {
     TRY(facts.findings, jobs::explain_execution(services.jobs, tx, asked.thing, asked.job));
   }
-  facts.exists = registry::thing_exists(tx, asked.thing);
-  if (facts.exists) facts.certificates = certificates_of(services.jobs.realm, tx, asked.thing);
+  facts.presence = registry::thing_exists(tx, asked.thing) && !has_ended(facts.findings);
+  if (facts.presence) facts.certificates = certificates_of(services.jobs.realm, tx, asked.thing);
   return facts;
 }
 
@@ -128,7 +140,7 @@ io::Task<Clients> find_clients(const ClientsPort& port, std::vector<std::string>
 io::Task<Findings> explain_thing(const WhyServices& services, const Asked& asked) {
   auto read = [&](Tx& tx) { return read_thing(services, tx, asked); };
   CO_TRY(ThingFacts facts, co_await store::transact(*services.store, read));
-  if (!facts.exists) co_return std::move(facts.findings);
+  if (!facts.presence) co_return std::move(facts.findings);
   std::vector<std::string> ids{asked.thing};
   CO_TRY(Clients clients, co_await find_clients(services.clients, ids, facts.certificates));
   std::ranges::sort(clients, {}, &MqttClient::client_id);
@@ -177,14 +189,8 @@ std::vector<std::string> principals_of(const WhyServices& services, Tx& tx, cons
 Result<Findings> explain_access(const WhyServices& services, Tx& tx, const Asked& asked, const Clients& clients,
                                 const std::vector<PastDenial>& denials) {
   Findings findings;
-  const auto principals = principals_of(services, tx, asked.client_id, clients, denials);
-  if (principals.empty()) {
-    findings.push_back({"client.unknown",
-                        "It is not known by which certificate client " + asked.client_id +
-                            " comes: it has no session, was not refused lately, and no certificate is attached to a "
-                            "thing of that name.",
-                        {}});
-  }
+  auto principals = principals_of(services, tx, asked.client_id, clients, denials);
+  if (principals.empty()) principals.emplace_back();
   for (const std::string& principal : principals) {
     AccessAsked access{asked.client_id, principal, clients.empty() ? "" : clients[0].address,
                        asked.action == "subscribe" ? "iot:Subscribe"
@@ -194,7 +200,7 @@ Result<Findings> explain_access(const WhyServices& services, Tx& tx, const Asked
                        asked.action == "connect" ? asked.client_id : asked.topic};
     TRY(auto found, services.devices.access(tx, access));
     for (auto& finding : found) {
-      finding.facts["principal"] = principal;
+      if (!principal.empty()) finding.facts["principal"] = principal;
       findings.push_back(std::move(finding));
     }
   }

@@ -19,7 +19,7 @@ namespace muster::api::admin {
 
 struct AccessAsked {
   std::string client_id;
-  std::string principal;  // certificate id, or "plain:POLICY"
+  std::string principal;  // certificate id, "plain:POLICY"; empty: not known
   std::string source_ip;  // empty: unknown
   std::string action;     // "iot:Publish", "iot:Subscribe", "iot:Receive", "iot:Connect"
   std::string name;       // topic, filter or client id
