@@ -367,7 +367,8 @@ void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::functio
   request.domain_name = attempt.peer->server_name;
   if (attempt.peer->client_certificate_der.empty()) {
     const std::string& policy = state_->options.plain_policy;
-    if (policy.empty()) return done(refused("the plain listener is not open to clients: no plain policy is set"));
+    if (policy.empty())
+      return remembering(refused("the plain listener is not open to clients: no plain policy is set"));
     if (policy == "*") {
       Decision open;
       open.grant = std::make_unique<OpenGrant>(state_, attempt.client_id);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Denials: what clients were lately refused and why, for `muster why --client ID`: the last 16 of each of the last
-// 1,000 clients that were refused something, in memory. The same refusal again is counted, not kept twice. Owned by
-// server/wiring; thread-safe (the device loops write, the API reads).
+// 1,000 clients that were refused something, in memory. The same refusal again is counted, not kept twice, and at most
+// kExplainedASecond are explained, so that whoever is refused on purpose costs little. Owned by server/wiring;
+// thread-safe (the device loops write, the API reads).
 #pragma once
 
 #include <cstdint>
@@ -30,6 +31,7 @@ struct Denial {
 class Denials {
  public:
   static constexpr std::size_t kOfClient = 16, kClients = 1000, kMaxNameBytes = 512, kMaxClientBytes = 256;
+  static constexpr int kExplainedASecond = 200;
 
   explicit Denials(const io::Clock& clock) : clock_(clock) {}
   // `reasons` is asked only when the refusal is not remembered yet. Client ids longer than kMaxClientBytes are left
@@ -44,10 +46,16 @@ class Denials {
     std::string id;
     std::list<Denial> denials;  // newest first
   };
+  // Counts the refusal where it is remembered. On the lock.
+  bool count(const std::string& id, const Denial& denial);
+  bool may_explain(std::int64_t now_ms);
+
   const io::Clock& clock_;
   mutable std::mutex mutex_;
   std::list<Client> clients_;  // refused last: first
   std::unordered_map<std::string, std::list<Client>::iterator> by_id_;
+  std::int64_t second_ = 0;  // in which so many were explained
+  int explained_ = 0;
 };
 
 }  // namespace muster::api::device

@@ -61,5 +61,21 @@ TEST(Denials, LongNamesAreCutAndLongClientsLeftOut) {
   EXPECT_TRUE(denials.of(id).empty());
 }
 
+TEST(Denials, OnlySoManyAreExplainedInASecond) {
+  io::VirtualClock clock;
+  Denials denials(clock);
+  int asked = 0;
+  const auto reasons = [&] {
+    ++asked;
+    return because();
+  };
+  for (int i = 0; i < 1000; ++i) denials.record("c", "iot:Subscribe", std::to_string(i), "p", reasons);
+  EXPECT_EQ(asked, Denials::kExplainedASecond);
+  EXPECT_EQ(denials.of("c").front().reasons.front().code, "denial.not_explained");
+  clock.advance_ms(1000);
+  denials.record("c", "iot:Subscribe", "later", "p", reasons);
+  EXPECT_EQ(denials.of("c").front().reasons.front().code, "policy.none");
+}
+
 }  // namespace
 }  // namespace muster::api::device

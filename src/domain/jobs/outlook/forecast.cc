@@ -107,7 +107,7 @@ class Walk {
   // What the steps did not reach, at the rate of the last of them.
   void reckon() {
     result_.approximate = true;
-    if (rate_ <= 0) return;
+    if (rate_ <= 0 || !job_.schedule.windows.empty()) return;
     now_ms_ += left_ * kMinuteMs / rate_;
     if (job_.schedule.end_ms != 0 && now_ms_ > job_.schedule.end_ms) {
       result_.ended = true;

@@ -2,7 +2,8 @@
 // Forecast: how a rollout will go on from now if nobody interferes: plan.h's decide() asked again and again on virtual
 // time, so that it cannot differ from what the engine does. Pure. Who has to act is assumed to act at once (approval,
 // pause, gates), other jobs to leave room, and every execution to succeed at once; what was assumed is in the answer.
-// Bounds: kForecastSteps decisions; what is left then is reckoned at the last rate.
+// Bounds: kForecastSteps decisions; what is left then is reckoned at the last rate, but for a job with windows, whose
+// finish is then not foreseen.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@
 
 namespace muster::jobs {
 
-inline constexpr int kForecastSteps = 20'000;
+inline constexpr int kForecastSteps = 5'000;
 inline constexpr std::size_t kForecastPoints = 20;
 
 struct ForecastPoint {

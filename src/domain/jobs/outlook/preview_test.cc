@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "domain/jobs/fleet_fixture.h"
 
 namespace muster::jobs {
@@ -192,6 +193,35 @@ TEST(Forecast, NothingLeftNeitherStartsNorFinishes) {
   EXPECT_EQ(result.starts_ms, 0);
   EXPECT_EQ(result.finishes_ms, 0);
   EXPECT_TRUE(result.points.empty());
+}
+
+// 2023-11-14T22:13:20Z; windows from 02:00 to 03:00.
+Job nightly() {
+  Job job;
+  job.status = JobStatus::kScheduled;
+  job.selection = Selection::kContinuous;
+  job.rollout = RolloutConfig{.maximum_per_minute = 1, .exponential = {}};
+  const auto cron = Cron::parse("cron(0 2 * * ? *)");
+  EXPECT_TRUE(cron);
+  if (cron) job.schedule.windows.push_back({*cron, 60});
+  return job;
+}
+
+TEST(Forecast, WindowsAreWaitedFor) {
+  Facts facts;
+  facts.rollout.fleet = 90;
+  const auto result = forecast(nightly(), facts, 90, 1'700'000'000'000);
+  EXPECT_EQ(to_iso8601(result.starts_ms, false), "2023-11-15T02:00:00Z");
+  EXPECT_EQ(to_iso8601(result.finishes_ms, false), "2023-11-16T02:29:00Z");
+  EXPECT_FALSE(result.approximate);
+}
+
+TEST(Forecast, ManyWindowsAreNotForeseenRatherThanGuessed) {
+  Facts facts;
+  facts.rollout.fleet = 1'000'000;
+  const auto result = forecast(nightly(), facts, 1'000'000, 1'700'000'000'000);
+  EXPECT_EQ(result.finishes_ms, 0);
+  EXPECT_FALSE(result.ended);
 }
 
 }  // namespace

@@ -262,5 +262,64 @@ TEST_F(Why, FailureReasonsAreCountedMostFrequentFirst) {
   EXPECT_EQ((*found)[2].reason, "");
 }
 
+TEST_F(Why, AClosedWindowHidesAndItsNextOpeningIsTold) {
+  things(2, "g");
+  auto job = fleet.job_on("nightly", {fleet.group_arn("g")});
+  job.selection = Selection::kContinuous;
+  const auto cron = Cron::parse("cron(0 2 * * ? *)");
+  ASSERT_TRUE(cron);
+  job.schedule.windows.push_back({*cron, 60});
+  create(job);
+  const auto before = about("g-0", "nightly");
+  EXPECT_EQ(codes(before), "execution.not_rolled_out job.waits.window");
+  EXPECT_EQ(before[1].facts.at("opens"), "2023-11-15T02:00:00Z");
+  fleet.clock.advance_ms(4 * kHourMs);
+  fleet.settle();
+  EXPECT_EQ(codes(about("g-0", "nightly")), "execution.queued execution.offered");
+  fleet.clock.advance_ms(kHourMs);
+  fleet.settle();
+  const auto after = about("g-0", "nightly");
+  EXPECT_EQ(codes(after), "execution.queued execution.hidden job.waits.window");
+  EXPECT_EQ(after[2].facts.at("opens"), "2023-11-16T02:00:00Z");
+}
+
+TEST_F(Why, AThingThatIsGoneKeepsItsHistory) {
+  fleet.add_thing("t");
+  fleet.must_create_on_thing("j", "t");
+  ASSERT_TRUE(fleet.run_status([&](store::Tx& tx, Effects& effects) -> Status {
+    TRY_VOID(thing_deleted(fleet.context, tx, "t", effects));
+    TRY_VOID(registry::delete_thing(tx, "t", {}));
+    return {};
+  }));
+  EXPECT_EQ(codes(about("t", "j")), "thing.unknown execution.removed");
+}
+
+TEST_F(Why, ACancellationUnderWayWithdraws) {
+  Limits limits = Fleet::plain();
+  limits.immediate_executions = 1;
+  Fleet slow(limits);
+  slow.add_group("g");
+  for (const std::string name : {"a", "b", "c"}) {
+    slow.add_thing(name);
+    slow.join("g", name);
+  }
+  slow.must_create("j", {slow.group_arn("g")});
+  slow.settle();
+  ASSERT_TRUE(slow.cancel("j"));
+  const auto found = slow.run([&](store::Tx& tx) { return explain_execution(slow.context, tx, "c", "j"); });
+  ASSERT_TRUE(found);
+  EXPECT_EQ(codes(*found), "execution.queued execution.withdrawn");
+}
+
+TEST_F(Why, AFarPlaceInTheQueueIsNotCounted) {
+  fleet.add_thing("t");
+  for (std::size_t i = 0; i <= kWhyPending; ++i) fleet.must_create_on_thing("j" + std::to_string(1000 + i), "t");
+  EXPECT_EQ(codes(about("t", "j1200")), "execution.queued execution.queued.far");
+  EXPECT_EQ(about("t", "j1199").back().facts.at("position"), "200");
+  const auto all = about_thing("t");
+  EXPECT_EQ(all.size(), 21u);
+  EXPECT_EQ(all.back().code, "pending.more");
+}
+
 }  // namespace
 }  // namespace muster::jobs
