@@ -246,3 +246,42 @@ def test_a_job_is_watched_to_its_end(platform, iot, iot_jobs, fleet, unique):
     assert muster(platform, "job", "watch", canceled).returncode == 1
     done = muster(platform, "job", "watch", "no-" + unique)
     assert done.returncode == 1 and "cannot be found" in done.stderr
+
+
+def test_a_device_is_found_by_its_certificate(ask, iot, identity, connect, unique):
+    device = identity(ANY)
+    thing = device.thing()
+    found = ask("GET", f"/_admin/why?thing={thing}")[1]
+    assert codes(found) == ["thing.nothing_pending", "device.not_connected", "device.not_subscribed"]
+    assert "any of the thing's 1 certificate." in found["findings"][1]["sentence"]
+    live = connect(device, f"another-{unique}", version=5, expiry=60)
+    assert live.subscribe(f"$aws/things/{thing}/jobs/notify-next") == 1
+    found = ask("GET", f"/_admin/why?thing={thing}")[1]
+    assert codes(found) == ["thing.nothing_pending", "client.connected"]
+    assert found["findings"][1]["facts"]["clientId"] == f"another-{unique}"
+    arn = iot.describe_thing(thingName=thing)["thingArn"]
+    assert ask("POST", "/_admin/jobs/preview", {"targets": [arn]})[1]["offline"] == 0
+    live.close()
+    found = wait_for(lambda: ask("GET", f"/_admin/why?thing={thing}")[1], lambda a: "client.disconnected" in codes(a))
+    assert found["findings"][1]["facts"]["reason"]
+    assert ask("POST", "/_admin/jobs/preview", {"targets": [arn]})[1]["offline"] == 1
+
+
+def test_a_dry_run_of_a_template_has_its_rate(iot, fleet, unique):
+    _, group = fleet(4)
+    template = iot.create_job_template(jobTemplateId=unique, description="t", document="{}",
+                                       jobExecutionsRolloutConfig={"maximumPerMinute": 1})["jobTemplateArn"]
+    made = iot.create_job(jobId=unique, targets=[group], jobTemplateArn=template, tags=tags(dry_run="true"))
+    assert "at up to 1 a minute" in made["description"]
+    with pytest.raises(iot.exceptions.ResourceNotFoundException):
+        iot.describe_job(jobId=unique)
+
+
+def test_a_refused_connect_is_explained(ask, platform, identity, connect, unique):
+    device = identity(statement("Allow", "iot:Connect", "arn:aws:iot:*:*:client/only-this"))
+    connect(device, unique, connected=False)
+    found = wait_for(lambda: ask("GET", f"/_admin/why?clientId={unique}")[1], lambda a: "client.denied" in codes(a))
+    denied = next(f for f in found["findings"] if f["code"] == "client.denied")
+    assert denied["facts"]["action"] == "iot:Connect" and "only-this" in denied["sentence"]
+    fresh = ask("GET", f"/_admin/why?clientId={unique}&action=connect")[1]
+    assert "policy.none" in codes(fresh) and "policy.near.resource" in codes(fresh)
