@@ -100,8 +100,12 @@ class Walk {
     if (decision.rate != 0) record_release(facts_.rollout.pace, decision.rate, count, now_ms_);
     result_.peak_rate = std::max(result_.peak_rate, decision.rate);
     if (result_.starts_ms == 0) result_.starts_ms = now_ms_;
-    if (points_.empty() || now_ms_ - points_.back().at_ms >= kMinuteMs) points_.push_back({now_ms_, 0});
-    points_.back().rolled_out = facts_.rollout.notified;
+    // One a minute: how far it is at the last release of the minute.
+    if (points_.empty() || now_ms_ - minute_ms_ >= kMinuteMs) {
+      points_.emplace_back();
+      minute_ms_ = now_ms_;
+    }
+    points_.back() = {now_ms_, facts_.rollout.notified};
   }
 
   // What the steps did not reach, at the rate of the last of them.
@@ -121,7 +125,7 @@ class Walk {
     result_.left_out = left_;
     if (left_ == 0 && result_.starts_ms != 0) {
       result_.finishes_ms = now_ms_;
-      points_.push_back({now_ms_, facts_.rollout.notified});
+      if (points_.back().at_ms != now_ms_) points_.push_back({now_ms_, facts_.rollout.notified});
     }
     const std::size_t every = points_.size() / kForecastPoints + 1;
     for (std::size_t i = 0; i < points_.size(); ++i) {
@@ -136,7 +140,8 @@ class Walk {
   std::int64_t now_ms_ = 0;
   std::int64_t rate_ = 0;
   Forecast result_;
-  std::vector<ForecastPoint> points_;  // a minute apart
+  std::int64_t minute_ms_ = 0;  // when the minute of the last point began
+  std::vector<ForecastPoint> points_;
 };
 
 }  // namespace

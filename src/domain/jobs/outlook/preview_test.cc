@@ -207,6 +207,21 @@ Job nightly() {
   return job;
 }
 
+TEST(Forecast, PointsTellHowFarItIsWhen) {
+  Job job;
+  job.status = JobStatus::kInProgress;
+  job.rollout = RolloutConfig{.maximum_per_minute = 2, .exponential = {}};
+  Facts facts;
+  facts.rollout.fleet = 7;
+  const auto result = forecast(job, facts, 7, 1'700'000'000'000);
+  std::string text;
+  for (const auto& point : result.points) {
+    text += std::to_string((point.at_ms - 1'700'000'000'000) / 1000) + ":" + std::to_string(point.rolled_out) + " ";
+  }
+  EXPECT_EQ(text, "30:2 90:4 150:6 180:7 ");
+  EXPECT_EQ(result.finishes_ms, 1'700'000'000'000 + 180'000);
+}
+
 TEST(Forecast, WindowsAreWaitedFor) {
   Facts facts;
   facts.rollout.fleet = 90;
