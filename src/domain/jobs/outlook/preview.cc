@@ -87,6 +87,7 @@ Result<Preview> look(const Context& context, store::Tx& tx, const Job& job) {
     preview.targets.push_back({arn, fleet_size(context, tx, {arn})});
     preview.things += preview.targets.back().things;
   }
+  preview.concurrency_full = concurrent_jobs(tx) >= context.limits.max_concurrent_jobs;
   TRY(const Looked looked, look_at(context, tx, job));
   preview.sampled = looked.sampled;
   for (const auto& [thing, times] : looked.things) {
@@ -278,6 +279,12 @@ Findings explain(const Job& job, const Preview& preview) {
   findings.push_back(explain_executions(preview));
   findings.push_back(explain_finish(preview.rollout));
   explain_people(job, preview.rollout, findings);
+  if (preview.concurrency_full && preview.executions > 0) {
+    findings.push_back({"preview.concurrency",
+                        "As many jobs as may are rolling out or being canceled now: it has to wait for one of them, "
+                        "which the times leave out, or is refused when it is to start at once.",
+                        {}});
+  }
   if (!job.schedule.windows.empty()) {
     findings.push_back({"preview.windows", "Outside its maintenance windows nothing is queued or offered.", {}});
   }

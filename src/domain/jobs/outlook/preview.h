@@ -49,6 +49,7 @@ struct Preview {
   Concerned behind;                     // another job's execution of higher priority is queued
   Concerned crowded;                    // have kCrowded or more pending
   std::optional<std::int64_t> offline;  // of the sample; nullopt: nobody asked
+  bool concurrency_full = false;        // so many jobs roll out now that this one may not start
   std::string role_problem;             // the documents' URLs cannot be signed; empty: they can, or there are none
   Forecast rollout;
 };

@@ -133,6 +133,26 @@ TEST_F(PreviewTest, ConflictsAreCounted) {
   EXPECT_EQ(preview.crowded.examples, std::vector<std::string>{"g-2"});
 }
 
+TEST(Preview, ThatTooManyJobsRollOutIsSaid) {
+  Limits limits = Fleet::plain();
+  limits.max_concurrent_jobs = 1;
+  Fleet fleet(limits);
+  fleet.add_thing("t");
+  auto slow = fleet.job_on("slow", {fleet.thing_arn("t")});
+  slow.controls.paused = true;
+  const auto text_of_preview = [&] {
+    const auto text = fleet.run([&](store::Tx& tx) -> Result<std::string> {
+      TRY(const auto job, planned_job(fleet.context, tx, fleet.job_on("j", {fleet.thing_arn("t")})));
+      TRY(const auto preview, preview_new_job(fleet.context, tx, job));
+      return sentences(explain(job, preview), 4096);
+    });
+    return text ? *text : text.error().message;
+  };
+  EXPECT_EQ(text_of_preview().find("As many jobs"), std::string::npos);
+  ASSERT_TRUE(fleet.create(slow));
+  EXPECT_NE(text_of_preview().find("As many jobs"), std::string::npos) << text_of_preview();
+}
+
 TEST_F(PreviewTest, OfflineIsSaidOnlyWhenSomebodyAsked) {
   things(4, "g");
   auto looked = look(fleet.job_on("j", {fleet.group_arn("g")}));
