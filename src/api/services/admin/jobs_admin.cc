@@ -148,8 +148,7 @@ json::array reasons_shape(const std::vector<jobs::FailureReason>& reasons) {
 
 // Of an active rollout: how fast, and when it will have queued everything.
 void put_pace(json::object& shape, const jobs::Job& job, const jobs::Facts& facts, std::int64_t now_ms) {
-  const std::int64_t done = std::max(facts.rollout.notified, facts.counts.all());
-  const std::int64_t left = job.rolled_out ? 0 : std::max<std::int64_t>(facts.rollout.fleet - done, 0);
+  const std::int64_t left = jobs::left_to_roll_out(job, facts, facts.rollout.fleet);
   std::int64_t last_minute = 0;
   for (const auto& release : facts.rollout.pace.recent) {
     if (release.at_ms > now_ms - kMinuteMs) last_minute += release.count;

@@ -264,13 +264,19 @@ Result<Preview> preview_job(const Context& context, store::Tx& tx, std::string_v
   TRY(const auto job, get_job(context, tx, job_id));
   TRY(Preview preview, look(context, tx, *job));
   TRY(const Facts facts, read_facts(context, tx, *job));
-  if (job->is_active() && !job->rolled_out) {
+  if (job->is_active()) {
     const std::int64_t all = preview.sampled ? preview.things : static_cast<std::int64_t>(preview.sample.size());
-    preview.executions = std::max<std::int64_t>(all - std::max(facts.counts.all(), facts.rollout.notified), 0);
+    preview.executions = left_to_roll_out(*job, facts, all);
     preview.role_problem = role_problem(context, tx, *job);
   }
   preview.rollout = forecast(*job, facts, preview.executions, tx.now_ms());
   return preview;
+}
+
+std::int64_t left_to_roll_out(const Job& job, const Facts& facts, std::int64_t fleet) {
+  if (job.rolled_out) return 0;
+  const bool kept = job.rollout || !job.controls.gates.empty();
+  return std::max<std::int64_t>(fleet - (kept ? facts.rollout.notified : facts.counts.all()), 0);
 }
 
 Findings explain(const Job& job, const Preview& preview) {

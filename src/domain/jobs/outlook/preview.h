@@ -63,6 +63,10 @@ Result<Preview> preview_new_job(const Context& context, store::Tx& tx, const Job
 // Of what is left of one that does. kNotFound.
 Result<Preview> preview_job(const Context& context, store::Tx& tx, std::string_view job_id);
 
+// Executions that a rollout has still to create, of `fleet`: by its own count where it keeps one, which retries are not
+// in.
+std::int64_t left_to_roll_out(const Job& job, const Facts& facts, std::int64_t fleet);
+
 Findings explain(const Job& job, const Preview& preview);
 
 }  // namespace muster::jobs

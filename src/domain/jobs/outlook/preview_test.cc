@@ -190,6 +190,20 @@ TEST_F(PreviewTest, AnExistingJobTellsWhatIsLeft) {
             ErrorKind::kNotFound);
 }
 
+TEST_F(PreviewTest, RetriesAreNotTakenForProgress) {
+  things(6, "g");
+  auto wanted = fleet.job_on("j", {fleet.group_arn("g")});
+  wanted.rollout = RolloutConfig{.maximum_per_minute = 2, .exponential = {}};
+  wanted.retry = RetryConfig{{{RetryFailure::kAll, 3}}};
+  ASSERT_TRUE(fleet.create(wanted));
+  fleet.settle();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(fleet.update("g-0", "j", "FAILED"));
+  EXPECT_GT(fleet.describe("j")->counts.all(), 3);
+  const auto left = fleet.run([&](store::Tx& tx) { return preview_job(fleet.context, tx, "j"); });
+  ASSERT_TRUE(left);
+  EXPECT_EQ(left->executions, 5);
+}
+
 TEST(Forecast, WhatIsTooLongIsReckoned) {
   Job job;
   job.status = JobStatus::kInProgress;
