@@ -155,6 +155,16 @@ def test_controls_by_either_way_are_the_same(ask, iot, fleet, unique):
     wait_for(lambda: iot.describe_job(jobId=unique)["job"]["jobProcessDetails"]["numberOfQueuedThings"], lambda n: n == 4)
     assert ask("POST", f"/_admin/jobs/{unique}/continue")[0] == 400  # no gate holds
     assert ask("POST", f"/_admin/jobs/no-{unique}/pause")[0] == 404
+    for wrong in ("0x", "x", "3", "999"):
+        assert ask("POST", f"/_admin/jobs/{unique}/continue?gate={wrong}")[0] == 400, wrong
+    assert shown()["muster:continue"] == "1"
+    plain = iot.create_job(jobId=unique + "-p", targets=[group], document="{}")["jobId"]
+    for word in ("approve", "continue", "continue?gate=all"):
+        assert ask("POST", f"/_admin/jobs/{plain}/{word}")[0] == 400, word
+    iot.cancel_job(jobId=plain)
+    wait_for(lambda: iot.describe_job(jobId=plain)["job"]["status"], lambda status: status == "CANCELED")
+    status, answer = ask("POST", f"/_admin/jobs/{plain}/pause")
+    assert status == 400 and "CANCELED" in answer["message"]
 
 
 def test_administration_of_jobs_needs_permission(ask, iam, ann, fleet, iot, unique):
