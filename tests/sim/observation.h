@@ -98,8 +98,9 @@ inline Observation observe(World& world) {
     for (const char tag : {store::table::kThingExecution, store::table::kJobStatusExecution}) {
       each(tx, tag, [&](const auto& row) { now.keys[tag].insert(row.key); });
     }
-    each(tx, store::table::kTimerById, [&](const auto& row) {
+    each(tx, store::table::kTimer, [&](const auto& row) {
       store::KeyReader reader(row.key);
+      reader.integer();
       if (reader.text() == kExecutionTimer) now.timers.insert(*reader.text());
     });
     for (int i = 0; i < kThings; ++i) {
