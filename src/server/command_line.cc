@@ -14,6 +14,12 @@ std::string usage() {
   muster support [--format text|json|markdown]         what is supported, what is refused, and why
   muster mqtt clients [--data-dir DIR]                 who is connected to the server of that folder, or has a session
   muster mqtt client ID                                one of them; muster mqtt disconnect ID ends its connection
+  muster why THING [JOB]                               why a thing is or is not offered a job; --job JOB: why a
+                                                       rollout waits
+  muster why --client ID [--publish|--subscribe|--receive TOPIC]
+                                                       what a client was refused and why; may it do that
+  muster job watch JOB                                 live counts, rate, ETA and failure reasons
+  muster job pause|resume|approve|preview JOB          controls of a rollout; continue JOB [GATE|all] passes a gate
   muster settings                                      every setting, with default and meaning
   muster version
 
@@ -22,9 +28,20 @@ Settings come from a TOML file, then MUSTER_* in the environment, then flags: ht
 )";
 }
 
+namespace {
+
+constexpr std::string_view kWhyFlags[] = {"client", "job", "publish", "subscribe", "receive"};
+
+bool takes_words(std::string_view word) {
+  return word == "mqtt" || word == "why" || word == "job";
+}
+
+}  // namespace
+
 Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments) {
   CommandLine line;
-  static constexpr std::string_view kWords[] = {"serve", "env", "mqtt", "support", "settings", "version", "help"};
+  static constexpr std::string_view kWords[] = {"serve",   "env",      "mqtt",    "why", "job",
+                                                "support", "settings", "version", "help"};
   std::size_t i = 0;
   if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") {
     line.word = "help";
@@ -37,7 +54,7 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
   }
   while (i < arguments.size()) {
     std::string flag = arguments[i++];
-    if (line.word == "mqtt" && !flag.starts_with("--")) {
+    if (takes_words(line.word) && !flag.starts_with("--")) {
       line.words.push_back(std::move(flag));
       continue;
     }
@@ -62,7 +79,9 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
       if (i == arguments.size()) return invalid("--" + flag + " wants a value");
       value = arguments[i++];
     }
-    if (flag == "config")
+    if (line.word == "why" && std::find(std::begin(kWhyFlags), std::end(kWhyFlags), flag) != std::end(kWhyFlags))
+      line.options.insert_or_assign(flag, *value);
+    else if (flag == "config")
       line.config_file = *value;
     else if (flag == "format")
       line.format = *value;

@@ -36,5 +36,24 @@ TEST(CommandLine, RefusesWhatItDoesNotKnow) {
   EXPECT_FALSE(parse_command_line({"serve", "--"}));
 }
 
+TEST(CommandLine, WhyAndJobTakeWordsAndOptions) {
+  auto why = parse_command_line({"why", "--client", "gw", "--publish", "$aws/things/gw/jobs/get", "--data-dir", "d"});
+  ASSERT_TRUE(why);
+  EXPECT_EQ(why->options,
+            (std::map<std::string, std::string>{{"client", "gw"}, {"publish", "$aws/things/gw/jobs/get"}}));
+  ASSERT_EQ(why->flags.size(), 1u);
+  EXPECT_EQ(why->flags[0].first, "data_dir");
+  auto thing = parse_command_line({"why", "gw", "upgrade", "--format", "json"});
+  ASSERT_TRUE(thing);
+  EXPECT_EQ(thing->words, (std::vector<std::string>{"gw", "upgrade"}));
+  EXPECT_EQ(thing->format, "json");
+  auto job = parse_command_line({"job", "continue", "upgrade", "2"});
+  ASSERT_TRUE(job);
+  EXPECT_EQ(job->words, (std::vector<std::string>{"continue", "upgrade", "2"}));
+  EXPECT_FALSE(parse_command_line({"why", "--client"}));
+  // Of another word it would be a setting, which does not exist.
+  EXPECT_TRUE(parse_command_line({"job", "--client", "x"})->options.empty());
+}
+
 }  // namespace
 }  // namespace muster::server

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // muster: the command line. Reads arguments and environment, and hands everything else to Server.
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 
 #include "api/wire/support.h"
@@ -13,6 +16,8 @@
 #include "server/admin_client.h"
 #include "server/command_line.h"
 #include "server/config.h"
+#include "server/job_watch.h"
+#include "server/job_words.h"
 #include "server/server.h"
 #include "server/service_notify.h"
 #include "server/version.h"
@@ -180,15 +185,36 @@ int print_env(const CommandLine& line) {
   return 0;
 }
 
-int administer_mqtt(const CommandLine& line) {
+// What `ask` answers, printed.
+int administer(const CommandLine& line, const std::function<Result<std::string>(const DataDir&)>& ask) {
   auto config = settings_of(line);
   if (!config) return fail(config.error().message, 2);
   auto data = DataDir::open_existing(config->data_dir);
   if (!data) return fail(data.error().message);
-  auto text = run_mqtt_words(*data, line.words);
+  auto text = ask(*data);
   if (!text) return fail(text.error().message);
   std::cout << *text;
   return 0;
+}
+
+int watch(const CommandLine& line) {
+  auto config = settings_of(line);
+  if (!config) return fail(config.error().message, 2);
+  auto data = DataDir::open_existing(config->data_dir);
+  if (!data) return fail(data.error().message);
+  WatchScreen screen;
+  screen.terminal = ::isatty(STDOUT_FILENO) == 1;
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) screen.columns = size.ws_col;
+  screen.print = [](std::string_view text) { std::cout << text << std::flush; };
+  auto status = watch_job(*data, line.words[1], screen);
+  if (!status) return fail(status.error().message);
+  return *status;
+}
+
+int administer_jobs(const CommandLine& line) {
+  if (line.words.size() == 2 && line.words[0] == "watch") return watch(line);
+  return administer(line, [&](const DataDir& data) { return run_job_words(data, line.words, line.format); });
 }
 
 int print_support(const CommandLine& line) {
@@ -210,7 +236,14 @@ int main(int argc, char** argv) {
   if (!line) return fail(line.error().message, 2);
   if (line->word == "serve") return serve(*line);
   if (line->word == "env") return print_env(*line);
-  if (line->word == "mqtt") return administer_mqtt(*line);
+  if (line->word == "mqtt") {
+    return administer(*line, [&](const DataDir& data) { return run_mqtt_words(data, line->words); });
+  }
+  if (line->word == "why") {
+    return administer(
+        *line, [&](const DataDir& data) { return run_why_words(data, line->words, line->options, line->format); });
+  }
+  if (line->word == "job") return administer_jobs(*line);
   if (line->word == "support") return print_support(*line);
   if (line->word == "settings") {
     std::cout << config_reference();

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/message_port.h"
 
+#include <algorithm>
+#include <unordered_set>
+
 #include "mqtt/codec/properties.h"
 
 namespace muster::server {
@@ -96,7 +99,39 @@ api::admin::ClientsPort clients_port(mqtt::Broker& broker) {
   port.disconnect = [&broker](std::string client_id, std::string reason, std::function<void(Result<bool>)> done) {
     broker.disconnect(std::move(client_id), std::move(reason), [done = std::move(done)](bool found) { done(found); });
   };
+  port.find = [&broker](std::vector<std::string> client_ids, std::vector<std::string> principals,
+                        std::function<void(Result<Clients>)> done) {
+    broker.find_clients({std::move(client_ids), std::move(principals)},
+                        [done = std::move(done)](std::vector<mqtt::ClientSummary> found) {
+                          Clients list;
+                          list.reserve(found.size());
+                          for (auto& one : found) list.push_back(to_client(std::move(one)));
+                          done(std::move(list));
+                        });
+  };
   return port;
+}
+
+api::iot::OfflineCounter offline_counter(mqtt::Broker& broker) {
+  return [&broker](std::vector<jobs::SampledThing> things, std::function<void(Result<std::int64_t>)> done) {
+    mqtt::ClientQuery query;
+    for (const auto& thing : things) {
+      query.client_ids.push_back(thing.name);
+      query.principal_ids.insert(query.principal_ids.end(), thing.certificate_ids.begin(), thing.certificate_ids.end());
+    }
+    broker.find_clients(std::move(query), [things = std::move(things), done = std::move(done)](auto found) {
+      std::unordered_set<std::string> online, principals;
+      for (const mqtt::ClientSummary& client : found) {
+        if (!client.connected) continue;
+        online.insert(client.client_id);
+        principals.insert(client.principal_id);
+      }
+      done(std::count_if(things.begin(), things.end(), [&](const jobs::SampledThing& thing) {
+        return !online.contains(thing.name) &&
+               std::ranges::none_of(thing.certificate_ids, [&](const auto& id) { return principals.contains(id); });
+      }));
+    });
+  };
 }
 
 api::data::MessagePort message_port(mqtt::Broker& broker) {

@@ -5,11 +5,14 @@
 
 #include "api/services/admin/mqtt_clients.h"
 #include "api/services/data/iot_data.h"
+#include "api/services/iot/jobs.h"
 #include "mqtt/broker/broker.h"
 
 namespace muster::server {
 
 api::data::MessagePort message_port(mqtt::Broker& broker);
 api::admin::ClientsPort clients_port(mqtt::Broker& broker);
+// Things that are offline: no client of their name, nor with a certificate of theirs, is connected.
+api::iot::OfflineCounter offline_counter(mqtt::Broker& broker);
 
 }  // namespace muster::server

@@ -2,9 +2,11 @@
 // The map of the program: every object, constructed in order, handed to who needs it. Nothing is found by name at run
 // time and there are no singletons.
 #include "api/device/authorizer.h"
+#include "api/device/denials.h"
 #include "api/device/jobs_topics.h"
 #include "api/device/lifecycle_events.h"
 #include "api/device/websocket_upgrade.h"
+#include "api/services/admin/jobs_admin.h"
 #include "api/services/data/iot_data.h"
 #include "api/services/data/jobs_data.h"
 #include "api/services/iam/iam.h"
@@ -18,8 +20,8 @@
 #include "base/log.h"
 #include "domain/iam/identities.h"
 #include "domain/jobs/engine.h"
-#include "domain/jobs/notices.h"
 #include "domain/jobs/membership.h"
+#include "domain/jobs/notices.h"
 #include "domain/registry/dynamic_group_builder.h"
 #include "io/env.h"
 #include "io/files.h"
@@ -28,6 +30,7 @@
 #include "mqtt/broker/broker_metrics.h"
 #include "server/admin.h"
 #include "server/broker_limits.h"
+#include "server/device_port.h"
 #include "server/draining.h"
 #include "server/front_door.h"
 #include "server/job_limits.h"
@@ -73,6 +76,7 @@ struct Server::Parts {
 
   registry::PolicyGenerations generations;
   std::unique_ptr<iam::StoreCredentials> credentials;
+  api::device::Denials denials{clock};
   std::vector<std::unique_ptr<api::device::DeviceAuthorizer>> authorizers;  // by device loop
   std::unique_ptr<api::device::LifecycleEvents> lifecycle;
   std::unique_ptr<mqtt::Broker> broker;
@@ -201,6 +205,7 @@ Status Server::Parts::make_broker() {
   api::device::AuthorizerOptions authorizer_options;
   authorizer_options.plain_policy = config.plain_mqtt_policy;
   authorizer_options.sys_topics = config.mqtt_sys_interval_s > 0;
+  authorizer_options.denials = &denials;
   std::vector<mqtt::BrokerLoop> loops;
   for (const auto& loop : device_loops) {
     authorizers.push_back(
@@ -283,11 +288,19 @@ void Server::Parts::make_operations() {
   api::iot::JobsServices jobs_services{.store = store.get(),
                                        .context = *jobs_context,
                                        .signals = signals,
-                                       .read_document = api::iot::job_document_reader(account.realm, *blobs)};
+                                       .read_document = api::iot::job_document_reader(account.realm, *blobs),
+                                       .count_offline = offline_counter(*broker)};
   api::iot::register_jobs(operations, jobs_services);
   api::data::register_jobs_data(operations, jobs_services);
   api::data::register_iot_data(operations, message_port(*broker));
   api::admin::register_mqtt_clients(operations, clients_port(*broker));
+  api::admin::register_jobs_admin(operations, jobs_services);
+  const DevicePortParts device_parts{
+      .realm = account.realm, .broker = *broker, .denials = denials, .sys_topics = config.mqtt_sys_interval_s > 0};
+  api::admin::register_why(operations, {.store = store.get(),
+                                        .jobs = *jobs_context,
+                                        .clients = clients_port(*broker),
+                                        .devices = device_port(device_parts)});
   api::register_s3(operations, {.store = *store,
                                 .blobs = *blobs,
                                 .pool = *pool,
@@ -379,9 +392,9 @@ void Server::stop() {
   for (const auto& loop : p.device_loops) loop->stop();
   p.api_loop.stop();
   p.pool.reset();
+  p.timers.reset();  // its handlers wake the outbox
   p.notices->stop();
   p.outbox.reset();
-  p.timers.reset();
   p.store->flush();
 }
 

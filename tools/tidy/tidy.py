@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tree's own rules, for what a formatter and a compiler cannot see. Prints path:line: rule; exits 1 on any.
 
-Floors (floors.txt), banned calls (banned.txt), sizes, SPDX lines, file names, await form, links in Markdown, titles.
+Floors (floors.txt), banned calls (banned.txt), sizes, SPDX lines, file names, await form, links in Markdown, titles,
+tests that Markdown names.
 """
 import pathlib
 import re
 import subprocess
 import sys
+
+import named_tests
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = ROOT / "tools/tidy"
@@ -139,10 +142,23 @@ def check_markdown(path, text):
                 report(path, number, f"link to nothing: {target}")
 
 
+def check_named_tests(paths):
+    sources = {}
+    for path in paths:
+        if path.name.endswith("_test.cc") or (path.name.startswith("test_") and path.suffix == ".py"):
+            sources.setdefault(path.name, []).append(path.read_text())
+    for path in paths:
+        if path.suffix == ".md":
+            for line, file, name in named_tests.missing(path.read_text(), sources):
+                report(path, line, f"no such test: {file}::{name}")
+
+
 def main():
     floors, banned = load_floors(), load_banned()
     modules = {}
-    for path in tracked():
+    paths = tracked()
+    check_named_tests(paths)
+    for path in paths:
         relative = path.relative_to(ROOT).as_posix()
         if path.suffix == ".md":
             check_markdown(path, path.read_text())

@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "api/device/answer_cache.h"
+#include "api/device/denials.h"
 #include "api/device/device_facts.h"
+#include "api/device/explain_access.h"
 #include "api/device/iam_rights.h"
 #include "api/device/reserved_topics.h"
 #include "api/device/token_grant.h"
@@ -22,6 +24,11 @@ namespace {
 
 constexpr std::size_t kReloadBatch = 64;  // connections read again in one transaction
 constexpr std::int64_t kRetryMs = 200;    // the store refused
+
+struct Refusal {
+  std::string code;
+  std::string reason;  // without a full stop
+};
 
 }  // namespace
 
@@ -44,6 +51,9 @@ struct DeviceAuthorizer::State : std::enable_shared_from_this<DeviceAuthorizer::
   // Whether there is anything to hear by a filter; says in the log why not.
   bool served(std::string_view filter, std::string_view client) const;
   void reload(std::vector<std::uint64_t> grants, std::string certificate_id);
+  // A refusal that has one reason.
+  void remember(std::string_view client_id, std::string_view action, std::string_view name, std::string_view principal,
+                const Refusal& refusal) const;
 
   io::Loop& loop;
   store::Store& store;
@@ -77,20 +87,24 @@ class DeviceGrant final : public mqtt::ConnectionGrant {
 
   bool may_publish(std::string_view topic, bool retain) override {
     AnswerCache& known = retain ? known_retain_ : known_publish_;
-    return known.answer(topic, [&] {
+    const bool may = known.answer(topic, [&] {
       return allowed("iot:Publish", "topic/", topic) && (!retain || allowed("iot:RetainPublish", "topic/", topic));
     });
+    if (!may) remember(retain && allowed("iot:Publish", "topic/", topic) ? "iot:RetainPublish" : "iot:Publish", topic);
+    return may;
   }
   bool may_subscribe(std::string_view filter) override {
-    if (!owner_->served(filter, request_.client_id)) return false;
-    if (!allowed("iot:Subscribe", "topicfilter/", filter)) return false;
-    // "topicfilter/${iot:ClientId}" must not let a client named '#' see everything: a wildcard of the filter has to
-    // stand in the policy itself.
-    return filter.find_first_of("+#") == std::string_view::npos ||
-           allows(facts_, "iot:Subscribe", owner_->resource, facts_.context.without_any_of("+#"));
+    const bool may = filter_allowed(filter);
+    if (!may) remember("iot:Subscribe", filter);
+    return may;
   }
+  // Asked for every message: only the first refusal of a topic is worth a memory.
   bool may_receive(std::string_view topic) override {
-    return known_receive_.answer(topic, [&] { return allowed("iot:Receive", "topic/", topic); });
+    return known_receive_.answer(topic, [&] {
+      const bool may = allowed("iot:Receive", "topic/", topic);
+      if (!may) remember("iot:Receive", topic);
+      return may;
+    });
   }
   bool still_valid() override { return facts_.valid && allowed("iot:Connect", "client/", request_.client_id); }
   std::string_view principal_id() const override { return principal_; }
@@ -102,8 +116,23 @@ class DeviceGrant final : public mqtt::ConnectionGrant {
     known_receive_.forget();
   }
   const FactsRequest& request() const { return request_; }
+  void remember(std::string_view action, std::string_view name) {
+    if (owner_->options.denials == nullptr) return;
+    owner_->options.denials->record(request_.client_id, action, name, principal_, [&] {
+      const AccessQuestion question{action, name, {request_.client_id}, owner_->options.sys_topics};
+      return explain_access(owner_->realm, facts_, question);
+    });
+  }
 
  private:
+  bool filter_allowed(std::string_view filter) {
+    if (!owner_->served(filter, request_.client_id)) return false;
+    if (!allowed("iot:Subscribe", "topicfilter/", filter)) return false;
+    // "topicfilter/${iot:ClientId}" must not let a client named '#' see everything: a wildcard of the filter has to
+    // stand in the policy itself.
+    return filter.find_first_of("+#") == std::string_view::npos ||
+           allows(facts_, "iot:Subscribe", owner_->resource, facts_.context.without_any_of("+#"));
+  }
   bool allowed(std::string_view action, std::string_view kind, std::string_view name) {
     std::string& resource = owner_->resource;
     resource.assign(owner_->prefix).append(kind).append(name);
@@ -136,6 +165,35 @@ class OpenGrant final : public mqtt::ConnectionGrant {
   std::string client_;
 };
 
+// Of connections by IAM credentials or a token, whose grants know nothing of memories.
+class RememberedGrant final : public mqtt::ConnectionGrant {
+ public:
+  RememberedGrant(std::shared_ptr<DeviceAuthorizer::State> owner, std::unique_ptr<mqtt::ConnectionGrant> grant,
+                  std::string client)
+      : owner_(std::move(owner)), grant_(std::move(grant)), client_(std::move(client)) {}
+  bool may_publish(std::string_view topic, bool retain) override {
+    return grant_->may_publish(topic, retain) || denied("iot:Publish", topic);
+  }
+  bool may_subscribe(std::string_view filter) override {
+    return grant_->may_subscribe(filter) || denied("iot:Subscribe", filter);
+  }
+  bool may_receive(std::string_view topic) override { return grant_->may_receive(topic); }
+  bool still_valid() override { return grant_->still_valid(); }
+  std::string_view principal_id() const override { return grant_->principal_id(); }
+  std::int64_t expires_ms() const override { return grant_->expires_ms(); }
+
+ private:
+  bool denied(std::string_view action, std::string_view name) {
+    owner_->remember(client_, action, name, grant_->principal_id(),
+                     {"policy.none", "the policies of its credentials do not allow " + std::string(action) + " there"});
+    return false;
+  }
+
+  std::shared_ptr<DeviceAuthorizer::State> owner_;
+  std::unique_ptr<mqtt::ConnectionGrant> grant_;
+  std::string client_;
+};
+
 mqtt::Authorizer::Decision refused(std::string reason, std::string principal_id = {}) {
   mqtt::Authorizer::Decision decision;
   decision.reason = std::move(reason);
@@ -165,12 +223,18 @@ void DeviceAuthorizer::State::decide(const FactsRequest& request, std::uint64_t 
       // Changed while it was read: what is already known to be old decides nothing.
       if (now != generation && attempt < 5) return self->decide(request, now, attempt + 1, done);
       DeviceFacts& found = **facts;
-      if (!found.valid) return done(refused(found.refusal));
+      if (!found.valid) {
+        self->remember(request.client_id, "iot:Connect", request.client_id, request.certificate_id,
+                       {"certificate.refused", found.refusal});
+        return done(refused(found.refusal));
+      }
       Decision decision;
       auto grant = std::make_unique<DeviceGrant>(self, request, std::move(found));
-      if (!grant->still_valid())
+      if (!grant->still_valid()) {
+        grant->remember("iot:Connect", request.client_id);
         return done(refused("no policy allows iot:Connect on " + self->prefix + "client/" + request.client_id,
                             request.certificate_id));
+      }
       decision.grant = std::move(grant);
       done(std::move(decision));
     });
@@ -182,6 +246,14 @@ bool DeviceAuthorizer::State::served(std::string_view filter, std::string_view c
   log::debug("mqtt: filter of a reserved topic that is not served",
              {{"client", client}, {"filter", filter}, {"see", "docs/operating.md, reserved topics"}});
   return false;
+}
+
+void DeviceAuthorizer::State::remember(std::string_view client_id, std::string_view action, std::string_view name,
+                                       std::string_view principal, const Refusal& refusal) const {
+  if (options.denials == nullptr) return;
+  options.denials->record(client_id, action, name, principal, [&] {
+    return Findings{{refusal.code, "It was refused: " + refusal.reason + ".", {}}};
+  });
 }
 
 void DeviceAuthorizer::State::changed(const std::string& certificate_id) {
@@ -270,15 +342,23 @@ void DeviceAuthorizer::on_reloaded(std::function<void(std::string certificate_id
 }
 
 void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::function<void(Decision)> done) {
+  const auto remembering = [state = state_, client = attempt.client_id, done](Decision decision) {
+    if (decision.grant) {
+      decision.grant = std::make_unique<RememberedGrant>(state, std::move(decision.grant), client);
+    } else {
+      state->remember(client, "iot:Connect", client, decision.principal_id, {"connect.refused", decision.reason});
+    }
+    done(std::move(decision));
+  };
   if (const auto* identity = dynamic_cast<const IamIdentity*>(attempt.identity.get())) {
-    return state_->iam.connect(attempt, *identity, std::move(done));
+    return state_->iam.connect(attempt, *identity, remembering);
   }
   const TokenDoor tokens{state_->loop, state_->realm, state_->options.tokens};
   auto claim = std::dynamic_pointer_cast<const TokenClaim>(attempt.identity);
   // The plain listener's clients are judged by its policy alone, unless they came with a token.
   const bool bare_tls = attempt.peer->tls && attempt.peer->client_certificate_der.empty();
   if (!claim && bare_tls) claim = token_claim_of_username(attempt.username);
-  if (claim || bare_tls) return connect_with_token(tokens, attempt, claim, std::move(done));
+  if (claim || bare_tls) return connect_with_token(tokens, attempt, claim, remembering);
   FactsRequest request;
   request.client_id = attempt.client_id;
   request.thing = attempt.client_id;
@@ -287,7 +367,8 @@ void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::functio
   request.domain_name = attempt.peer->server_name;
   if (attempt.peer->client_certificate_der.empty()) {
     const std::string& policy = state_->options.plain_policy;
-    if (policy.empty()) return done(refused("the plain listener is not open to clients: no plain policy is set"));
+    if (policy.empty())
+      return remembering(refused("the plain listener is not open to clients: no plain policy is set"));
     if (policy == "*") {
       Decision open;
       open.grant = std::make_unique<OpenGrant>(state_, attempt.client_id);

@@ -30,10 +30,13 @@
 
 namespace muster::api::device {
 
+class Denials;  // api/device/denials.h
+
 struct AuthorizerOptions {
   TokenAuthorizer* tokens = nullptr;  // custom authorisation; null: tokens are refused
   std::string plain_policy;           // empty: nobody connects without TLS; a policy's name; "*": everything is allowed
   bool sys_topics = false;            // $SYS/broker/... is published
+  Denials* denials = nullptr;         // remembers what was refused and why; null: nobody does
 };
 
 class DeviceAuthorizer final : public mqtt::Authorizer, public CertificateAuthorizer {

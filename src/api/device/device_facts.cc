@@ -48,6 +48,7 @@ Result<DeviceFacts> read_facts(store::Tx& tx, const Realm& realm, const FactsReq
       return facts;
     }
     facts.policies.push_back(cache.get(policy->current().document, iam::PolicyUse::kIot));
+    facts.policy_names.push_back(request.plain_policy);
     facts.context.set("iot:Connection.Thing.IsAttached", std::string("false"));
     facts.valid = true;
     return facts;
@@ -72,6 +73,7 @@ Result<DeviceFacts> read_facts(store::Tx& tx, const Realm& realm, const FactsReq
   facts.context.set("iot:Connection.Thing.IsAttached", std::string(attached ? "true" : "false"));
   for (const auto& policy : registry::effective_policies(tx, realm, request.certificate_id)) {
     facts.policies.push_back(cache.get(policy.document, iam::PolicyUse::kIot));
+    facts.policy_names.push_back(policy.name);
   }
   return facts;
 }

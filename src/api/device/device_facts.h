@@ -36,6 +36,7 @@ struct DeviceFacts {
   bool valid = false;   // registered, ACTIVE, in date; plain: the policy exists
   std::string refusal;  // why not, for the log
   std::vector<iam::PolicyPtr> policies;
+  std::vector<std::string> policy_names;  // of each, for explanations
   iam::PolicyContext context;
 };
 

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "api/device/authorizer.h"
+#include "api/device/denials.h"
 #include "api/device/token_grant.h"
 #include "domain/iam/identities.h"
 #include "io/loop_test_support.h"
@@ -213,6 +214,24 @@ TEST_F(IamRightsTest, AnAuthorisersAnswerDecides) {
   EXPECT_GT(grant->expires_ms(), 0);
   EXPECT_TRUE(ask([&] { return grant->may_publish("mine", false); }));
   EXPECT_FALSE(ask([&] { return grant->may_publish("mine", true) || grant->may_publish("other", false); }));
+}
+
+TEST_F(IamRightsTest, RefusalsAreRemembered) {
+  Denials denials(clock_);
+  AuthorizerOptions options;
+  options.denials = &denials;
+  make(options);
+  EXPECT_EQ(connect(nullptr), nullptr);
+  mqtt::ConnectionGrant* grant = connect(user(statement("Allow", "iot:Connect", "*")));
+  ASSERT_NE(grant, nullptr) << why_;
+  EXPECT_FALSE(ask([&] { return grant->may_publish("t", false) || grant->may_subscribe("t/#"); }));
+  EXPECT_TRUE(ask([&] { return grant->still_valid(); }));
+  const auto kept = denials.of("c");
+  ASSERT_EQ(kept.size(), 3u);
+  EXPECT_EQ(kept[0].action, "iot:Subscribe");
+  EXPECT_EQ(kept[1].principal, grant->principal_id());
+  EXPECT_EQ(kept[2].action, "iot:Connect");
+  EXPECT_NE(kept[2].reasons[0].sentence.find("no client certificate"), std::string::npos);
 }
 
 }  // namespace

@@ -49,6 +49,7 @@ class Condition {
                                    PolicyUse use, bool variables);
   // `effect_allow`: what an unresolved variable means (it must not widen an Allow nor narrow a negated Deny).
   bool holds(const PolicyContext* context, bool effect_allow) const;
+  const std::string& key() const { return key_; }
 
  private:
   enum class Outcome : std::uint8_t { kNo, kYes, kUnresolved };

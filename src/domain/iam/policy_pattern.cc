@@ -139,6 +139,19 @@ std::vector<std::string> Pattern::variables() const {
   return names;
 }
 
+std::string Pattern::shown(const PolicyContext* context) const {
+  std::string text;
+  for (const Token& token : tokens_) {
+    if (token.kind == Token::Kind::kLiteral) text += token.text;
+    if (token.kind == Token::Kind::kAny) text += '*';
+    if (token.kind == Token::Kind::kOne) text += '?';
+    if (token.kind != Token::Kind::kVariable) continue;
+    const std::string* value = resolve(token.text, token.has_fallback ? &token.fallback : nullptr, context);
+    text += value != nullptr ? *value : "${" + token.text + "}";
+  }
+  return text;
+}
+
 Match Pattern::match(std::string_view text, const PolicyContext* context, bool ignore_case) const {
   switch (shape_) {
     case Shape::kAnything:
@@ -251,6 +264,13 @@ std::vector<std::string> ArnPattern::variables() const {
   for (const Pattern& part : parts_)
     for (std::string& name : part.variables()) names.push_back(std::move(name));
   return names;
+}
+
+std::string ArnPattern::shown(const PolicyContext* context) const {
+  if (shape_ == Shape::kAnything) return "*";
+  std::string text = head_;
+  for (const Pattern& part : parts_) text += part.shown(context) + ":";
+  return text + tail_.shown(context);
 }
 
 Match ArnPattern::match(std::string_view arn, const PolicyContext* context) const {

@@ -32,6 +32,8 @@ class Pattern {
   bool is_anything() const { return shape_ == Shape::kAnything; }
   // Lower-case names of the variables used, for checking at creation.
   std::vector<std::string> variables() const;
+  // For people: as written, variables that have a value filled in.
+  std::string shown(const PolicyContext* context) const;
 
  private:
   friend class ArnPattern;
@@ -59,6 +61,7 @@ class ArnPattern {
   static Result<ArnPattern> parse(std::string_view text, PatternSyntax syntax);
   Match match(std::string_view arn, const PolicyContext* context) const;
   std::vector<std::string> variables() const;
+  std::string shown(const PolicyContext* context) const;
 
  private:
   enum class Shape : std::uint8_t { kAnything, kLiteralHead, kParts, kOpenEnd };

@@ -81,7 +81,7 @@ class ActiveJob {
         TRY_VOID(end_job(context_, tx_, job_, effects_));
         return more();
       case Act::kComplete:
-        return complete();
+        return complete(decision);
     }
     return internal("no such act");
   }
@@ -155,9 +155,10 @@ class ActiveJob {
     RolloutState& rollout = progress_.rollout;
     const auto created = static_cast<std::int64_t>(done.executions);
     rollout.notified += created;
-    if (decision.rate != 0 && created > 0) record_release(rollout.pace, decision.rate, created, tx_.now_ms());
-    // Without rate and gates nobody asks how far it is.
-    if (job_.rollout || !job_.controls.gates.empty()) put_progress(tx_, job_.id, progress_);
+    // Also without rate and gates: UpdateJob may bring the one, a tag the other, while it rolls out.
+    const std::int64_t rate = decision.rate != 0 ? decision.rate : kMaxRatePerMinute;
+    record_release(rollout.pace, rate, created, tx_.now_ms());
+    if (!done.finished || job_.selection == Selection::kContinuous) put_progress(tx_, job_.id, progress_);
     if (done.finished) {
       Job job = job_;
       job.rolled_out = true;
@@ -166,9 +167,9 @@ class ActiveJob {
     return more(done.executions);
   }
 
-  Result<Step> complete() {
+  Result<Step> complete(const Decision& decision) {
     // The decision was made by counts, which are snapshots; the ranges conflict with whoever adds an execution.
-    if (!all_terminal(tx_, job_.id)) return idle(progress_.expire_ms);
+    if (!all_terminal(tx_, job_.id)) return idle(wake_after(decision));
     Job job = job_;
     job.status = JobStatus::kCompleted;
     job.completed_ms = job.updated_ms = tx_.now_ms();

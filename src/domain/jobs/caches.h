@@ -62,6 +62,7 @@ struct ParsedJob {
 struct Offer {
   bool queued = false, in_progress = false;            // is_offered()
   bool knew_queued = false, knew_in_progress = false;  // as devices know it (pending.cc)
+  bool announcing = false;                             // Job::announcing
 };
 class Offers {
  public:

@@ -15,13 +15,14 @@ constexpr std::int64_t kDayMs = 86'400'000;
 // CANCELED at once; its executions follow.
 std::shared_ptr<const Job> withdraw(const Context& context, store::Tx& tx, const Job& stored, Job job, bool force,
                                     Effects& effects) {
+  job.withdrawn_unseen = stored.would_withdraw_unseen();
   job.status = JobStatus::kCanceled;
   job.force_canceled = job.force_canceled || force;
   job.sweep = job.force_canceled ? Sweep::kQueuedAndInProgress : Sweep::kQueued;
   job.announcing = false;
   job.updated_ms = tx.now_ms();
   put_job(context, tx, &stored, job);
-  arm_retention(context, tx, job);
+  if (!stored.has_ended()) arm_retention(context, tx, job);
   announce_job(context, tx, job, JobEvent::kCancellationInProgress, effects);
   mark_active(tx, job.id);
   effects.touch(job.id);
@@ -98,6 +99,7 @@ Status delete_job(const Context& context, store::Tx& tx, std::string_view job_id
                                              " jobs in status DELETION_IN_PROGRESS has been reached.");
   }
   Job job = *stored;
+  job.withdrawn_unseen = stored->would_withdraw_unseen();
   job.status = JobStatus::kDeletionInProgress;
   job.sweep = Sweep::kNone;
   job.announcing = false;

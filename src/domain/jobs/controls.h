@@ -3,7 +3,8 @@
 // Muster's admin API, which writes the same tags. Values and pure functions; docs/jobs.md shows each with a command.
 //
 //   muster:approval = required    the job stays SCHEDULED, nothing is queued, until the tag becomes "approved"
-//   muster:pause    = true        a rollout stops: nothing more is queued and what is queued is not offered; executions
+//   muster:pause    = true        a rollout stops: nothing more is rolled out and what is queued is not offered;
+//   executions
 //                                 in progress go on; removing the tag (or "false") resumes
 //   muster:hold     = STAGES      canary gates in rising order, separated by spaces: "5", "1:95 10:99.5 50". Each is a
 //                                 percentage of the fleet, and the rollout holds when so much of it is queued until

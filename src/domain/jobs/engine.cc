@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domain/jobs/engine.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -23,6 +24,7 @@ namespace {
 
 constexpr auto kRest = std::chrono::milliseconds(20);  // between rounds: pokes gather meanwhile
 constexpr auto kRetry = std::chrono::seconds(1);       // after the store refused
+constexpr std::int64_t kTryAgainMs = 200;              // after a transaction that was too much
 constexpr std::int64_t kLookAgainMs = 60'000;          // at every active job, should a poke have been lost
 constexpr std::size_t kActivePage = 500;
 // Transactions of which the body has run and the disk has yet to hear: the next one is made meanwhile.
@@ -43,6 +45,8 @@ struct Engine::State : std::enable_shared_from_this<Engine::State> {
   std::map<std::string, std::string> positions;  // by job: where its sweep or deletion is
   std::map<std::string, std::int64_t> wakes;     // by job
   std::set<std::pair<std::int64_t, std::string>> wake_order;
+  std::map<std::string, std::size_t> batches;  // by job: smaller ones, after a transaction that was too much
+  std::int64_t last_look_ms = 0;
   bool look_at_all = true;    // load the list of active jobs
   std::string active_from;    // where loading goes on
   std::size_t under_way = 0;  // transactions
@@ -82,6 +86,12 @@ struct Engine::State : std::enable_shared_from_this<Engine::State> {
     wake_order.emplace(at_ms, job);
   }
 
+  // Should a poke have been lost. The wall clock may be set back.
+  void look_again_locked() {
+    const std::int64_t since_ms = now() - last_look_ms;
+    if (since_ms >= kLookAgainMs || since_ms < 0) look_at_all = true;
+  }
+
   void enqueue_due_locked() {
     const std::int64_t now_ms = now();
     while (!wake_order.empty() && wake_order.begin()->first <= now_ms) {
@@ -95,6 +105,7 @@ struct Engine::State : std::enable_shared_from_this<Engine::State> {
   bool advance(const std::string& job);
   void take_step(const std::string& job, const Step& step);
   void ended(const std::string& job, const Status& status, const Effects& effects);
+  void refused_locked(const std::string& job, ErrorKind kind);
   bool step();
   void wait_locked(std::unique_lock<std::mutex>& lock);
   void run();
@@ -125,6 +136,7 @@ bool Engine::State::load_active() {
     if (const auto id = store::KeyReader(row.key).text()) enqueue_locked(*id);
   }
   look_at_all = rows->size() == kActivePage;
+  if (!look_at_all) last_look_ms = now();
   active_from = look_at_all ? store::after_key(rows->back().key) : std::string();
   return true;
 }
@@ -150,11 +162,28 @@ void Engine::State::ended(const std::string& job, const Status& status, const Ef
   --under_way;
   if (!status) {
     positions.erase(job);
-    // A corrupt record would fail for ever: the next look at all jobs tries again.
-    failing = status.error().kind != ErrorKind::kInternal;
-    if (failing) enqueue_locked(job);
+    refused_locked(job, status.error().kind);
+  } else if (const auto it = batches.find(job); it != batches.end()) {
+    it->second *= 2;
+    if (it->second >= context.limits.engine_batch) batches.erase(it);
   }
   changed.notify_all();
+}
+
+void Engine::State::refused_locked(const std::string& job, ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kInternal:  // a corrupt record would fail for ever: the next look at all jobs tries again
+      return;
+    case ErrorKind::kConflict:  // too much at once for what others do with it, or for one transaction
+    case ErrorKind::kTooLarge: {
+      const auto it = batches.try_emplace(job, context.limits.engine_batch).first;
+      it->second = std::max<std::size_t>(1, it->second / 2);
+      return wake_locked(job, now() + kTryAgainMs);
+    }
+    default:
+      failing = true;
+      enqueue_locked(job);
+  }
 }
 
 // One transaction. Returns when its body has run, which on the local engines is before the disk has it: what it wrote
@@ -163,6 +192,7 @@ void Engine::State::ended(const std::string& job, const Status& status, const Ef
 bool Engine::State::advance(const std::string& job) {
   struct Run {
     std::string position;
+    std::size_t batch = 0;
     Effects effects;
     Step step;
     bool ran = false;    // as far as the calling thread can see
@@ -170,16 +200,18 @@ bool Engine::State::advance(const std::string& job) {
     Status status;
   };
   auto one = std::make_shared<Run>();
+  one->batch = context.limits.engine_batch;
   {
     const std::lock_guard lock(mutex);
     if (const auto it = positions.find(job); it != positions.end()) one->position = it->second;
+    if (const auto it = batches.find(job); it != batches.end()) one->batch = it->second;
     ++under_way;
   }
   const auto caller = std::this_thread::get_id();
   store.run(
       [self = shared_from_this(), one, job, caller](store::Tx& tx) -> Status {
         one->effects = {};
-        auto step = advance_job(self->context, tx, job, one->position, self->context.limits.engine_batch, one->effects);
+        auto step = advance_job(self->context, tx, job, one->position, one->batch, one->effects);
         if (!step) return step.error();
         one->step = *std::move(step);
         one->ran = std::this_thread::get_id() == caller;
@@ -195,7 +227,7 @@ bool Engine::State::advance(const std::string& job) {
   std::unique_lock lock(mutex);
   if (!one->ran || one->ended) {
     changed.wait(lock, [&] { return one->ended; });
-    if (!one->status) return one->status.error().kind == ErrorKind::kInternal;
+    if (!one->status) return !failing;
   }
   const Step step = one->step;
   lock.unlock();
@@ -211,10 +243,10 @@ bool Engine::State::step() {
   {
     const std::lock_guard lock(mutex);
     enqueue_due_locked();
-    if (queue.empty()) {
-      load = look_at_all;
-      if (!load) return false;
-    } else {
+    look_again_locked();
+    load = look_at_all;
+    if (queue.empty() && !load) return false;
+    if (!load) {
       job = std::move(queue.front());
       queue.pop_front();
       queued.erase(job);
@@ -228,19 +260,14 @@ bool Engine::State::step() {
 
 // Until there is something to do.
 void Engine::State::wait_locked(std::unique_lock<std::mutex>& lock) {
-  const auto woken = [&] { return stopping || !queue.empty() || look_at_all; };
-  std::int64_t last_look_ms = now();
-  while (true) {
+  constexpr std::int64_t kLongestMs = 1000;
+  while (!stopping) {
     enqueue_due_locked();
-    if (woken()) return;
-    const std::int64_t now_ms = now();
-    if (now_ms - last_look_ms >= kLookAgainMs || now_ms < last_look_ms) {  // the wall clock may have been set
-      look_at_all = true;
-      return;
-    }
-    std::int64_t wait_ms = kLookAgainMs;
-    if (!wake_order.empty()) wait_ms = std::min(wait_ms, std::max<std::int64_t>(1, wake_order.begin()->first - now_ms));
-    changed.wait_for(lock, std::chrono::milliseconds(std::min<std::int64_t>(wait_ms, 1000)));
+    look_again_locked();
+    if (!queue.empty() || look_at_all) return;
+    std::int64_t wait_ms = kLongestMs;
+    if (!wake_order.empty()) wait_ms = std::clamp<std::int64_t>(wake_order.begin()->first - now(), 1, kLongestMs);
+    changed.wait_for(lock, std::chrono::milliseconds(wait_ms));
   }
 }
 

@@ -12,6 +12,7 @@ namespace muster::jobs {
 namespace {
 
 constexpr std::size_t kMaxPendingListed = 250;
+constexpr std::size_t kMaxPendingRead = 10'000;  // in search of those that are offered
 constexpr std::int64_t kMaxStepMinutes = 10080, kNoStepTimeout = -1;
 constexpr std::int64_t kMinuteMs = 60'000;
 
@@ -64,14 +65,12 @@ struct Head {
 
 Result<std::optional<Head>> find_head(PendingChange& pending, std::string_view namespace_id) {
   // Reading the job settles what it offers: another entry may be the head then.
-  constexpr int kLooks = 16;
-  for (int i = 0; i < kLooks; ++i) {
+  while (true) {
     TRY(auto entry, pending.head(namespace_id));
     if (!entry) return std::optional<Head>();
     TRY(auto job, pending.job(entry->job));
     if (job && is_offered(*job, entry->status)) return std::optional(Head{*std::move(entry), std::move(job)});
   }
-  return std::optional<Head>();
 }
 
 Result<Execution> get_execution(store::Tx& tx, std::string_view thing, std::string_view job_id,
@@ -138,10 +137,11 @@ DeviceExecution device_view(std::string_view thing, std::string_view job, const 
 }
 
 Result<PendingLists> get_pending(const Context& context, store::Tx& tx, std::string_view thing) {
-  TRY(const auto entries, read_pending(tx, thing, kMaxPendingListed));
+  TRY(const auto entries, read_pending(tx, thing, kMaxPendingRead));
   PendingChange pending(context, tx, thing);
   PendingLists lists;
   for (const auto& entry : entries) {
+    if (lists.in_progress.size() + lists.queued.size() == kMaxPendingListed) break;
     TRY(const auto job, pending.job(entry.job));
     if (!job || !entry.namespace_id.empty() || !is_offered(*job, entry.status)) continue;
     (entry.status == ExecutionStatus::kInProgress ? lists.in_progress : lists.queued).push_back(entry);

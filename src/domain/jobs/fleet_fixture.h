@@ -187,10 +187,11 @@ class Fleet {
     for (int i = 0; i < 100'000 && engine->step(); ++i) {
     }
   }
-  void fire_timers() {
+  // When the next one is due; -1: none is armed.
+  std::int64_t fire_timers() {
     store::Timers timers(*store, [this] { return clock.now_ms(); });
     engine->register_timers(timers);
-    timers.fire_due();
+    return timers.fire_due();
   }
 
   // What was enqueued since the last call. The layout is store/outbox.cc's.

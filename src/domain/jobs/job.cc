@@ -98,6 +98,7 @@ std::string encode(const Job& job) {
   if (job.rolled_out) record["rolled_out"] = true;
   if (job.stopped) record["stopped"] = true;
   if (job.announcing) record["announcing"] = true;
+  if (job.withdrawn_unseen) record["unseen"] = true;
   if (job.sweep != Sweep::kNone) record["sweep"] = static_cast<std::int64_t>(job.sweep);
   return to_text(record);
 }
@@ -158,6 +159,7 @@ Result<Job> decode_job(std::string_view id, std::string_view text) {
   job.started_ms = get_int(record, "started");
   job.stopped = get_bool(record, "stopped");
   job.announcing = get_bool(record, "announcing");
+  job.withdrawn_unseen = get_bool(record, "unseen");
   job.timeout_minutes = get_int(record, "timeout");
   job.comment = get_string(record, "comment");
   job.reason_code = get_string(record, "reason");
@@ -205,7 +207,8 @@ std::string version_key() {
 
 // Everything that is_offered() goes by.
 auto offer_of(const Job& job) {
-  return std::tuple(job.offers(), job.controls.paused, job.sweep, job.status == JobStatus::kDeletionInProgress);
+  return std::tuple(job.offers(), job.announcing, job.withdrawn_unseen, job.sweep,
+                    job.status == JobStatus::kDeletionInProgress);
 }
 
 void change_offers_version(store::Tx& tx) {
@@ -221,9 +224,9 @@ std::string time_key(const Job& job) {
 void put_job(const Context& context, store::Tx& tx, const Job* before, const Job& job) {
   if (before != nullptr) count(tx, *before, -1);
   count(tx, job, 1);
-  const bool listened = before != nullptr && before->takes_members();
-  if (listened && !job.takes_members()) unindex_groups(context, tx, *before);
-  if (job.takes_members() && (!listened || before->targets.size() != job.targets.size())) {
+  const bool listened = before != nullptr && before->follows_groups();
+  if (listened && !job.follows_groups()) unindex_groups(context, tx, *before);
+  if (job.follows_groups() && (!listened || before->targets.size() != job.targets.size())) {
     index_groups(context, tx, job);
   }
   if (before != nullptr && offer_of(*before) != offer_of(job)) change_offers_version(tx);
@@ -236,14 +239,14 @@ void put_job(const Context& context, store::Tx& tx, const Job* before, const Job
 
 void erase_job_record(const Context& context, store::Tx& tx, const Job& job) {
   count(tx, job, -1);
-  if (job.takes_members()) unindex_groups(context, tx, job);
+  if (job.follows_groups()) unindex_groups(context, tx, job);
   tx.erase(job_key(job.id));
   tx.erase(time_key(job));
   change_offers_version(tx);
 }
 
 std::string offers_version(store::Tx& tx) {
-  return tx.get_snapshot(version_key()).value_or(std::string());
+  return tx.get(version_key()).value_or(std::string());
 }
 
 std::int64_t active_jobs(store::Tx& tx) {

@@ -64,6 +64,8 @@ struct Job {
   std::int64_t started_ms = 0;    // first IN_PROGRESS; 0: not yet
   bool rolled_out = false;        // every target has its executions
   Sweep sweep = Sweep::kNone;
+  // What is withdrawn in QUEUED was on no device's list when that began: nobody needs to hear of it.
+  bool withdrawn_unseen = false;
   bool stopped = false;  // the schedule's end has come: no new executions, no retries
   // What is QUEUED is offered to its thing, or no longer: the engine still has to tell some of the devices.
   bool announcing = false;
@@ -75,6 +77,13 @@ struct Job {
   bool has_ended() const { return status == JobStatus::kCanceled || status == JobStatus::kCompleted; }
   // Who joins one of its groups gets an execution.
   bool takes_members() const { return selection == Selection::kContinuous && is_active() && !stopped; }
+
+  // Does a change of a thing's groups concern it? While it rolls out, who moves within a target may pass it by.
+  bool follows_groups() const { return takes_members() || (is_active() && !rolled_out); }
+
+  // Canceled or deleted as it is now, would it take something from the lists of devices? While devices are being told
+  // of a change, some know the one and some the other.
+  bool would_withdraw_unseen() const { return is_active() ? !offers() && !announcing : withdrawn_unseen; }
 
   // AWS's isConcurrent: rolling out or canceling executions now.
   bool is_concurrent() const { return (status == JobStatus::kInProgress && !rolled_out) || sweep != Sweep::kNone; }
@@ -92,8 +101,7 @@ Result<std::shared_ptr<const Job>> get_job(const Context& context, store::Tx& tx
 void put_job(const Context& context, store::Tx& tx, const Job* before, const Job& job);
 void erase_job_record(const Context& context, store::Tx& tx, const Job& job);
 
-// Changes whenever what some job offers does: names the state that Offers (caches.h) may be kept for. Does not
-// conflict.
+// Changes whenever what some job offers does: names the state that Offers (caches.h) may be kept for.
 std::string offers_version(store::Tx& tx);
 
 // Over all jobs: SCHEDULED and IN_PROGRESS; is_concurrent(); DELETION_IN_PROGRESS. Snapshots.

@@ -23,6 +23,8 @@ namespace {
 constexpr std::size_t kMaxPage = 250;
 constexpr std::size_t kScanLimit = 2000;  // entries of the list by time that one page looks at
 constexpr std::size_t kScheduledRollouts = 7;
+constexpr std::size_t kMaxNamespace = 64;                        // in every execution and notice; AWS states no bound
+constexpr std::size_t kMaxRecordBytes = std::size_t{128} << 10;  // of a job, which device calls read
 
 // The role must be there, and able to sign, when the job is made: later it would only show on devices.
 Status check_signing(const Context& context, store::Tx& tx, const Job& job, const Document& document) {
@@ -45,6 +47,11 @@ Status check_selection(const Job& job, bool windows_of_template) {
     return invalid("A job template with maintenanceWindows can only be used for a job of targetSelection CONTINUOUS.");
   }
   return invalid("schedulingConfig.maintenanceWindows need targetSelection CONTINUOUS.");
+}
+
+Status check_size(const Job& job) {
+  if (encode(job).size() <= kMaxRecordBytes) return {};
+  return invalid("The configuration of the job is too large: its targets, criteria and documentParameters.");
 }
 
 Result<Job> job_from(const Context& context, const NewJob& request, std::int64_t now_ms) {
@@ -76,6 +83,11 @@ Result<Job> job_from(const Context& context, const NewJob& request, std::int64_t
   job.controls.dry_run = false;
   job.created_ms = job.updated_ms = now_ms;
   TRY_VOID(check_selection(job, request.windows_of_template));
+  TRY_VOID(check_windows(job.schedule, now_ms));
+  if (job.namespace_id.size() > kMaxNamespace) {
+    return invalid("A namespaceId can have at most " + std::to_string(kMaxNamespace) + " characters.");
+  }
+  TRY_VOID(check_size(job));
   const bool at_once = schedule_at(job.schedule, now_ms).open && job.controls.approval != Approval::kRequired;
   job.status = at_once ? JobStatus::kInProgress : JobStatus::kScheduled;
   if (at_once) job.started_ms = now_ms;
@@ -178,6 +190,7 @@ Status update_job(const Context& context, store::Tx& tx, std::string_view job_id
     TRY_VOID(check_signing(context, tx, job, document));
   }
   job.updated_ms = tx.now_ms();
+  TRY_VOID(check_size(job));
   put_job(context, tx, &*stored, job);
   effects.touch(job.id);  // another rate, other criteria
   return {};
@@ -189,9 +202,10 @@ Result<std::shared_ptr<const Job>> associate_targets(const Context& context, sto
   if (stored->selection != Selection::kContinuous) {
     return invalid("Job " + stored->id + " is not CONTINUOUS: no targets can be associated with it.");
   }
-  if (stored->status != JobStatus::kInProgress || stored->stopped) {
+  const bool ended = stored->stopped || schedule_at(stored->schedule, tx.now_ms()).ended;
+  if (stored->status != JobStatus::kInProgress || ended) {
     return invalid("Job " + stored->id + " is in status " + std::string(to_string(stored->status)) +
-                   (stored->stopped ? " and its schedule has ended" : "") + ": no targets can be associated with it.");
+                   (ended ? " and its schedule has ended" : "") + ": no targets can be associated with it.");
   }
   Job job = *stored;
   std::vector<std::string> added;

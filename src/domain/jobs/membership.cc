@@ -14,8 +14,6 @@ namespace muster::jobs {
 
 namespace {
 
-constexpr std::size_t kJobsOfGroup = 1000;
-
 std::string group_job_key(std::string_view group, std::string_view job_id) {
   return store::Key(store::table::kGroupJob).text(group).text(job_id).str();
 }
@@ -27,16 +25,16 @@ void for_each_group(const Context& context, const Job& job, F visit) {
   }
 }
 
-// In `a` and not in `b`.
-std::vector<std::string> difference(const std::vector<std::string>& a, const std::vector<std::string>& b) {
-  std::vector<std::string> only;
+// Those of `a` that are in `b`, or those that are not.
+std::vector<std::string> select(const std::vector<std::string>& a, const std::vector<std::string>& b, bool in_b) {
+  std::vector<std::string> selected;
   for (const auto& group : a) {
-    if (std::ranges::find(b, group) == b.end()) only.push_back(group);
+    if ((std::ranges::find(b, group) != b.end()) == in_b) selected.push_back(group);
   }
-  return only;
+  return selected;
 }
 
-// Continuous jobs of these groups, each once.
+// Jobs that follow these groups, each once.
 Result<std::vector<std::shared_ptr<const Job>>> jobs_of(const Context& context, store::Tx& tx,
                                                         const std::vector<std::string>& groups) {
   std::vector<std::shared_ptr<const Job>> jobs;
@@ -44,14 +42,14 @@ Result<std::vector<std::shared_ptr<const Job>>> jobs_of(const Context& context, 
     store::RangeOptions options;
     options.begin = store::Key(store::table::kGroupJob).text(group).str();
     options.end = store::after_prefix(options.begin);
-    options.limit = kJobsOfGroup;
+    options.limit = static_cast<std::size_t>(context.limits.max_active_jobs);
     for (const auto& row : tx.range(options)) {
       store::KeyReader reader(row.key);
       const auto id = reader.text() ? reader.text() : std::nullopt;
       if (!id) return internal("corrupt index of group jobs");
       if (std::ranges::any_of(jobs, [&](const auto& job) { return job->id == *id; })) continue;
       TRY(auto job, find_job(context, tx, *id));
-      if (job && job->takes_members()) jobs.push_back(std::move(job));
+      if (job && job->follows_groups()) jobs.push_back(std::move(job));
     }
   }
   return jobs;
@@ -60,15 +58,22 @@ Result<std::vector<std::shared_ptr<const Job>>> jobs_of(const Context& context, 
 Status joined(const Context& context, store::Tx& tx, PendingChange& pending, const Job& job, Effects& effects) {
   if (job.started_ms == 0) return {};  // the rollout will find it
   if (schedule_at(job.schedule, tx.now_ms()).ended) return {};
-  if (!job.rolled_out && !job.controls.gates.empty()) {
-    // A gate holds for who joins, too.
+  TRY(const auto latest, find_execution(tx, pending.thing(), job.id));
+  if (latest && !is_terminal(latest->status)) return {};
+  if (!latest && !job.rolled_out && !job.controls.gates.empty()) {
+    // A gate holds for who joins, too, but not for who has passed it before.
     put_thing_target(context, tx, job.id, pending.thing());
     effects.touch(job.id);
     return {};
   }
-  TRY(const auto latest, find_execution(tx, pending.thing(), job.id));
-  if (latest && !is_terminal(latest->status)) return {};
   return queue_execution(context, tx, pending, job, latest ? latest->number + 1 : 1, effects);
+}
+
+// From one group below a target to another: the rollout may be past the new one and not yet at the old one.
+void moved(const Context& context, store::Tx& tx, const Job& job, std::string_view thing, Effects& effects) {
+  if (job.rolled_out || job.started_ms == 0) return;
+  put_thing_target(context, tx, job.id, thing);
+  effects.touch(job.id);
 }
 
 Status left(const Context& context, store::Tx& tx, PendingChange& pending, const Job& job, Effects& effects) {
@@ -92,15 +97,22 @@ bool targets_one_of(const Context& context, const Job& job, std::string_view thi
 Status membership_changed(const Context& context, store::Tx& tx, std::string_view thing,
                           const std::vector<std::string>& before, const std::vector<std::string>& after,
                           Effects& effects) {
-  TRY(const auto entered, jobs_of(context, tx, difference(after, before)));
-  TRY(const auto gone, jobs_of(context, tx, difference(before, after)));
+  const auto joined_groups = select(after, before, false), left_groups = select(before, after, false);
+  if (joined_groups.empty() && left_groups.empty()) return {};
+  TRY(const auto entered, jobs_of(context, tx, joined_groups));
+  TRY(const auto gone, jobs_of(context, tx, left_groups));
+  TRY(const auto stayed, jobs_of(context, tx, select(after, before, true)));
+  for (const auto& job : stayed) moved(context, tx, *job, thing, effects);
   if (entered.empty() && gone.empty()) return {};
   PendingChange pending(context, tx, thing);
   for (const auto& job : gone) {
+    if (!job->takes_members()) continue;
     if (targets_one_of(context, *job, thing, after)) continue;
     TRY_VOID(left(context, tx, pending, *job, effects));
   }
-  for (const auto& job : entered) TRY_VOID(joined(context, tx, pending, *job, effects));
+  for (const auto& job : entered) {
+    if (job->takes_members()) TRY_VOID(joined(context, tx, pending, *job, effects));
+  }
   return pending.finish(effects);
 }
 

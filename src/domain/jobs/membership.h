@@ -21,7 +21,7 @@ Status membership_changed(const Context& context, store::Tx& tx, std::string_vie
                           const std::vector<std::string>& before, const std::vector<std::string>& after,
                           Effects& effects);
 
-// The index that the above asks: group -> continuous jobs that may still give out executions.
+// The index that the above asks: group -> jobs that follow it (Job::follows_groups).
 void index_groups(const Context& context, store::Tx& tx, const Job& job);
 void unindex_groups(const Context& context, store::Tx& tx, const Job& job);
 

@@ -79,7 +79,9 @@ Result<std::optional<std::string>> next_payload(const Context& context, store::T
   TRY(const auto job, find_job(context, tx, entry.job));
   if (!job) return std::optional<std::string>();  // deleted since; that change has a notice of its own
   TRY(auto execution, find_execution(tx, notice.thing, entry.job, entry.number));
-  if (!execution || execution->version != entry.version) execution = execution_of(entry);
+  // REMOVED leaves the version as it was.
+  const bool same = execution && execution->version == entry.version && execution->status == entry.status;
+  if (!same) execution = execution_of(entry);
   auto document = deliver_document(context, tx, *job, notice.thing, entry.number);
   if (!document) {
     // The device still learns of the execution by notify, and gets the error when it asks.
@@ -216,7 +218,16 @@ std::optional<std::vector<store::OutboxMessage>> NoticeExpander::State::expand(s
     });
     if (messages) return *std::move(messages);
     log::warn("notices of jobs cannot be expanded", {{"error", messages.error().message}});
-    if (messages.error().kind == ErrorKind::kInternal) return Messages();  // a corrupt record stays corrupt
+    if (messages.error().kind == ErrorKind::kInternal) {  // a corrupt record stays corrupt
+      if (notices.size() == 1) return Messages();
+      Messages all;
+      for (std::size_t i = 0; i < notices.size(); ++i) {
+        auto some = expand(notices.subspan(i, 1));
+        if (!some) return std::nullopt;
+        std::move(some->begin(), some->end(), std::back_inserter(all));
+      }
+      return all;
+    }
     std::unique_lock lock(mutex);
     changed.wait_for(lock, kRetry, [&] { return stopping; });
     if (stopping) return std::nullopt;

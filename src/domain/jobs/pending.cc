@@ -16,7 +16,7 @@ namespace muster::jobs {
 
 namespace {
 
-constexpr std::size_t kMaxLookedAt = 1000;  // entries behind the record, in search of one that is offered
+constexpr std::size_t kMaxLookedAt = 10'000;  // entries behind the record, in search of one that is offered
 
 bool is_pending(const Execution* execution) {
   return execution != nullptr && !is_terminal(execution->status);
@@ -242,23 +242,23 @@ void PendingChange::know(std::shared_ptr<const Job> job) {
 
 namespace {
 
-// As the device knows it: what is withdrawn was on offer until then, unless the job was paused, and is until the sweep
-// has told otherwise.
+// As the device knows it: what is withdrawn was on offer until then, unless the job offered nothing, and is until the
+// sweep has told otherwise.
 bool was_offered(const Job& job, ExecutionStatus status) {
   if (!is_withdrawn(job, status)) return is_offered(job, status);
-  return status != ExecutionStatus::kQueued || !job.controls.paused;
+  return status != ExecutionStatus::kQueued || !job.withdrawn_unseen;
 }
 
 Offer offer_of(const Job& job) {
   using enum ExecutionStatus;
   return {is_offered(job, kQueued), is_offered(job, kInProgress), was_offered(job, kQueued),
-          was_offered(job, kInProgress)};
+          was_offered(job, kInProgress), job.announcing};
 }
 
 }  // namespace
 
-// Of a job that this transaction has read, as it is; of others as the cache has it, which may lag by a moment: then the
-// sweep or announcement that follows sets it right, and start-next looks at the job itself.
+// Of a job that this transaction has read, as it is; of others as the cache has it for the version of all offers, which
+// this transaction reads and so does not outlive.
 Result<bool> PendingChange::offered(const PendingEntry& entry) {
   std::optional<Offer> offer;
   if (const auto it = jobs_.find(entry.job); it != jobs_.end()) {
@@ -276,6 +276,7 @@ Result<bool> PendingChange::offered(const PendingEntry& entry) {
   }
   const bool queued = entry.status == ExecutionStatus::kQueued;
   if (!looking_back_) return queued ? offer->queued : offer->in_progress;
+  saw_announcing_ = saw_announcing_ || (queued && offer->announcing);
   if (queued && entry.job == offer_changed_) return !offer->queued;
   return queued ? offer->knew_queued : offer->knew_in_progress;
 }
@@ -308,11 +309,13 @@ Result<std::optional<PendingEntry>> PendingChange::head(std::string_view namespa
 
 Result<PendingChange::Before*> PendingChange::before(const std::string& namespace_id) {
   if (const auto it = before_.find(namespace_id); it != before_.end()) return &it->second;
+  saw_announcing_ = false;
   looking_back_ = true;
   const auto looked = head(namespace_id);
   looking_back_ = false;
   TRY(const auto first, looked);
   Before state;
+  state.head_unknown = saw_announcing_;
   if (first) state.head = ExecutionId{thing_, first->job, first->number};
   return &before_.emplace(namespace_id, std::move(state)).first->second;
 }
@@ -329,6 +332,11 @@ Status PendingChange::apply(std::string_view job, std::int64_t number, const Exe
     looking_back_ = false;
     TRY(const bool member, seen);
     state->membership_changed = state->membership_changed || member;
+  }
+  if (was && was_it->status == ExecutionStatus::kQueued) {
+    // Has the device been told of the job's last change of offer? Nobody will, once this is QUEUED no more.
+    TRY(const auto of, this->job(job));
+    if (of && of->announcing) state->membership_changed = state->head_unknown = true;
   }
   changed_ = true;
   if (was) {
@@ -391,7 +399,7 @@ Status PendingChange::finish(Effects& effects) {
     if (!entries.empty()) head_now = ExecutionId{thing_, entries.front().job, entries.front().number};
     Notice notice;
     notice.listed = state.membership_changed;
-    notice.next = head_now != state.head;
+    notice.next = state.head_unknown || head_now != state.head;
     if (!notice.listed && !notice.next) continue;
     notice.thing = thing_;
     notice.namespace_id = namespace_id;

@@ -87,6 +87,7 @@ class PendingChange {
   struct Before {
     std::optional<ExecutionId> head;
     bool membership_changed = false;
+    bool head_unknown = false;  // which head the device was told last
   };
   Status read();
   Status refill();
@@ -106,6 +107,7 @@ class PendingChange {
   std::map<std::string, std::shared_ptr<const Job>, std::less<>> jobs_;
   std::optional<std::string> version_;  // offers_version(), once read
   bool looking_back_ = false;           // offered() answers for what the device knows
+  bool saw_announcing_ = false;         // offered() was asked for a job whose devices are being told
   std::string offer_changed_;           // the job whose offer was the opposite before
   Status read_status_;
 };

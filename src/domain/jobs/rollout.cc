@@ -11,6 +11,7 @@
 #include "domain/jobs/cancel.h"
 #include "domain/jobs/events.h"
 #include "domain/jobs/jobs.h"
+#include "domain/jobs/membership.h"
 #include "domain/jobs/notices.h"
 #include "domain/jobs/pending.h"
 #include "domain/jobs/transition.h"
@@ -187,9 +188,13 @@ void put_new_target(store::Tx& tx, std::string_view job_id, std::int64_t index, 
   put_target(tx, Target{Key(table::kJobTarget).text(job_id).integer(index).str(), std::move(arn), {}});
 }
 
+// Things that joined or moved while the job rolls out come behind all others, each once.
+constexpr std::int64_t kThingsIndex = std::int64_t{1} << 40;
+
 // Behind all that are there.
 std::int64_t next_target_index(store::Tx& tx, std::string_view job_id) {
   auto options = prefix_range(target_prefix(job_id), 1);
+  options.end = Key(table::kJobTarget).text(job_id).integer(kThingsIndex).str();
   options.reverse = true;
   const auto last = tx.range(options);
   if (last.empty()) return 0;
@@ -213,7 +218,8 @@ Status put_targets(const Context& context, store::Tx& tx, std::string_view job_i
 }
 
 void put_thing_target(const Context& context, store::Tx& tx, std::string_view job_id, std::string_view thing) {
-  put_new_target(tx, job_id, next_target_index(tx, job_id), registry::thing_arn(context.realm, thing));
+  const std::string key = Key(table::kJobTarget).text(job_id).integer(kThingsIndex).text(thing).str();
+  put_target(tx, Target{key, registry::thing_arn(context.realm, thing), {}});
 }
 
 std::int64_t fleet_size(const Context& context, store::Tx& tx, const std::vector<std::string>& targets) {
@@ -276,6 +282,23 @@ std::vector<std::string> remaining_targets(store::Tx& tx, std::string_view job_i
   return targets;
 }
 
+namespace {
+
+// Under which number the thing is to run the job now; nullopt: it has it. `first`: there is an execution number 1.
+// Higher numbers come from retries and from who came back, and outlive a deleted first one.
+Result<std::optional<std::int64_t>> number_to_run(store::Tx& tx, const Job& job, const std::string& thing, bool first) {
+  const bool continuous = job.selection == Selection::kContinuous;
+  if (!continuous && first) return std::optional<std::int64_t>();
+  if (!continuous && !job.retry) return std::optional<std::int64_t>(1);
+  TRY(const auto latest, find_execution(tx, thing, job.id));
+  if (!latest) return std::optional<std::int64_t>(1);
+  // Who had left before its turn is targeted again.
+  if (continuous && latest->status == ExecutionStatus::kRemoved) return std::optional(latest->number + 1);
+  return std::optional<std::int64_t>();
+}
+
+}  // namespace
+
 Result<Progress> roll_out(const Context& context, store::Tx& tx, const Job& job, RolloutBounds bounds,
                           Effects& effects) {
   Progress progress;
@@ -290,7 +313,11 @@ Result<Progress> roll_out(const Context& context, store::Tx& tx, const Job& job,
       return progress;
     }
     const std::size_t limit = std::min(bounds.budget - looked_at, bounds.allowed - progress.executions);
-    TRY(const auto things, take_things(context, tx, *target, limit));
+    TRY(auto things, take_things(context, tx, *target, limit));
+    // Who waited by itself for a gate may have left meanwhile.
+    if (job.selection == Selection::kContinuous && name_in_iot_arn(context.realm, "thing", target->arn)) {
+      std::erase_if(things, [&](const auto& thing) { return !is_targeted(context, tx, job, thing); });
+    }
     looked_at += std::max<std::size_t>(things.size(), 1);
     std::vector<std::string> first_runs;
     for (const auto& thing : things) {
@@ -299,10 +326,13 @@ Result<Progress> roll_out(const Context& context, store::Tx& tx, const Job& job,
     const auto existing = tx.get_many(first_runs);
     for (std::size_t i = 0; i < things.size(); ++i) {
       // A thing named by several targets runs the job once.
-      if (existing[i] || !created.insert(things[i]).second) continue;
+      if (created.contains(things[i])) continue;
+      TRY(const auto number, number_to_run(tx, job, things[i], existing[i].has_value()));
+      if (!number) continue;
+      created.insert(things[i]);
       PendingChange pending(context, tx, things[i]);
       pending.know(shared);
-      TRY_VOID(queue_execution(context, tx, pending, job, 1, effects));
+      TRY_VOID(queue_execution(context, tx, pending, job, *number, effects));
       TRY_VOID(pending.finish(effects));
       ++progress.executions;
     }
@@ -354,7 +384,8 @@ Result<Progress> announce_offers(const Context& context, store::Tx& tx, const Jo
 }
 
 Status announce_again(store::Tx& tx, Job& job) {
-  job.announcing = job_counts(tx, job.id).of(ExecutionStatus::kQueued) > 0;
+  // Also when nothing seems to be QUEUED: a count is a snapshot, and an empty pass costs one transaction.
+  job.announcing = true;
   TRY(JobProgress progress, read_progress(tx, job.id));
   if (progress.announce_from.empty()) return {};
   progress.announce_from.clear();
@@ -372,6 +403,8 @@ Result<Progress> expire_queued(const Context& context, store::Tx& tx, const Job&
     if (!execution || execution->status != ExecutionStatus::kQueued || execution->queued_ms >= queued_before_ms)
       continue;
     TRY_VOID(cancel_one(context, tx, job, id, false, effects));
+    TRY(const auto now, find_job(context, tx, job.id));
+    if (!now || !now->is_active()) break;  // that ending met an abort criterion: the sweep does the rest
   }
   const bool finished = ids.size() < budget;
   if (finished) progress.expire_from.clear();

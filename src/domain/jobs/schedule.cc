@@ -65,6 +65,8 @@ Status check_end(const Schedule& schedule, std::int64_t now_ms) {
   return {};
 }
 
+}  // namespace
+
 Status check_windows(const Schedule& schedule, std::int64_t now_ms) {
   for (const auto& window : schedule.windows) {
     const auto opening = window.start.next_ms(std::max(now_ms, schedule.start_ms));
@@ -73,6 +75,8 @@ Status check_windows(const Schedule& schedule, std::int64_t now_ms) {
   }
   return {};
 }
+
+namespace {
 
 Result<EndBehavior> read_end_behavior(const json::object& value, bool has_end) {
   TRY(const auto text, read_text(value, "endBehavior"));

@@ -38,6 +38,8 @@ struct Schedule {
 // window to open some time from then on; 0: a stored record, which was checked when it was made. An empty one is none.
 // kInvalid, AWS's wording where it is known. That windows need a CONTINUOUS job is the caller's to check.
 Result<Schedule> read_schedule(const json::object& value, std::int64_t now_ms);
+// Each window opens within the time of the job; kInvalid. (read_schedule() has checked those that it read.)
+Status check_windows(const Schedule& schedule, std::int64_t now_ms);
 // The value of "maintenanceWindows" (templates).
 Result<std::vector<MaintenanceWindow>> read_windows(const json::array& value);
 json::object to_json(const Schedule& schedule);

@@ -235,31 +235,61 @@ void Broker::stop(std::function<void()> stopped) {
         shard, [one](Shard& self) { self.stop(one); }, one);
 }
 
-void Broker::clients(std::string after, std::size_t limit, std::function<void(std::vector<ClientSummary>)> done) {
-  struct Gathered {
-    std::atomic<std::size_t> left;
-    std::vector<std::vector<ClientSummary>> parts;
-  };
-  auto gathered = std::make_shared<Gathered>();
-  gathered->left = hub_->shards.size();
-  gathered->parts.resize(hub_->shards.size());
-  const auto one = [gathered, limit, done] {
-    if (--gathered->left > 0) return;
+namespace {
+
+// What the shards answer, together, once all have.
+struct Gathered {
+  std::atomic<std::size_t> left;
+  std::vector<std::vector<ClientSummary>> parts;
+  std::function<void(std::vector<ClientSummary>)> done;
+
+  void answered() {
+    if (--left > 0) return;
     std::vector<ClientSummary> all;
-    for (auto& part : gathered->parts) std::move(part.begin(), part.end(), std::back_inserter(all));
+    for (auto& part : parts) std::move(part.begin(), part.end(), std::back_inserter(all));
+    done(std::move(all));
+  }
+};
+
+std::shared_ptr<Gathered> gather(std::size_t shards, std::function<void(std::vector<ClientSummary>)> done) {
+  auto gathered = std::make_shared<Gathered>();
+  gathered->left = shards;
+  gathered->parts.resize(shards);
+  gathered->done = std::move(done);
+  return gathered;
+}
+
+}  // namespace
+
+void Broker::clients(std::string after, std::size_t limit, std::function<void(std::vector<ClientSummary>)> done) {
+  const auto gathered = gather(hub_->shards.size(), [limit, done = std::move(done)](std::vector<ClientSummary> all) {
     std::sort(all.begin(), all.end(),
               [](const ClientSummary& a, const ClientSummary& b) { return a.client_id < b.client_id; });
     if (all.size() > limit) all.resize(limit);
     done(std::move(all));
-  };
+  });
   for (const auto& shard : hub_->shards) {
     on_shard(
         shard,
-        [gathered, after, limit, one](Shard& self) {
+        [gathered, after, limit](Shard& self) {
           gathered->parts[self.index] = self.summaries(after, limit);
-          one();
+          gathered->answered();
         },
-        one);
+        [gathered] { gathered->answered(); });
+  }
+}
+
+void Broker::find_clients(ClientQuery query, std::function<void(std::vector<ClientSummary>)> done) {
+  const auto gathered = gather(hub_->shards.size(), std::move(done));
+  const auto shared = std::make_shared<const ClientQuery>(std::move(query));
+  for (const auto& shard : hub_->shards) {
+    on_shard(
+        shard,
+        [gathered, shared](Shard& self) {
+          gathered->parts[self.index] = self.find_clients(*shared);
+          gathered->answered();
+        },
+        [gathered] { gathered->answered(); });
   }
 }
 

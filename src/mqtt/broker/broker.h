@@ -129,6 +129,9 @@ class Broker {
   // Sessions, connected or kept, in the order of their client ids: at most `limit` behind `after`. Thread-safe; `done`
   // on the loop.
   void clients(std::string after, std::size_t limit, std::function<void(std::vector<ClientSummary>)> done);
+  // Sessions, connected or kept, of these client ids or of these principals; each once, in no order. Thread-safe;
+  // `done` on a loop.
+  void find_clients(ClientQuery query, std::function<void(std::vector<ClientSummary>)> done);
   // Closes a client's connection (admin); true when it was connected. Thread-safe; `done` on a loop of the broker, or
   // null.
   void disconnect(std::string client_id, std::string reason, std::function<void(bool)> done);

@@ -104,6 +104,9 @@ struct ListenerStats {
   Counter bytes_out;
 };
 
+struct ClientQuery {
+  std::vector<std::string> client_ids, principal_ids;
+};
 struct ClientSummary {
   std::string client_id;
   bool connected = false;

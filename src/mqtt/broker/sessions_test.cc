@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What outlives a connection, and what outlives the process: persistent sessions, queues, wills, acknowledgements after
 // stable storage.
+#include <algorithm>
+#include <future>
+
 #include "mqtt/broker/broker_fixture.h"
 
 namespace muster::mqtt {
@@ -411,6 +414,29 @@ TEST_P(SessionTest, ServerMessagesAreHandledOnlyWhenDurable) {
   make_broker();
   persistent("p", true);
   ASSERT_EQ(backlog.size(), 1U);
+}
+
+TEST_P(SessionTest, ClientsAreFoundByIdAndByPrincipalOnceEach) {
+  const auto found = [&](ClientQuery query) {
+    std::vector<std::string> ids;
+    std::promise<void> done;
+    broker->find_clients(std::move(query), [&](std::vector<ClientSummary> list) {
+      for (const auto& row : list) ids.push_back(row.client_id + (row.connected ? "" : " away"));
+      done.set_value();
+    });
+    done.get_future().wait();
+    std::ranges::sort(ids);
+    return ids;
+  };
+  auto here = connected("here");
+  auto away = persistent("away", false);
+  away->drop();
+  settle();
+  using Ids = std::vector<std::string>;
+  EXPECT_EQ(found({{"here", "nobody"}, {}}), Ids{"here"});
+  EXPECT_EQ(found({{"here"}, {"principal"}}), (Ids{"away away", "here"}));
+  EXPECT_EQ(found({{}, {"another"}}), Ids{});
+  EXPECT_EQ(found({}), Ids{});
 }
 
 }  // namespace

@@ -75,6 +75,7 @@ struct Shard : std::enable_shared_from_this<Shard> {
   // summaries.cc
   ClientSummary summary_of(const Session& session) const;
   std::vector<ClientSummary> summaries(const std::string& after, std::size_t limit) const;
+  std::vector<ClientSummary> find_clients(const ClientQuery& query) const;
   LifecycleClient lifecycle_client(const ClientLink& link, std::string_view client_id);
 
   // connecting.cc: connections and sessions

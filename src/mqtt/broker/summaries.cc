@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a shard shows of its clients.
 #include <algorithm>
+#include <unordered_set>
 
 #include "mqtt/broker/shard.h"
 
@@ -17,6 +18,23 @@ std::vector<ClientSummary> Shard::summaries(const std::string& after, std::size_
     chosen.resize(limit);
   }
   std::sort(chosen.begin(), chosen.end(), by_id);
+  std::vector<ClientSummary> list;
+  list.reserve(chosen.size());
+  for (const Session* session : chosen) list.push_back(summary_of(*session));
+  return list;
+}
+
+std::vector<ClientSummary> Shard::find_clients(const ClientQuery& query) const {
+  const std::unordered_set<std::string_view> principals(query.principal_ids.begin(), query.principal_ids.end());
+  std::unordered_set<const Session*> chosen;
+  for (const std::string& id : query.client_ids) {
+    if (const auto at = sessions.find(id); at != sessions.end()) chosen.insert(at->second.get());
+  }
+  if (!principals.empty()) {
+    for (const auto& [client_id, owned] : sessions) {
+      if (principals.contains(owned->principal_id)) chosen.insert(owned.get());
+    }
+  }
   std::vector<ClientSummary> list;
   list.reserve(chosen.size());
   for (const Session* session : chosen) list.push_back(summary_of(*session));

@@ -39,6 +39,10 @@ struct ClientsPort {
   std::function<void(std::string after, std::size_t limit, std::function<void(Result<std::vector<MqttClient>>)> done)>
       list;
   std::function<void(std::string client_id, std::string reason, std::function<void(Result<bool>)> done)> disconnect;
+  // Those of these client ids or principals, each once.
+  std::function<void(std::vector<std::string> client_ids, std::vector<std::string> principals,
+                     std::function<void(Result<std::vector<MqttClient>>)> done)>
+      find;
 };
 
 void register_mqtt_clients(Operations& operations, ClientsPort port);

@@ -4,6 +4,7 @@
 #include "api/services/iot/job_templates.h"
 #include "api/services/iot/jobs_shapes.h"
 #include "api/services/iot/tags.h"
+#include "api/wire/await_callback.h"
 #include "domain/jobs/controls.h"
 #include "domain/registry/groups.h"
 #include "domain/registry/tags.h"
@@ -18,6 +19,7 @@ using store::Tx;
 
 constexpr std::string_view kPlaceholder = "${aws:iot:s3-presigned-url:";
 constexpr std::size_t kMaxGroupsSearched = 20'000;
+constexpr std::size_t kMaxDryRunText = 1990;  // a description has 2028 characters
 
 struct Outcome {
   json::object output;
@@ -34,17 +36,45 @@ Result<json::object> create_job(const JobsServices& services, Tx& tx, const Call
   return job_reference_shape(context.realm, *made);
 }
 
+// The whole creation in a transaction that is then given up, so that nothing is checked less than in earnest; what the
+// job would do is looked at before it is made.
+io::Task<Reply> dry_run(const JobsServices& services, const Call& call, const jobs::NewJob& request,
+                        const registry::Tags& tags) {
+  std::optional<Planned> planned;
+  auto try_it = [&](Tx& tx) -> Result<bool> {
+    planned.reset();
+    jobs::NewJob job = request;
+    if (!job.template_arn.empty()) TRY_VOID(use_template(services, tx, call, job));
+    TRY(jobs::Job plan, jobs::planned_job(services.context, tx, job));
+    TRY(jobs::Preview preview, jobs::preview_new_job(services.context, tx, plan));
+    Effects effects;
+    TRY_VOID(create_job(services, tx, call, request, tags, effects));
+    planned = Planned{std::move(plan), std::move(preview)};
+    return make_error(ErrorKind::kUnavailable, "a dry run is not committed");
+  };
+  const Result<bool> tried = co_await store::transact(*services.store, try_it);
+  if (!planned) co_return tried.error();
+  Planned found = *std::move(planned);
+  CO_TRY(const Planned whole, co_await with_offline(services, std::move(found)));
+  Reply reply;
+  reply.output["jobArn"] = iot_arn(services.context.realm, "job", request.id);
+  reply.output["jobId"] = request.id;
+  reply.output["description"] =
+      "Dry run, nothing was created. " + sentences(jobs::explain(whole.job, whole.preview), kMaxDryRunText);
+  co_return reply;
+}
+
 Handler create_job_handler(std::shared_ptr<const JobsServices> services) {
   return [services](Call& call) -> io::Task<Reply> {
     CO_TRY(jobs::NewJob job, new_job(call.input, call.now_ms));
     CO_TRY(const registry::Tags tags, read_tags(call.input));
     CO_TRY(job.controls, jobs::controls_from_tags(tags));
-    // The one place where a dry run leaves the path of a creation.
-    if (job.controls.dry_run) co_return invalid("Tag 'muster:dry-run' is not supported: no preview is served yet");
     if (!job.document_source.empty()) {
       auto read = [&](Tx& tx) { return read_document_source(*services, tx, call, job.document_source); };
       CO_TRY(job.document, co_await store::transact(*services->store, read));
     }
+    // The one place where a dry run leaves the path of a creation.
+    if (job.controls.dry_run) co_return co_await dry_run(*services, call, job, tags);
     auto create = [&](Tx& tx) -> Result<Outcome> {
       Outcome outcome;
       TRY(outcome.output, create_job(*services, tx, call, job, tags, outcome.effects));
@@ -177,6 +207,15 @@ Result<std::string> read_document_source(const JobsServices& services, Tx& tx, c
     default:
       return std::move(text).error();
   }
+}
+
+io::Task<Planned> with_offline(const JobsServices& services, Planned planned) {
+  if (!services.count_offline) co_return planned;
+  std::function<void(std::function<void(Result<std::int64_t>)>)> ask = [&](auto done) {
+    services.count_offline(planned.preview.sample, std::move(done));
+  };
+  CO_TRY(planned.preview.offline, co_await await_callback<std::int64_t>(ask));
+  co_return planned;
 }
 
 Status check_namespace(const JobsServices& services, Tx& tx, const json::object& input) {

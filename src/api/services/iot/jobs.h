@@ -8,11 +8,13 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/wire/operation.h"
 #include "domain/jobs/context.h"
 #include "domain/jobs/executions.h"
 #include "domain/jobs/jobs.h"
+#include "domain/jobs/outlook/preview.h"
 #include "store/store.h"
 
 namespace muster::api::iot {
@@ -22,11 +24,16 @@ namespace muster::api::iot {
 using DocumentReader = std::function<Result<std::string>(store::Tx& tx, const Call& call,
                                                          const jobs::ObjectAddress& object, std::size_t limit)>;
 
+// How many of the things are offline, for previews: the broker knows. `done` on any thread.
+using OfflineCounter =
+    std::function<void(std::vector<jobs::SampledThing> things, std::function<void(Result<std::int64_t>)> done)>;
+
 struct JobsServices {
   store::Store* store = nullptr;
   jobs::Context context;
   jobs::Signals signals;
   DocumentReader read_document;  // empty: documentSource is refused
+  OfflineCounter count_offline;  // empty: previews do not tell
 };
 
 void register_jobs(Operations& operations, const JobsServices& services);
@@ -37,6 +44,13 @@ void register_job_executions(Operations& operations, const std::shared_ptr<const
 // own: the file is read only once however often the creation is re-run.
 Result<std::string> read_document_source(const JobsServices& services, store::Tx& tx, const Call& call,
                                          const std::string& url);
+
+// What a job would do, with things offline counted.
+struct Planned {
+  jobs::Job job;
+  jobs::Preview preview;
+};
+io::Task<Planned> with_offline(const JobsServices& services, Planned planned);
 
 // A handler that runs `body` in one transaction and signals its effects after the commit.
 using JobsBody =
