@@ -280,7 +280,7 @@ class Operator(threading.Thread):
 
     def run(self):
         deeds = {self.create: 8, self.move: 8, self.pause: 3, self.resume: 4, self.describe_anew: 2, self.cancel: 3,
-                 self.delete: 3, self.cancel_execution: 2, self.pass_gates: 2}
+                 self.delete: 3, self.cancel_execution: 2, self.pass_gates: 2, self.associate: 2}
         while not self.stopping.is_set():
             try:
                 with self.gate.request():
@@ -414,6 +414,14 @@ class Operator(threading.Thread):
             return self.iot.list_tags_for_resource(resourceArn=self.arn(job))["tags"]
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
             return []
+
+    def associate(self):
+        if job := self.some_job(lambda job: not job.snapshot):
+            group = self.chance.choice(self.groups)
+            outcome = self.ask(self.iot.associate_targets_with_job, ("InvalidRequestException", "ResourceNotFoundException"),
+                               jobId=job.id, targets=[self.arns[group]])
+            if outcome == "done":
+                job.groups.add(group)
 
     def describe_anew(self):
         if job := self.some_job():

@@ -95,6 +95,9 @@ class Inspector:
         got = self.iot.describe_job(jobId=job.id)["job"]
         assert got.get("description") in job.description, f"{job.id}: {got.get('description')} of {job.description}"
         job.description = {got.get("description")}
+        targets = {target.rpartition("/")[2] for target in got["targets"]}
+        assert job.groups | job.things <= targets and (not job.snapshot or targets == job.groups | job.things)
+        job.groups = targets & set(GROUPS)  # one may have been added without an answer
         tags = self.iot.list_tags_for_resource(resourceArn=got["jobArn"])["tags"]
         paused = {"Key": "muster:pause", "Value": "true"} in tags
         assert paused in job.paused, f"{job.id} paused: {paused}, acknowledged: {job.paused}"
