@@ -42,7 +42,7 @@ def follows(before, status, version=None):
 
 
 class Ledger:
-    """(thing, job, number) -> the latest (version, status) that some reply told."""
+    """(thing, job, number) -> the latest (version, status) that some reply told; the youngest last."""
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -61,6 +61,7 @@ class Ledger:
         with self.lock:
             self.replies += 1
             if version >= self.executions.get(key, (0, ""))[0]:
+                self.executions.pop(key, None)
                 self.executions[key] = (version, status)
 
 
@@ -249,7 +250,8 @@ class JobDevice(Peer):
 class JobRecord:
     """What is known of a job. Sets hold what its value may be: more than one after a request without an answer."""
 
-    def __init__(self, job_id, snapshot, groups, things, sure, possible, prompt, members):
+    def __init__(self, operator, job_id, snapshot, groups, things, sure, possible, prompt, members):
+        self.operator = operator
         self.id, self.snapshot, self.groups, self.things, self.prompt = job_id, snapshot, groups, things, prompt
         self.members, self.timeout = members, "timeoutConfig" in members
         self.must, self.may = set(sure), set(possible)  # things of first executions
@@ -263,15 +265,20 @@ def settled(values, outcome, value):
 
 
 class Operator(threading.Thread):
-    """Works on jobs and groups, one request after the other."""
+    """Works on jobs and groups of its own, of things that are everybody's, one request after the other."""
 
-    def __init__(self, server, things, groups, ledger, gate, seed):
-        super().__init__(name="operator", daemon=True)
-        self.server, self.things, self.groups, self.ledger, self.gate = server, things, groups, ledger, gate
-        self.chance = random.Random(f"{seed}-operator")
+    def __init__(self, name, server, things, ledger, gate, seed):
+        super().__init__(name=name, daemon=True)
+        self.server, self.things, self.ledger, self.gate = server, things, ledger, gate
+        self.groups = groups = [f"{name}-group-{i}" for i in range(3)]
+        self.chance = random.Random(f"{seed}-{name}")
         self.iot = client(server, "iot")
         self.arns = {name: self.iot.create_thing(thingName=name)["thingArn"] for name in things}
-        self.arns |= {name: self.iot.create_thing_group(thingGroupName=name)["thingGroupArn"] for name in groups}
+        # The last is a part of the one before.
+        self.parts = {group: {group} for group in groups[:-2]} | {groups[-2]: set(groups[-2:]), groups[-1]: {groups[-1]}}
+        for name in groups:
+            parent = {"parentGroupName": groups[-2]} if name == groups[-1] else {}
+            self.arns[name] = self.iot.create_thing_group(thingGroupName=name, **parent)["thingGroupArn"]
         self.member = {(thing, group): {False} for thing in things for group in groups}
         self.jobs = {}
         self.made, self.acknowledged = 0, 0
@@ -317,19 +324,20 @@ class Operator(threading.Thread):
 
     # ---- groups
     def sure(self, group):
-        return {thing for thing in self.things if self.member[thing, group] == {True}}
+        return {thing for thing in self.things if any(self.member[thing, part] == {True} for part in self.parts[group])}
 
     def possible(self, group):
-        return {thing for thing in self.things if True in self.member[thing, group]}
+        return {thing for thing in self.things if any(True in self.member[thing, part] for part in self.parts[group])}
 
     def move(self, joins=None):
         thing, group = self.chance.choice(self.things), self.chance.choice(self.groups)
         joins = self.chance.random() < 0.6 if joins is None else joins
         operation = self.iot.add_thing_to_thing_group if joins else self.iot.remove_thing_from_thing_group
-        outcome = self.ask(operation, thingName=thing, thingGroupName=group)
+        allowed = ("InvalidRequestException",) if joins else ()  # not in two groups of one hierarchy
+        outcome = self.ask(operation, allowed, thingName=thing, thingGroupName=group)
         self.member[thing, group] = settled(self.member[thing, group], outcome, joins)
         for job in self.jobs.values():
-            if group not in job.groups or job.prompt and job.snapshot:
+            if job.prompt and job.snapshot or not any(group in self.parts[target] for target in job.groups):
                 continue
             if joins:
                 job.may.add(thing)
@@ -339,9 +347,9 @@ class Operator(threading.Thread):
     # ---- jobs
     def create(self):
         live = [job for job in self.jobs.values() if job.status not in ("COMPLETED", "CANCELED")]
-        if len([job for job in live if job.deleted == {False}]) >= 9:
+        if len([job for job in live if job.deleted == {False}]) >= 5:
             return
-        chance, job_id = self.chance, f"job-{self.made}"
+        chance, job_id = self.chance, f"{self.name}-{self.made}"
         self.made += 1
         snapshot = chance.random() < 0.65
         groups = set(chance.sample(self.groups, chance.choice([1, 1, 2])))
@@ -352,7 +360,7 @@ class Operator(threading.Thread):
         members, prompt = self._choices()
         sure = things.union(*map(self.sure, groups))
         possible = things.union(*map(self.possible, groups))
-        job = JobRecord(job_id, snapshot, groups, things, sure, possible, prompt, members)
+        job = JobRecord(self, job_id, snapshot, groups, things, sure, possible, prompt, members)
         outcome = self.ask(self.iot.create_job, jobId=job_id, document=DOCUMENT, **members,
                            targets=[self.arns[name] for name in sorted(groups | things)],
                            targetSelection="SNAPSHOT" if snapshot else "CONTINUOUS")

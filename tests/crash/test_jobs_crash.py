@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""kill -9 again and again while an operator and devices work on jobs: whatever was acknowledged is there after each
+"""kill -9 again and again while operators and devices work on jobs: whatever was acknowledged is there after each
 restart or has gone on lawfully, counters and lists agree, nothing runs twice, and in the end nothing is stuck.
 MUSTER_CRASHES sets how often (./dev crash COUNT [SEED])."""
 import collections
@@ -13,7 +13,6 @@ from server_process import Server, wait_until
 
 CRASHES = int(os.environ.get("MUSTER_CRASHES", "20"))
 THINGS = [f"thing-{i}" for i in range(8)]
-GROUPS = [f"group-{i}" for i in range(3)]
 ENDED = ("COMPLETED", "CANCELED")
 # Of a job, in the order in which they may follow each other.
 ORDER = {"": 0, "SCHEDULED": 1, "IN_PROGRESS": 2, "COMPLETED": 3, "CANCELED": 3, "DELETION_IN_PROGRESS": 4}
@@ -35,11 +34,15 @@ def pages(operation, member, **arguments):
 class Inspector:
     """Looks at a fleet that stands still: the gate is held."""
 
-    def __init__(self, server, operator, ledger):
+    def __init__(self, server, operators, ledger, seed):
         self.iot, self.data = client(server, "iot"), client(server, "iot-jobs-data")
-        self.operator, self.ledger = operator, ledger
-        self.jobs = operator.jobs
+        self.operators, self.ledger = operators, ledger
+        self.chance = random.Random(f"{seed}-inspector")
         self.looks = collections.Counter()
+
+    @property
+    def jobs(self):
+        return {job.id: job for operator in self.operators for job in operator.jobs.values()}
 
     def look(self, count):
         """At everything that is cheap, and at `count` jobs and their executions."""
@@ -51,27 +54,33 @@ class Inspector:
             self.pending(thing)
 
     def chosen(self, count):
-        jobs = [job for job in self.jobs.values() if job.deleted == {False}]
-        return jobs if count is None else self.operator.chance.sample(jobs, min(count, len(jobs)))
+        """Jobs, half of them those of the last replies: a crash endangers these most."""
+        jobs = {job.id: job for job in self.jobs.values() if job.deleted == {False}}
+        if count is None:
+            return list(jobs.values())
+        last = list(dict.fromkeys(job for _, job, _ in reversed(self.ledger.copy()) if job in jobs))[:count // 2]
+        others = self.chance.sample(sorted(set(jobs) - set(last)), min(count - len(last), len(jobs) - len(last)))
+        return [jobs[job_id] for job_id in last + others]
 
     def groups(self):
-        for group in GROUPS:
+        for operator, group in [(operator, group) for operator in self.operators for group in operator.groups]:
             there = set(pages(self.iot.list_things_in_thing_group, "things", thingGroupName=group))
             for thing in THINGS:
-                known = self.operator.member[thing, group]
+                known = operator.member[thing, group]
                 assert (thing in there) in known, f"{thing} in {group}: {thing in there}, acknowledged: {known}"
-                self.operator.member[thing, group] = {thing in there}
+                operator.member[thing, group] = {thing in there}
 
     def job_list(self):
         """Every job that must be there is, in a status that may follow; settles what was not known."""
         there = {row["jobId"]: row["status"] for row in pages(self.iot.list_jobs, "jobs", maxResults=250)}
-        assert set(there) <= set(self.jobs), f"nobody made {set(there) - set(self.jobs)}"
-        for job in list(self.jobs.values()):
+        jobs = self.jobs
+        assert set(there) <= set(jobs), f"nobody made {set(there) - set(jobs)}"
+        for job in jobs.values():
             status = there.get(job.id)
             if status is None:
                 assert False in job.exists or True in job.deleted, f"{job.id} was acknowledged and is gone"
                 if True not in job.deleted:
-                    del self.jobs[job.id]
+                    del job.operator.jobs[job.id]
                 continue
             job.exists = {True}
             if status == "DELETION_IN_PROGRESS":
@@ -97,7 +106,7 @@ class Inspector:
         job.description = {got.get("description")}
         targets = {target.rpartition("/")[2] for target in got["targets"]}
         assert job.groups | job.things <= targets and (not job.snapshot or targets == job.groups | job.things)
-        job.groups = targets & set(GROUPS)  # one may have been added without an answer
+        job.groups = targets & set(job.operator.groups)  # one may have been added without an answer
         tags = self.iot.list_tags_for_resource(resourceArn=got["jobArn"])["tags"]
         paused = {"Key": "muster:pause", "Value": "true"} in tags
         assert paused in job.paused, f"{job.id} paused: {paused}, acknowledged: {job.paused}"
@@ -110,7 +119,7 @@ class Inspector:
             found = rows[thing].get(number)
             assert found, f"{key}: {status} in version {version} was acknowledged, nothing is there"
             assert follows((version, status), found["status"]), f"{key} is {found['status']} after {status}, {version}"
-        for key in self.operator.chance.sample(sorted(known), min(4, len(known))):
+        for key in list(known)[-4:]:
             self.version(key, known[key])
 
     def settled_rows(self, job):
@@ -138,6 +147,7 @@ class Inspector:
     def numbers(self, job, rows):
         for thing, runs in rows.items():
             assert sorted(runs) == list(range(1, len(runs) + 1)), f"{job.id}, {thing}: executions {sorted(runs)}"
+            self.looks["timed out"] += sum(run["status"] == "TIMED_OUT" for run in runs.values())
             pending = [number for number, run in runs.items() if run["status"] in PENDING]
             assert len(pending) <= 1 and set(pending) <= {len(runs)}, f"{job.id}, {thing}: pending {pending} of {runs}"
             for number in pending:
@@ -154,7 +164,7 @@ class Inspector:
             assert set(rows) <= job.may, f"{job.id}: {set(rows) - job.may} were no members"
         elif got["status"] == "IN_PROGRESS" and not got["jobProcessDetails"].get("processingTargets"):
             for thing in THINGS:
-                inside = any(self.operator.member[thing, group] == {True} for group in job.groups)
+                inside = any(thing in job.operator.sure(group) for group in job.groups)
                 latest = max(rows[thing].items())[1]["status"] if rows[thing] else None
                 lost = inside and latest in (None, "REMOVED") or not inside and latest == "QUEUED"
                 assert not lost, f"{job.id}: {thing}, {'a' if inside else 'no'} member, is {latest}: {job.members}"
@@ -168,15 +178,16 @@ class Inspector:
 
     def pending(self, thing):
         """The device's list is the operator's, without what is not on offer."""
-        for job in self.jobs.values():
+        jobs = self.jobs
+        for job in jobs.values():
             if len(job.paused) > 1 and job.deleted == {False}:
-                tags = self.iot.list_tags_for_resource(resourceArn=self.operator.arn(job))["tags"]
+                tags = self.iot.list_tags_for_resource(resourceArn=job.operator.arn(job))["tags"]
                 job.paused = {{"Key": "muster:pause", "Value": "true"} in tags}
 
         def differences():
             expected = set()
             for row in pages(self.iot.list_job_executions_for_thing, "executionSummaries", thingName=thing):
-                run, job = row["jobExecutionSummary"], self.jobs.get(row["jobId"])
+                run, job = row["jobExecutionSummary"], jobs.get(row["jobId"])
                 if run["status"] == "IN_PROGRESS" or run["status"] == "QUEUED" and job and job.paused == {False}:
                     expected.add((row["jobId"], run["executionNumber"], run["status"]))
             lists = self.data.get_pending_job_executions(thingName=thing)
@@ -195,13 +206,13 @@ def check(peers):
         assert peer.is_alive() or peer.stopping.is_set(), f"{peer.name} died"
 
 
-def bring_to_an_end(operator, inspector, gate, devices):
-    """Every job that can end does when the devices do their work; then the operator ends and deletes the others."""
+def bring_to_an_end(inspector, gate, devices):
+    """Every job that can end does when the devices do their work; then the operators end and delete the others."""
     with gate.hold():
         inspector.job_list()
         for job in inspector.chosen(None):
-            operator.resume(job)
-            operator.pass_gates(job)
+            job.operator.resume(job)
+            job.operator.pass_gates(job)
     for device in devices:
         device.finish()
 
@@ -219,8 +230,16 @@ def bring_to_an_end(operator, inspector, gate, devices):
     inspector.look(None)
     for job in inspector.chosen(None):
         if job.status not in ENDED:
-            operator.cancel(job)
+            job.operator.cancel(job)
     inspector.look(None)
+
+    def nothing_left():
+        for job in inspector.chosen(None):
+            job.operator.delete(job)  # ten at a time
+        return not inspector.iot.list_jobs()["jobs"]
+    wait_until(nothing_left, 30, "the deletion of all jobs")
+    for thing in THINGS:
+        assert inspector.iot.list_job_executions_for_thing(thingName=thing)["executionSummaries"] == []
 
 
 @pytest.mark.parametrize("seed", [int(os.environ.get("MUSTER_CRASH_SEED", "1"))])
@@ -231,13 +250,13 @@ def test_jobs_survive(seed):
     try:
         port = int(server.environment["MUSTER_MQTT_PLAIN_PORT"])
         ledger, gate = Ledger(), Gate()
-        operator = Operator(server, THINGS, GROUPS, ledger, gate, seed)
-        inspector = Inspector(server, operator, ledger)
-        for _ in range(12):
+        operators = [Operator(name, server, THINGS, ledger, gate, seed) for name in ("ann", "bob")]
+        inspector = Inspector(server, operators, ledger, seed)
+        for operator in operators * 12:
             operator.move(joins=True)
         devices = [JobDevice(thing, port, ledger, gate, seed, trusting=i % 2 == 0, sleeper=i == len(THINGS) - 1)
                    for i, thing in enumerate(THINGS)]
-        for peer in (*devices, operator):
+        for peer in (*devices, *operators):
             peer.start()
         for _ in range(CRASHES):
             again_at_once = chance.random() < 0.25  # while it does what the crash before has left
@@ -245,20 +264,23 @@ def test_jobs_survive(seed):
             server.kill()
             server.flags = flags + ["--device.loops", str(chance.randint(1, 3))]
             server.start()
-            check([*devices, operator])
+            check([*devices, *operators])
             if not again_at_once:
                 with gate.hold():
-                    inspector.look(4)
-        operator.stopping.set()
-        operator.join(60)
-        check([*devices, operator])
-        bring_to_an_end(operator, inspector, gate, devices)
+                    inspector.look(6)
+        for operator in operators:
+            operator.stopping.set()
+        for operator in operators:
+            operator.join(60)
+        check([*devices, *operators])
+        bring_to_an_end(inspector, gate, devices)
         for device in devices:
             device.stopping.set()
-        check([*devices, operator])
+        check([*devices, *operators])
         ended = sum(device.ended for device in devices)
-        print(f"{CRASHES} crashes, {operator.made} jobs, {operator.acknowledged} requests of the operator and "
+        made, requests = sum(one.made for one in operators), sum(one.acknowledged for one in operators)
+        print(f"{CRASHES} crashes, {made} jobs, {requests} requests of operators and "
               f"{ledger.replies} replies to devices acknowledged, {ended} executions ended; looked at {dict(inspector.looks)}")
-        assert ended > CRASHES and operator.acknowledged > 5 * CRASHES, "too little load to show anything"
+        assert ended > CRASHES and requests > 5 * CRASHES, "too little load to show anything"
     finally:
         server.remove()
