@@ -14,6 +14,7 @@ from mqtt_bytes import packet, string
 from mqtt_peers import Broken, Peer
 
 PENDING = ("QUEUED", "IN_PROGRESS")
+STILL = "still"  # the job that nobody touches, so that its executions have the time to time out
 DOCUMENT = json.dumps({"operation": "upgrade", "to": "2.0.0"})
 REPLY_SECONDS = 15
 
@@ -101,7 +102,7 @@ class Gate:
 
 class JobDevice(Peer):
     """Starts, reports and ends executions. `trusting`: asks for the next one only when notify-next tells of it, however
-    often the connection was lost. `sleeper`: starts one and forgets it for minutes."""
+    often the connection was lost. `sleeper`: starts one and forgets it for a minute, until it has timed out."""
 
     def __init__(self, thing, port, ledger, gate, seed, *, trusting=False, sleeper=False):
         super().__init__(thing, port)
@@ -192,8 +193,8 @@ class JobDevice(Peer):
                 raise Broken(f"start-next: {reply}")
             key = (self.thing, execution["jobId"], execution["executionNumber"])
             self.ledger.write(before, key, "IN_PROGRESS", execution["versionNumber"])
-        if self.sleeper and not self.finishing and self.chance.random() < 0.5:
-            self.asleep_until = time.monotonic() + 150
+        if self.sleeper and not self.finishing:
+            self.asleep_until = time.monotonic() + 65
             return
         self._execute(key, execution["versionNumber"])
 
@@ -319,7 +320,7 @@ class Operator(threading.Thread):
         return self.arns[self.groups[0]].replace("thinggroup/" + self.groups[0], "job/" + job.id)
 
     def some_job(self, fit=lambda job: True):
-        jobs = [job for job in self.jobs.values() if job.deleted == {False} and fit(job)]
+        jobs = [job for job in self.jobs.values() if job.deleted == {False} and job.id != STILL and fit(job)]
         return self.chance.choice(jobs) if jobs else None
 
     # ---- groups
@@ -368,6 +369,12 @@ class Operator(threading.Thread):
             job.exists = settled({False}, outcome, True)
             job.paused = {any(tag["Key"] == "muster:pause" for tag in members["tags"])}
             self.jobs[job_id] = job
+
+    def create_still(self, thing):
+        members = {"timeoutConfig": {"inProgressTimeoutInMinutes": 1}, "tags": [{"Key": "muster:priority", "Value": "99"}],
+                   "jobExecutionsRetryConfig": {"criteriaList": [{"failureType": "TIMED_OUT", "numberOfRetries": 10}]}}
+        self.iot.create_job(jobId=STILL, document=DOCUMENT, targets=[self.arns[thing]], **members)
+        self.jobs[STILL] = JobRecord(self, STILL, True, set(), {thing}, {thing}, {thing}, True, members)
 
     def _choices(self):
         """Members of a job that is like many others in some way; and whether everything is queued at once."""
@@ -453,7 +460,7 @@ class Operator(threading.Thread):
             job.deleted = settled(job.deleted, outcome, True)
 
     def cancel_execution(self):
-        known = [key for key, (_, status) in self.ledger.copy().items() if status in PENDING]
+        known = [key for key, (_, status) in self.ledger.copy().items() if status in PENDING and key[1] != STILL]
         if known:
             thing, job_id, _ = self.chance.choice(known)
             allowed = ("InvalidStateTransitionException", "ResourceNotFoundException")

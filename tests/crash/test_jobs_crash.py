@@ -8,7 +8,7 @@ import random
 import time
 
 import pytest
-from job_peers import PENDING, Gate, JobDevice, Ledger, Operator, client, follows
+from job_peers import PENDING, STILL, Gate, JobDevice, Ledger, Operator, client, follows
 from server_process import Server, wait_until
 
 CRASHES = int(os.environ.get("MUSTER_CRASHES", "20"))
@@ -254,6 +254,8 @@ def test_jobs_survive(seed):
         inspector = Inspector(server, operators, ledger, seed)
         for operator in operators * 12:
             operator.move(joins=True)
+        operators[0].create_still(THINGS[-1])
+        began = time.monotonic()
         devices = [JobDevice(thing, port, ledger, gate, seed, trusting=i % 2 == 0, sleeper=i == len(THINGS) - 1)
                    for i, thing in enumerate(THINGS)]
         for peer in (*devices, *operators):
@@ -273,6 +275,9 @@ def test_jobs_survive(seed):
         for operator in operators:
             operator.join(60)
         check([*devices, *operators])
+        if time.monotonic() - began > LATE_SECONDS:
+            inspector.job(operators[0].jobs[STILL])
+            assert inspector.looks["timed out"], "no execution timed out"
         bring_to_an_end(inspector, gate, devices)
         for device in devices:
             device.stopping.set()
