@@ -61,6 +61,7 @@ class Simulation {
       if (wake > clock.now_ms()) clock.advance_ms(wake - clock.now_ms());
     } else {
       pass_days(world_.between(1, world_.chance(20) ? 25 : 3));
+      rest();
     }
   }
 
