@@ -15,7 +15,7 @@ namespace muster::jobs::sim {
 namespace {
 
 constexpr unsigned kShortSeeds = 100;
-constexpr int kShortSteps = 250, kLongSteps = 1000, kRestEvery = 30, kRounds = 5;
+constexpr int kShortSteps = 250, kLongSteps = 1000, kRestEvery = 30, kRounds = 5, kMostSteps = 5'000;
 constexpr std::int64_t kShortestHopMs = 30 * kMinuteMs;
 
 class Simulation {
@@ -89,7 +89,8 @@ class Simulation {
       next_timer = world_.fleet.fire_timers();
       return Deed{Doer::kTimers, "timers", {}, {}, true, {}};
     });
-    while (!testing::Test::HasFailure() && world_.fleet.engine->step()) {
+    for (int i = 0; !testing::Test::HasFailure() && world_.fleet.engine->step(); ++i) {
+      EXPECT_LT(i, kMostSteps) << "the engine never rests";
       look_calmly([&] { return Deed{Doer::kEngine, "engine", {}, {}, true, {}}; });
     }
     return next_timer;
