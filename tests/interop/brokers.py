@@ -11,6 +11,7 @@ from tls_device import Identity, document, openssl, statement  # noqa: E402
 
 class Muster:
     def __init__(self, platform, folder):
+        self.platform = platform
         environment = platform.environment
         self.host = environment["MUSTER_MQTT_HOST"]
         device = int(environment["MUSTER_MQTT_PORT"])
