@@ -84,6 +84,10 @@ std::string eta_text(const json::object& progress, const Numbers& numbers, doubl
     const auto seconds = static_cast<std::int64_t>(static_cast<double>(numbers.total - numbers.ended) * 60 / rate);
     return "ETA " + duration_text(std::min<std::int64_t>(seconds, 360'000'000));
   }
+  // A time would be a promise that nobody has made.
+  for (const std::string_view wait : {"job.waits.gate", "job.waits.paused", "job.waits.approval"}) {
+    if (get_string(progress, "waitCode") == wait) return "waits for somebody";
+  }
   const std::string by(get_string(progress, "rolledOutBy"));
   return by.empty() ? "ETA unknown" : "all queued by " + by;
 }

@@ -52,6 +52,13 @@ TEST(JobWatch, WithoutARateItTellsWhenAllIsQueued) {
   EXPECT_NE(watch_line(progress(20, 0, 0), {}).find("all queued by 2026-11-25T10:05:00Z"), std::string::npos);
 }
 
+TEST(JobWatch, WhatWaitsForSomebodyHasNoTime) {
+  json::object held = progress(20, 0, 0);
+  held["waitCode"] = "job.waits.gate";
+  EXPECT_NE(watch_line(held, {}).find("waits for somebody"), std::string::npos);
+  EXPECT_EQ(watch_line(held, {}).find("all queued by"), std::string::npos);
+}
+
 TEST(JobWatch, ABlockFitsTheTerminal) {
   const std::string block = watch_block(progress(20, 25, 5), {}, 40);
   std::size_t lines = 0, begin = 0;

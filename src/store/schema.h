@@ -52,16 +52,16 @@ inline constexpr char kGroupMemberCount = 'w';  // counter: text group: its dire
 
 inline constexpr char kCertificateByTime = 'Y';  // integer created_ms, text certificate id
 
-inline constexpr char kJob = 'a';                 // text job -> job
-inline constexpr char kJobDocument = 'b';         // text job -> document text
-inline constexpr char kJobByTime = 'c';           // descending created_ms, text job -> "STATUS SELECTION" (text)
-inline constexpr char kJobActive = 'd';           // text job: the engine looks after it
-inline constexpr char kJobTarget = 'e';           // text job, integer index[, text thing] -> {target, cursor}; gone once done
-inline constexpr char kJobCount = 'f';            // counter: text job, text status; text "", text what: all jobs
-inline constexpr char kExecution = 'g';           // text thing, text job, descending number -> execution
-inline constexpr char kPending = 'h';             // text thing, text class (I, Q), integer queued_ms, text job, integer
-                                                  // number -> entry (text): what kPendingHead has no room for
-inline constexpr char kJobExecution = 'i';        // not used any more: kJobStatusExecution lists them all
+inline constexpr char kJob = 'a';           // text job -> job
+inline constexpr char kJobDocument = 'b';   // text job -> document text
+inline constexpr char kJobByTime = 'c';     // descending created_ms, text job -> "STATUS SELECTION" (text)
+inline constexpr char kJobActive = 'd';     // text job: the engine looks after it
+inline constexpr char kJobTarget = 'e';     // text job, integer index[, text thing] -> {target, cursor}; until done
+inline constexpr char kJobCount = 'f';      // counter: text job, text status; text "", text what: all jobs
+inline constexpr char kExecution = 'g';     // text thing, text job, descending number -> execution
+inline constexpr char kPending = 'h';       // text thing, text class (I, Q), integer queued_ms, text job, integer
+                                            // number -> entry (text): what kPendingHead has no room for
+inline constexpr char kJobExecution = 'i';  // not used any more: kJobStatusExecution lists them all
 inline constexpr char kJobStatusExecution = 'j';  // text job, text status, text thing, descending number
 inline constexpr char kPendingHead = 'l';  // text thing -> first pending executions (text, see domain/jobs/pending)
 

@@ -175,12 +175,6 @@ def test_several_faults_are_told_together(iot, make_job):
     assert "'namespaceId'" in message and "'description'" in message
 
 
-def test_dry_run_creates_nothing(iot, make_job, unique):
-    error = refused(*INVALID, make_job, tags=[{"Key": "muster:dry-run", "Value": "true"}])
-    assert "muster:dry-run" in error["Error"]["Message"]
-    refused(*MISSING, iot.describe_job, jobId=f"j-{unique}")
-
-
 def test_packages_are_refused_by_name(newer, iot, make_job, unique):
     error = refused(*INVALID, make_job, client=newer,
                     destinationPackageVersions=["arn:aws:iot:us-east-1:123456789012:package/p/version/1"])

@@ -15,7 +15,7 @@ namespace muster::jobs::sim {
 namespace {
 
 constexpr unsigned kShortSeeds = 100;
-constexpr int kShortSteps = 250, kLongSteps = 1000, kRestEvery = 30, kRounds = 5;
+constexpr int kShortSteps = 250, kLongSteps = 1000, kRestEvery = 30, kRounds = 5, kMostSteps = 5'000;
 constexpr std::int64_t kShortestHopMs = 30 * kMinuteMs;
 
 class Simulation {
@@ -61,6 +61,7 @@ class Simulation {
       if (wake > clock.now_ms()) clock.advance_ms(wake - clock.now_ms());
     } else {
       pass_days(world_.between(1, world_.chance(20) ? 25 : 3));
+      rest();
     }
   }
 
@@ -88,7 +89,8 @@ class Simulation {
       next_timer = world_.fleet.fire_timers();
       return Deed{Doer::kTimers, "timers", {}, {}, true, {}};
     });
-    while (!testing::Test::HasFailure() && world_.fleet.engine->step()) {
+    for (int i = 0; !testing::Test::HasFailure() && world_.fleet.engine->step(); ++i) {
+      EXPECT_LT(i, kMostSteps) << "the engine never rests";
       look_calmly([&] { return Deed{Doer::kEngine, "engine", {}, {}, true, {}}; });
     }
     return next_timer;

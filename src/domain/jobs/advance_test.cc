@@ -119,6 +119,20 @@ TEST_F(OverTime, who_joins_between_windows_is_queued_but_hears_nothing_yet) {
   EXPECT_EQ(fleet.heard_kinds(), "");
 }
 
+TEST_F(OverTime, job_that_is_canceled_between_windows_tells_nobody) {
+  NewJob job = job_on_all();
+  windows(job, "cron(0 23 * * ? *)", 60);
+  create(job);
+  pass(2 * kHourMs);
+  ASSERT_EQ(fleet.status_of("j"), JobStatus::kScheduled);
+  ASSERT_EQ(count(kQueued), 4);
+  (void)fleet.heard();
+  ASSERT_TRUE(fleet.cancel("j"));
+  fleet.settle();
+  EXPECT_EQ(count(kCanceled), 4);
+  EXPECT_EQ(fleet.heard_kinds(), "");
+}
+
 TEST_F(OverTime, approval_is_waited_for_without_a_single_execution) {
   NewJob job = job_on_all();
   job.controls.approval = Approval::kRequired;

@@ -115,9 +115,6 @@ struct MemberPage {
 Result<MemberPage> for_each_member(store::Tx& tx, std::string_view group, bool recursive, std::string_view cursor,
                                    std::size_t limit, bool snapshot = false);
 
-// Members of a group, and of all groups below it: kept counts, nothing is walked but the groups.
-std::int64_t member_count(store::Tx& tx, std::string_view group, bool recursive);
-
 Error group_not_found(std::string_view name);
 
 }  // namespace muster::registry
