@@ -31,11 +31,14 @@ class Operators {
     if (made) {
       story.created_ms = w.fleet.clock.now_ms();
       story.targets = (*made)->targets;
+      story.snapshot = (*made)->selection == Selection::kSnapshot;
       story.fleet = w.fleet_of(story.targets);
       for (int i = 0; i < kThings; ++i) {
         const std::string name = World::thing(i);
         for (const auto& target : story.targets) {
-          if (w.is_targeted({target}, name)) story.first_members.emplace(name, target);
+          if (!w.is_targeted({target}, name)) continue;
+          story.first_members.emplace(name, target);
+          story.members.insert(name);
         }
       }
       w.stories[job.id] = std::move(story);

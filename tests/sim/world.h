@@ -56,7 +56,10 @@ struct Story {
   std::vector<std::string> targets;
   std::map<std::string, std::string> tags;
   std::vector<DailyWindow> windows;
-  std::set<std::pair<std::string, std::string>> first_members;  // thing and target, at creation and ever since
+  bool snapshot = true;
+  std::set<std::string> members;  // at creation, all of them
+  // Thing and target at creation: of a snapshot job as long as the thing is there, else as long as it is a member.
+  std::set<std::pair<std::string, std::string>> first_members;
   std::map<std::string, int> first_runs;                        // rolled out, by thing
   std::vector<std::int64_t> releases;                           // when each of them was
   std::int64_t fleet = 0;  // things targeted when it was created, each as often as it is
@@ -212,8 +215,9 @@ class World {
   // Who is no longer targeted is nobody that a job owes an execution.
   void forget_leavers() {
     for (auto& [id, story] : stories) {
-      std::erase_if(story.first_members,
-                    [&](const auto& member) { return !is_targeted({member.second}, member.first); });
+      std::erase_if(story.first_members, [&](const auto& member) {
+        return story.snapshot ? !exists(member.first) : !is_targeted({member.second}, member.first);
+      });
     }
   }
 

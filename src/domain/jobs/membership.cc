@@ -72,6 +72,14 @@ Status joined(const Context& context, store::Tx& tx, PendingChange& pending, con
 // From one group below a target to another: the rollout may be past the new one and not yet at the old one.
 void moved(const Context& context, store::Tx& tx, const Job& job, std::string_view thing, Effects& effects) {
   if (job.rolled_out || job.started_ms == 0) return;
+  if (job.selection == Selection::kSnapshot && is_late(tx, job.id, thing)) return;
+  put_thing_target(context, tx, job.id, thing);
+  effects.touch(job.id);
+}
+
+// A snapshot job takes who was a member when it was made, however long its rollout lasts.
+void left_snapshot(const Context& context, store::Tx& tx, const Job& job, std::string_view thing, Effects& effects) {
+  if (job.rolled_out || pass_over_no_more(tx, job.id, thing)) return;
   put_thing_target(context, tx, job.id, thing);
   effects.touch(job.id);
 }
@@ -106,12 +114,20 @@ Status membership_changed(const Context& context, store::Tx& tx, std::string_vie
   if (entered.empty() && gone.empty()) return {};
   PendingChange pending(context, tx, thing);
   for (const auto& job : gone) {
-    if (!job->takes_members()) continue;
     if (targets_one_of(context, *job, thing, after)) continue;
-    TRY_VOID(left(context, tx, pending, *job, effects));
+    if (job->takes_members()) {
+      TRY_VOID(left(context, tx, pending, *job, effects));
+    } else if (job->selection == Selection::kSnapshot) {
+      left_snapshot(context, tx, *job, thing, effects);
+    }
   }
   for (const auto& job : entered) {
-    if (job->takes_members()) TRY_VOID(joined(context, tx, pending, *job, effects));
+    if (job->takes_members()) {
+      TRY_VOID(joined(context, tx, pending, *job, effects));
+    } else if (job->selection == Selection::kSnapshot && !job->rolled_out &&
+               !targets_one_of(context, *job, thing, before)) {
+      pass_over(tx, job->id, thing);
+    }
   }
   return pending.finish(effects);
 }

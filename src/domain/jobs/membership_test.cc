@@ -280,5 +280,107 @@ TEST_F(Membership, who_left_before_the_gate_opened_gets_nothing) {
   EXPECT_EQ(latest("joiner"), "none");
 }
 
+// A snapshot is one of the moment of creation, however long the rollout lasts.
+class StagedSnapshot : public Membership {
+ protected:
+  void SetUp() override {
+    Membership::SetUp();
+    fleet.add_group("below", "g");
+    fleet.add_group("other", "g");
+    for (const char* name : {"a", "b", "c", "d"}) {
+      fleet.add_thing(name);
+      fleet.join("below", name);
+    }
+    NewJob job = fleet.job_on("j", {fleet.group_arn("g")});
+    job.controls.paused = true;
+    ASSERT_TRUE(fleet.create(job));
+    fleet.settle();
+  }
+  void resume() {
+    const auto resumed = fleet.run_status(
+        [&](store::Tx& tx, Effects& effects) { return change_controls(fleet.context, tx, "j", {}, effects); });
+    ASSERT_TRUE(resumed) << resumed.error().message;
+    fleet.settle();
+  }
+};
+
+TEST_F(StagedSnapshot, leaves_out_who_joins_later) {
+  fleet.join("below", "joiner");
+  resume();
+  EXPECT_EQ(latest("joiner"), "none");
+  EXPECT_EQ(latest("a"), "QUEUED 1");
+}
+
+TEST_F(StagedSnapshot, keeps_who_leaves_before_its_turn) {
+  fleet.leave("below", "c");
+  resume();
+  EXPECT_EQ(latest("c"), "QUEUED 1");
+}
+
+TEST_F(StagedSnapshot, forgets_who_joined_late_and_left_again) {
+  fleet.join("below", "joiner");
+  fleet.leave("below", "joiner");
+  resume();
+  EXPECT_EQ(latest("joiner"), "none");
+}
+
+TEST_F(StagedSnapshot, keeps_who_leaves_and_comes_back) {
+  fleet.leave("below", "c");
+  fleet.join("other", "c");
+  resume();
+  EXPECT_EQ(latest("c"), "QUEUED 1");
+}
+
+TEST_F(StagedSnapshot, leaves_out_who_joined_late_wherever_it_moves) {
+  fleet.join("below", "joiner");
+  const auto moved = fleet.regroup("joiner", [&](store::Tx& tx) -> Status {
+    TRY_VOID(registry::remove_thing_from_group(tx, "below", "joiner"));
+    TRY_VOID(registry::add_thing_to_group(tx, "other", "joiner"));
+    return {};
+  });
+  ASSERT_TRUE(moved) << moved.error().message;
+  resume();
+  EXPECT_EQ(latest("joiner"), "none");
+}
+
+TEST_F(StagedSnapshot, leaves_nothing_of_its_rollout_behind) {
+  fleet.join("below", "joiner");
+  fleet.leave("below", "c");
+  resume();
+  const auto rows = fleet.run([&](store::Tx& tx) -> Result<std::size_t> {
+    const std::string prefix(1, store::table::kJobTarget);
+    return tx.range({.begin = prefix, .end = store::after_prefix(prefix)}).size();
+  });
+  EXPECT_EQ(*rows, 0u);
+}
+
+// The rollout is past the one group and not yet at the other.
+TEST(RolloutUnderWay, a_thing_that_moves_behind_the_rollout_is_not_lost) {
+  for (const auto selection : {Selection::kSnapshot, Selection::kContinuous}) {
+    Limits limits = Fleet::plain();
+    limits.immediate_executions = 2;
+    limits.engine_batch = 1;
+    Fleet fleet(limits);
+    fleet.add_group("g");
+    for (const char* name : {"first", "middle", "last"}) fleet.add_group(name, "g");
+    for (int i = 0; i < 6; ++i) {
+      fleet.add_thing("t" + std::to_string(i));
+      fleet.join(i < 2 ? "first" : i < 4 ? "last" : "middle", "t" + std::to_string(i));
+    }
+    NewJob job = fleet.job_on("j", {fleet.group_arn("g")});
+    job.selection = selection;
+    ASSERT_TRUE(fleet.create(job));  // now inside "first" or just behind it
+    const auto moved = fleet.regroup("t5", [&](store::Tx& tx) -> Status {
+      TRY_VOID(registry::remove_thing_from_group(tx, "middle", "t5"));
+      TRY_VOID(registry::add_thing_to_group(tx, "first", "t5"));
+      return {};
+    });
+    ASSERT_TRUE(moved) << moved.error().message;
+    fleet.settle();
+    for (int i = 0; i < 6; ++i) EXPECT_TRUE(fleet.execution("t" + std::to_string(i), "j")) << i;
+    EXPECT_EQ(fleet.describe("j")->counts.of(ExecutionStatus::kQueued), 6);
+  }
+}
+
 }  // namespace
 }  // namespace muster::jobs

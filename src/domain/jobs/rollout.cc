@@ -39,6 +39,10 @@ store::RangeOptions prefix_range(std::string prefix, std::size_t limit) {
   return options;
 }
 
+// Things that joined, moved or left while the job rolls out come behind all targets, each once; last come those that
+// are passed over, because they joined a snapshot job's target after its creation.
+constexpr std::int64_t kThingsIndex = std::int64_t{1} << 40, kLateIndex = std::int64_t{1} << 41;
+
 std::string target_prefix(std::string_view job_id) {
   return Key(table::kJobTarget).text(job_id).str();
 }
@@ -53,8 +57,17 @@ struct Target {
   std::string cursor;
 };
 
+std::string late_prefix(std::string_view job_id) {
+  return Key(table::kJobTarget).text(job_id).integer(kLateIndex).str();
+}
+std::string late_key(std::string_view job_id, std::string_view thing) {
+  return Key(table::kJobTarget).text(job_id).integer(kLateIndex).text(thing).str();
+}
+
 Result<std::optional<Target>> next_target(store::Tx& tx, std::string_view job_id) {
-  const auto found = tx.range(prefix_range(target_prefix(job_id), 1));
+  auto options = prefix_range(target_prefix(job_id), 1);
+  options.end = late_prefix(job_id);
+  const auto found = tx.range(options);
   if (found.empty()) return std::optional<Target>();
   TRY(const json::object record, parse_record(found.front().value));
   return std::optional(
@@ -188,9 +201,6 @@ void put_new_target(store::Tx& tx, std::string_view job_id, std::int64_t index, 
   put_target(tx, Target{Key(table::kJobTarget).text(job_id).integer(index).str(), std::move(arn), {}});
 }
 
-// Things that joined or moved while the job rolls out come behind all others, each once.
-constexpr std::int64_t kThingsIndex = std::int64_t{1} << 40;
-
 // Behind all that are there.
 std::int64_t next_target_index(store::Tx& tx, std::string_view job_id) {
   auto options = prefix_range(target_prefix(job_id), 1);
@@ -274,6 +284,7 @@ void put_progress(store::Tx& tx, std::string_view job_id, const JobProgress& pro
 std::vector<std::string> remaining_targets(store::Tx& tx, std::string_view job_id) {
   std::vector<std::string> targets;
   auto options = prefix_range(target_prefix(job_id), 1000);
+  options.end = Key(table::kJobTarget).text(job_id).integer(kThingsIndex).str();
   options.snapshot = true;
   for (const auto& row : tx.range(options)) {
     const auto record = parse_record(row.value);
@@ -299,6 +310,44 @@ Result<std::optional<std::int64_t>> number_to_run(store::Tx& tx, const Job& job,
 
 }  // namespace
 
+void pass_over(store::Tx& tx, std::string_view job_id, std::string_view thing) {
+  tx.put(late_key(job_id, thing), "");
+}
+
+bool pass_over_no_more(store::Tx& tx, std::string_view job_id, std::string_view thing) {
+  const std::string key = late_key(job_id, thing);
+  if (!tx.get(key)) return false;
+  tx.erase(key);
+  return true;
+}
+
+bool is_late(store::Tx& tx, std::string_view job_id, std::string_view thing) {
+  return tx.get(late_key(job_id, thing)).has_value();
+}
+
+namespace {
+
+void leave_out_late(store::Tx& tx, std::string_view job_id, std::vector<std::string>& things) {
+  if (tx.range(prefix_range(late_prefix(job_id), 1)).empty()) return;
+  std::vector<std::string> keys;
+  for (const auto& thing : things) keys.push_back(late_key(job_id, thing));
+  const auto late = tx.get_many(keys);
+  std::vector<std::string> kept;
+  for (std::size_t i = 0; i < things.size(); ++i) {
+    if (!late[i]) kept.push_back(std::move(things[i]));
+  }
+  things = std::move(kept);
+}
+
+// False: more are left.
+bool forget_late(store::Tx& tx, std::string_view job_id, std::size_t budget) {
+  const auto rows = tx.range(prefix_range(late_prefix(job_id), std::max<std::size_t>(budget, 1)));
+  for (const auto& row : rows) tx.erase(row.key);
+  return rows.size() < std::max<std::size_t>(budget, 1);
+}
+
+}  // namespace
+
 Result<Progress> roll_out(const Context& context, store::Tx& tx, const Job& job, RolloutBounds bounds,
                           Effects& effects) {
   Progress progress;
@@ -309,16 +358,18 @@ Result<Progress> roll_out(const Context& context, store::Tx& tx, const Job& job,
   while (looked_at < bounds.budget && progress.executions < bounds.allowed) {
     TRY(const auto target, next_target(tx, job.id));
     if (!target) {
-      progress.finished = true;
+      progress.finished = forget_late(tx, job.id, bounds.budget);
       return progress;
     }
     const std::size_t limit = std::min(bounds.budget - looked_at, bounds.allowed - progress.executions);
     TRY(auto things, take_things(context, tx, *target, limit));
-    // Who waited by itself for a gate may have left meanwhile.
-    if (job.selection == Selection::kContinuous && name_in_iot_arn(context.realm, "thing", target->arn)) {
+    looked_at += std::max<std::size_t>(things.size(), 1);
+    const bool one_thing = name_in_iot_arn(context.realm, "thing", target->arn).has_value();
+    if (job.selection == Selection::kSnapshot) {
+      if (!one_thing) leave_out_late(tx, job.id, things);
+    } else if (one_thing) {  // who waited by itself for a gate may have left meanwhile
       std::erase_if(things, [&](const auto& thing) { return !is_targeted(context, tx, job, thing); });
     }
-    looked_at += std::max<std::size_t>(things.size(), 1);
     std::vector<std::string> first_runs;
     for (const auto& thing : things) {
       first_runs.push_back(Key(table::kExecution).text(thing).text(job.id).descending(1).str());
@@ -338,7 +389,7 @@ Result<Progress> roll_out(const Context& context, store::Tx& tx, const Job& job,
     }
   }
   TRY(const auto left, next_target(tx, job.id));
-  progress.finished = !left;
+  progress.finished = !left && forget_late(tx, job.id, bounds.budget);
   return progress;
 }
 

@@ -25,6 +25,12 @@ Status put_targets(const Context& context, store::Tx& tx, std::string_view job_i
                    const std::vector<std::string>& targets);
 // The same for one thing that joined a group while its job is still rolling out.
 void put_thing_target(const Context& context, store::Tx& tx, std::string_view job_id, std::string_view thing);
+// A thing that joined a snapshot job's target after its creation: a walk through groups leaves it out. The second tells
+// whether it was so.
+void pass_over(store::Tx& tx, std::string_view job_id, std::string_view thing);
+bool pass_over_no_more(store::Tx& tx, std::string_view job_id, std::string_view thing);
+bool is_late(store::Tx& tx, std::string_view job_id, std::string_view thing);
+// Targets as given, without those things.
 std::vector<std::string> remaining_targets(store::Tx& tx, std::string_view job_id);
 // Things targeted, without going through them; a thing in two targets counts twice.
 std::int64_t fleet_size(const Context& context, store::Tx& tx, const std::vector<std::string>& targets);
