@@ -7,6 +7,7 @@
 #include <rocksdb/utilities/table_properties_collectors.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 
@@ -200,11 +201,56 @@ std::vector<Rocks::Piece> Rocks::pieces(std::string_view begin, std::string_view
   return made;
 }
 
-Status Rocks::write(rocksdb::WriteBatch& batch, std::uint64_t last_commit) {
+namespace {
+
+// What a batch holds, without copying it.
+struct BatchEntry {
+  std::uint32_t family = 0;
+  rocksdb::Slice key, value;
+  bool erased = false;
+  std::size_t place = 0;
+};
+class BatchReader : public rocksdb::WriteBatch::Handler {
+ public:
+  rocksdb::Status PutCF(std::uint32_t family, const rocksdb::Slice& key, const rocksdb::Slice& value) override {
+    entries.push_back({family, key, value, false, entries.size()});
+    return rocksdb::Status::OK();
+  }
+  rocksdb::Status DeleteCF(std::uint32_t family, const rocksdb::Slice& key) override {
+    entries.push_back({family, key, {}, true, entries.size()});
+    return rocksdb::Status::OK();
+  }
+  std::vector<BatchEntry> entries;
+};
+
+bool is_same_key(const BatchEntry& a, const BatchEntry& b) {
+  return a.family == b.family && a.key == b.key;
+}
+
+}  // namespace
+
+Status Rocks::write(const rocksdb::WriteBatch& batch, std::uint64_t last_commit) {
+  BatchReader reader;
+  reader.entries.reserve(batch.Count());
+  auto status = batch.Iterate(&reader);
+  auto& entries = reader.entries;
+  std::ranges::sort(entries, [](const BatchEntry& a, const BatchEntry& b) {
+    if (a.family != b.family) return a.family < b.family;
+    const int order = a.key.compare(b.key);
+    return order != 0 ? order < 0 : a.place < b.place;
+  });
+  sorted_.Clear();
+  for (std::size_t i = 0; i < entries.size() && status.ok(); ++i) {
+    const BatchEntry& entry = entries[i];
+    if (i + 1 < entries.size() && is_same_key(entry, entries[i + 1])) continue;
+    auto* family = *std::ranges::find(families_, entry.family, [](const auto* one) { return one->GetID(); });
+    status = entry.erased ? sorted_.Delete(family, entry.key) : sorted_.Put(family, entry.key, entry.value);
+  }
   rocksdb::WriteOptions durable;
   durable.sync = true;
-  auto status = batch.Put(rocksdb::Slice(kCommitKey), std::to_string(last_commit));
-  if (status.ok()) status = database_->Write(durable, &batch);
+  durable.memtable_insert_hint_per_batch = true;
+  if (status.ok()) status = sorted_.Put(rocksdb::Slice(kCommitKey), std::to_string(last_commit));
+  if (status.ok()) status = database_->Write(durable, &sorted_);
   if (!status.ok()) return make_error(ErrorKind::kUnavailable, status.ToString());
   return {};
 }

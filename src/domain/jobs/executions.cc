@@ -64,6 +64,7 @@ struct Head {
 };
 
 Result<std::optional<Head>> find_head(PendingChange& pending, std::string_view namespace_id) {
+  TRY_VOID(pending.know_first());
   // Reading the job settles what it offers: another entry may be the head then.
   while (true) {
     TRY(auto entry, pending.head(namespace_id));
@@ -156,7 +157,12 @@ Result<std::optional<DeviceExecution>> start_next(const Context& context, store:
   TRY(const auto head, find_head(pending, {}));
   if (!head) return std::optional<DeviceExecution>();
   const std::string& job_id = head->entry.job;
-  TRY(const Execution before, get_execution(tx, request.thing, job_id, head->entry.number));
+  Execution before;
+  if (is_whole(head->entry)) {
+    before = execution_of(head->entry);
+  } else {
+    TRY(before, get_execution(tx, request.thing, job_id, head->entry.number));
+  }
   Execution after = before;
   if (before.status == ExecutionStatus::kQueued) {
     after = moved(*head->job, before, ExecutionStatus::kInProgress, request.details, request.step_timeout_minutes,

@@ -60,18 +60,6 @@ std::string topic_of(const Notice& notice, std::string_view name) {
   return jobs_topic(notice.thing, suffix);
 }
 
-// The execution as the entry tells it, for when the record has moved on since.
-Execution execution_of(const PendingEntry& entry) {
-  Execution execution;
-  execution.status = entry.status;
-  execution.number = entry.number;
-  execution.version = entry.version;
-  execution.queued_ms = entry.queued_ms;
-  execution.started_ms = entry.started_ms;
-  execution.updated_ms = entry.updated_ms;
-  return execution;
-}
-
 // nullopt: there is nothing to say any more, or it cannot be said.
 Result<std::optional<std::string>> next_payload(const Context& context, store::Tx& tx, const Notice& notice) {
   if (notice.entries.empty()) return std::optional(notify_next_payload(notice.at_ms, nullptr));
@@ -81,7 +69,7 @@ Result<std::optional<std::string>> next_payload(const Context& context, store::T
   TRY(auto execution, find_execution(tx, notice.thing, entry.job, entry.number));
   // REMOVED leaves the version as it was.
   const bool same = execution && execution->version == entry.version && execution->status == entry.status;
-  if (!same) execution = execution_of(entry);
+  if (!same) execution = execution_of(entry);  // the record has moved on since
   auto document = deliver_document(context, tx, *job, notice.thing, entry.number);
   if (!document) {
     // The device still learns of the execution by notify, and gets the error when it asks.

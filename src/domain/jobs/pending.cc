@@ -131,6 +131,24 @@ PendingEntry entry_of(std::string_view job, const Execution& e) {
                       e.started_ms,     e.updated_ms, e.priority, e.namespace_id};
 }
 
+Execution execution_of(const PendingEntry& entry) {
+  Execution execution;
+  execution.status = entry.status;
+  execution.number = entry.number;
+  execution.version = entry.version;
+  execution.queued_ms = entry.queued_ms;
+  execution.started_ms = entry.started_ms;
+  execution.updated_ms = entry.updated_ms;
+  execution.priority = entry.priority;
+  execution.namespace_id = entry.namespace_id;
+  return execution;
+}
+
+bool is_whole(const PendingEntry& entry) {
+  return entry.status == ExecutionStatus::kQueued && entry.number == 1 && entry.version == 1 &&
+         entry.updated_ms == entry.queued_ms;
+}
+
 // "I job number queued version updated started"; most entries are freshly queued: "Q job number queued". A namespace
 // comes last: " @name".
 void append_entry(std::string& out, const PendingEntry& e) {
@@ -234,6 +252,11 @@ Result<std::shared_ptr<const Job>> PendingChange::job(std::string_view job_id) {
   TRY(auto found, find_job(context_, tx_, job_id));
   jobs_.emplace(job_id, found);
   return found;
+}
+
+Status PendingChange::know_first() {
+  if (!entries_.empty()) TRY_VOID(job(entries_.front().job));
+  return {};
 }
 
 void PendingChange::know(std::shared_ptr<const Job> job) {

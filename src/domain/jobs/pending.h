@@ -44,6 +44,10 @@ struct PendingEntry {
   bool operator==(const PendingEntry&) const = default;
 };
 PendingEntry entry_of(std::string_view job, const Execution& execution);
+// As far as the entry tells it: without details, deadlines and retries.
+Execution execution_of(const PendingEntry& entry);
+// Does it tell all there is? A first execution that nobody has touched.
+bool is_whole(const PendingEntry& entry);
 
 // One line of text; also used by notices.
 void append_entry(std::string& out, const PendingEntry& entry);
@@ -72,6 +76,8 @@ class PendingChange {
   // The job of an entry, read once; nullptr: gone. know(): it was changed in this transaction.
   Result<std::shared_ptr<const Job>> job(std::string_view job_id);
   void know(std::shared_ptr<const Job> job);
+  // Reads the job of the first entry, for who will want it anyway: the head is then found without another read.
+  Status know_first();
 
   // `before` nullptr: a new execution. `after` nullptr: the execution is deleted.
   Status apply(std::string_view job, std::int64_t number, const Execution* before, const Execution* after);
