@@ -60,10 +60,10 @@ struct Story {
   std::set<std::string> members;  // at creation, all of them
   // Thing and target at creation: of a snapshot job as long as the thing is there, else as long as it is a member.
   std::set<std::pair<std::string, std::string>> first_members;
-  std::map<std::string, int> first_runs;                        // rolled out, by thing
-  std::vector<std::int64_t> releases;                           // when each of them was
-  std::int64_t fleet = 0;  // things targeted when it was created, each as often as it is
-  bool tampered = false;   // executions of it were deleted
+  std::map<std::string, int> first_runs;  // rolled out, by thing
+  std::vector<std::int64_t> releases;     // when each of them was
+  std::int64_t fleet = 0;                 // things targeted when it was created, each as often as it is
+  bool tampered = false;                  // executions of it were deleted
   std::int64_t ended_ms = 0;
 
   std::int64_t released_since(std::int64_t from_ms) const {
