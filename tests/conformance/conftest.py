@@ -2,6 +2,7 @@
 """Devices with certificates of their own, and users with keys, for every test here."""
 import pytest
 
+from jobs_device import Device
 from tls_device import Identity, TlsDevice
 
 
@@ -40,3 +41,15 @@ def ann(platform, iam, unique):
         return platform.client(service, access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"])
     client.name, client.arn, client.key = name, user["Arn"], key
     return client
+
+
+@pytest.fixture
+def thing(iot, unique):
+    return iot.create_thing(thingName=f"t-{unique}")
+
+
+@pytest.fixture
+def device(plain_mqtt, thing):
+    device = Device(plain_mqtt, thing["thingName"])
+    yield device
+    device.close()

@@ -7,22 +7,9 @@ import urllib.request
 
 import pytest
 
-from jobs_device import Device
 from refusals import refused
 
 INVALID = ("InvalidRequestException", 400)
-
-
-@pytest.fixture
-def thing(iot, unique):
-    return iot.create_thing(thingName=f"t-{unique}")
-
-
-@pytest.fixture
-def device(plain_mqtt, thing):
-    device = Device(plain_mqtt, thing["thingName"])
-    yield device
-    device.close()
 
 
 @pytest.fixture

@@ -77,11 +77,6 @@ def spy(address):
 
 
 @pytest.fixture
-def thing(iot, unique):
-    return iot.create_thing(thingName=f"t-{unique}")
-
-
-@pytest.fixture
 def device(address, thing):
     device = Device(address, thing["thingName"])
     yield device

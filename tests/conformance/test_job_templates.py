@@ -9,7 +9,6 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from jobs_device import Device
 from refusals import pages, refused
 
 INVALID = ("InvalidRequestException", 400)
@@ -23,18 +22,6 @@ CONFIGS = {
     "timeoutConfig": {"inProgressTimeoutInMinutes": 40},
     "jobExecutionsRetryConfig": {"criteriaList": [{"failureType": "FAILED", "numberOfRetries": 2}]},
 }
-
-
-@pytest.fixture
-def thing(iot, unique):
-    return iot.create_thing(thingName=f"t-{unique}")
-
-
-@pytest.fixture
-def device(plain_mqtt, thing):
-    device = Device(plain_mqtt, thing["thingName"])
-    yield device
-    device.close()
 
 
 @pytest.fixture

@@ -13,18 +13,6 @@ from server_process import wait_until
 
 
 @pytest.fixture
-def thing(iot, unique):
-    return iot.create_thing(thingName=f"t-{unique}")
-
-
-@pytest.fixture
-def device(plain_mqtt, thing):
-    device = Device(plain_mqtt, thing["thingName"])
-    yield device
-    device.close()
-
-
-@pytest.fixture
 def make_job(iot, thing, unique):
     def make(name="j", **members):
         members.setdefault("targets", [thing["thingArn"]])

@@ -53,11 +53,6 @@ def newer(platform, tmp_path_factory):
 
 
 @pytest.fixture
-def thing(iot, unique):
-    return iot.create_thing(thingName=f"t-{unique}")
-
-
-@pytest.fixture
 def group(iot, unique):
     """group(NAME, *things) makes a group with these things in it."""
     def make(name, *things):
