@@ -12,38 +12,38 @@ namespace {
 using testing::HasSubstr;
 
 TEST(Metrics, SameNameAndLabelsAreOneSeries) {
-  Registry registry;
-  registry.counter("requests_total", "Requests.", {{"op", "a"}}).add(2);
-  registry.counter("requests_total", "Requests.", {{"op", "a"}}).add();
-  registry.counter("requests_total", "Requests.", {{"op", "b"}}).add();
-  EXPECT_EQ(registry.exposition(),
+  Registry metrics;
+  metrics.counter("requests_total", "Requests.", {{"op", "a"}}).add(2);
+  metrics.counter("requests_total", "Requests.", {{"op", "a"}}).add();
+  metrics.counter("requests_total", "Requests.", {{"op", "b"}}).add();
+  EXPECT_EQ(metrics.exposition(),
             "# HELP requests_total Requests.\n# TYPE requests_total counter\n"
             "requests_total{op=\"a\"} 3\nrequests_total{op=\"b\"} 1\n");
 }
 
 TEST(Metrics, GaugesGoBothWays) {
-  Registry registry;
-  Gauge& gauge = registry.gauge("open", "Open.");
+  Registry metrics;
+  Gauge& gauge = metrics.gauge("open", "Open.");
   gauge.set(5);
   gauge.add(-7);
-  registry.observed_gauge("seen", "Seen.", [] { return std::int64_t{-3}; });
-  registry.observed_counter("done_total", "Done.", [] { return std::uint64_t{9}; });
-  std::string text = registry.exposition();
+  metrics.observed_gauge("seen", "Seen.", [] { return std::int64_t{-3}; });
+  metrics.observed_counter("done_total", "Done.", [] { return std::uint64_t{9}; });
+  std::string text = metrics.exposition();
   EXPECT_THAT(text, HasSubstr("\nopen -2\n"));
   EXPECT_THAT(text, HasSubstr("\nseen -3\n"));
   EXPECT_THAT(text, HasSubstr("# TYPE done_total counter\ndone_total 9\n"));
 }
 
 TEST(Metrics, HistogramsAreCumulative) {
-  Registry registry;
-  Histogram& histogram = registry.histogram("wait_seconds", "Wait.", {{"op", "a"}});
+  Registry metrics;
+  Histogram& histogram = metrics.histogram("wait_seconds", "Wait.", {{"op", "a"}});
   histogram.observe_us(0);
   histogram.observe_us(100);
   histogram.observe_us(101);
   histogram.observe_us(1'500'000);
   histogram.observe_us(std::uint64_t{1} << 40);
   EXPECT_EQ(histogram.count(), 5u);
-  std::string text = registry.exposition();
+  std::string text = metrics.exposition();
   EXPECT_THAT(text, HasSubstr("wait_seconds_bucket{op=\"a\",le=\"0.0001\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("wait_seconds_bucket{op=\"a\",le=\"0.0002\"} 3\n"));
   EXPECT_THAT(text, HasSubstr("wait_seconds_bucket{op=\"a\",le=\"1.6384\"} 4\n"));
@@ -53,33 +53,33 @@ TEST(Metrics, HistogramsAreCumulative) {
 }
 
 TEST(Metrics, HostileLabelsStayInside) {
-  Registry registry;
-  registry.counter("x_total", "X.", {{"v", "a\"\\\nb\xff"}}).add();
-  EXPECT_THAT(registry.exposition(), HasSubstr("x_total{v=\"a\\\"\\\\\\nb?\"} 1\n"));
+  Registry metrics;
+  metrics.counter("x_total", "X.", {{"v", "a\"\\\nb\xff"}}).add();
+  EXPECT_THAT(metrics.exposition(), HasSubstr("x_total{v=\"a\\\"\\\\\\nb?\"} 1\n"));
 }
 
 TEST(Metrics, SeriesAreBounded) {
-  Registry registry;
-  for (int i = 0; i < 5000; ++i) registry.counter("x_total", "X.", {{"v", std::to_string(i)}}).add();
-  std::string text = registry.exposition();
+  Registry metrics;
+  for (int i = 0; i < 5000; ++i) metrics.counter("x_total", "X.", {{"v", std::to_string(i)}}).add();
+  std::string text = metrics.exposition();
   EXPECT_THAT(text, HasSubstr("x_total{overflow=\"true\"} 3000\n"));
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2003);
 }
 
 TEST(Metrics, CountsFromManyThreads) {
-  Registry registry;
+  Registry metrics;
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
       for (int n = 0; n < 1000; ++n) {
-        registry.counter("x_total", "X.").add();
-        registry.histogram("h_seconds", "H.").observe_us(5);
+        metrics.counter("x_total", "X.").add();
+        metrics.histogram("h_seconds", "H.").observe_us(5);
       }
     });
   }
   for (auto& thread : threads) thread.join();
-  EXPECT_EQ(registry.counter("x_total", "X.").value(), 4000u);
-  EXPECT_EQ(registry.histogram("h_seconds", "H.").count(), 4000u);
+  EXPECT_EQ(metrics.counter("x_total", "X.").value(), 4000u);
+  EXPECT_EQ(metrics.histogram("h_seconds", "H.").count(), 4000u);
 }
 
 }  // namespace
