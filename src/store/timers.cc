@@ -88,7 +88,6 @@ struct Timers::State {
   std::mutex mutex;
   std::condition_variable changed;
   bool stopping = false;
-  bool woken = false;
   std::thread thread;
 
   // One page of timers from `cursor` on. Nullopt when the store cannot be read.
@@ -200,7 +199,6 @@ std::int64_t Timers::State::fire_due() {
 void Timers::State::loop() {
   std::unique_lock lock(mutex);
   while (!stopping) {
-    woken = false;
     lock.unlock();
     const std::int64_t next_ms = fire_due();
     const std::int64_t now_ms = now();
@@ -208,7 +206,7 @@ void Timers::State::loop() {
     // Wakes by itself once a second: the wall clock may be set, and another process may arm timers.
     const std::int64_t wait_ms =
         next_ms < 0 ? kIdleMs : std::clamp<std::int64_t>(next_ms - now_ms, kLeastWaitMs, kIdleMs);
-    changed.wait_for(lock, std::chrono::milliseconds(wait_ms), [&] { return stopping || woken; });
+    changed.wait_for(lock, std::chrono::milliseconds(wait_ms), [&] { return stopping; });
   }
 }
 
@@ -231,12 +229,6 @@ void Timers::handle(std::string_view kind, TimerHandler handler) {
 void Timers::start_thread() {
   if (state_->thread.joinable()) return;
   state_->thread = std::thread([state = state_.get()] { state->loop(); });
-}
-
-void Timers::wake() {
-  const std::lock_guard lock(state_->mutex);
-  state_->woken = true;
-  state_->changed.notify_all();
 }
 
 std::int64_t Timers::fire_due() {

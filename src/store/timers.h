@@ -34,8 +34,7 @@ class Timers {
   Timers(Store& store, std::function<std::int64_t()> now);
   ~Timers();
   void handle(std::string_view kind, TimerHandler handler);  // before start_thread()
-  void start_thread();                                       // wakes at the next due time, and on wake()
-  void wake();  // an earlier timer may have been armed; coalesced, thread-safe
+  void start_thread();                                       // looks at the next due time and at least once a second
   // Fires everything due now; returns the next due time, or -1 when none is armed. A handler's error is logged and its
   // timer retried after a minute.
   std::int64_t fire_due();
