@@ -21,7 +21,7 @@ inline bool operator<(const ExecutionId& a, const ExecutionId& b) {
 
 namespace sim {
 
-constexpr std::int64_t kMinuteMs = 60'000, kDayMs = 86'400'000;
+constexpr std::int64_t kMinuteMs = 60'000;
 constexpr int kThings = 6, kJobs = 7;
 constexpr std::string_view kNamespace = "ns";
 

@@ -12,7 +12,6 @@ namespace muster::jobs {
 
 namespace {
 
-constexpr std::int64_t kDayMs = 86'400'000;
 constexpr std::int64_t kConcurrencyWaitMs = 5'000;  // until a job that waits for others to roll out looks again
 
 Step gone() {
@@ -35,6 +34,14 @@ Step idle(std::int64_t wake_ms) {
 std::int64_t earlier(std::int64_t a, std::int64_t b) {
   if (a == 0 || b == 0) return std::max(a, b);
   return std::min(a, b);
+}
+
+Facts facts_of(const Context& context, store::Tx& tx, const Job& job, const RolloutState& rollout) {
+  Facts facts;
+  facts.counts = job_counts(tx, job.id);
+  facts.rollout = rollout;
+  facts.concurrency_full = concurrent_jobs(tx) >= context.limits.max_concurrent_jobs;
+  return facts;
 }
 
 Result<Step> purge_job(const Context& context, store::Tx& tx, const Job& job, std::string_view position,
@@ -63,7 +70,7 @@ class ActiveJob {
     if (job_.announcing) return announce();
     TRY(const auto expired, expire());
     if (expired) return *expired;
-    TRY(Facts facts, facts_now());
+    const Facts facts = facts_now();
     const Decision decision = decide(job_, facts, tx_.now_ms());
     switch (decision.act) {
       case Act::kWait:
@@ -88,16 +95,12 @@ class ActiveJob {
 
  private:
   // The fleet is counted once, when the rollout begins: gates are shares of it.
-  Result<Facts> facts_now() {
+  Facts facts_now() {
     if (progress_.rollout.fleet < 0 && !job_.controls.gates.empty()) {
       progress_.rollout.fleet = fleet_size(context_, tx_, job_.targets);
       put_progress(tx_, job_.id, progress_);
     }
-    Facts facts;
-    facts.counts = job_counts(tx_, job_.id);
-    facts.rollout = progress_.rollout;
-    facts.concurrency_full = concurrent_jobs(tx_) >= context_.limits.max_concurrent_jobs;
-    return facts;
+    return facts_of(context_, tx_, job_, progress_.rollout);
   }
 
   std::int64_t wake_after(const Decision& decision) const {
@@ -192,11 +195,8 @@ class ActiveJob {
 
 Result<Facts> read_facts(const Context& context, store::Tx& tx, const Job& job) {
   TRY(const JobProgress progress, read_progress(tx, job.id));
-  Facts facts;
-  facts.counts = job_counts(tx, job.id);
-  facts.rollout = progress.rollout;
+  Facts facts = facts_of(context, tx, job, progress.rollout);
   if (facts.rollout.fleet < 0) facts.rollout.fleet = fleet_size(context, tx, job.targets);
-  facts.concurrency_full = concurrent_jobs(tx) >= context.limits.max_concurrent_jobs;
   return facts;
 }
 

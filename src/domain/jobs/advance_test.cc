@@ -8,7 +8,7 @@ namespace {
 
 using enum ExecutionStatus;
 
-constexpr std::int64_t kMinuteMs = 60'000, kHourMs = 3'600'000, kDayMs = 86'400'000;
+constexpr std::int64_t kMinuteMs = 60'000, kHourMs = 3'600'000;
 
 class OverTime : public testing::Test {
  protected:

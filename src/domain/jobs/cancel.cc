@@ -10,8 +10,6 @@ namespace muster::jobs {
 
 namespace {
 
-constexpr std::int64_t kDayMs = 86'400'000;
-
 // CANCELED at once; its executions follow.
 std::shared_ptr<const Job> withdraw(const Context& context, store::Tx& tx, const Job& stored, Job job, bool force,
                                     Effects& effects) {

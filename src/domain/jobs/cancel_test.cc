@@ -10,7 +10,7 @@ namespace {
 
 using enum ExecutionStatus;
 
-constexpr std::int64_t kMinuteMs = 60'000, kDayMs = 86'400'000;
+constexpr std::int64_t kMinuteMs = 60'000;
 
 Limits short_memory() {
   Limits limits = Fleet::plain();

@@ -38,6 +38,8 @@ struct PresignRequest {
 // A fresh pre-signed URL as the role; kAccessDenied or kNotFound when the role cannot be assumed.
 using UrlSigner = std::function<Result<std::string>(store::Tx&, const PresignRequest&)>;
 
+inline constexpr std::int64_t kDayMs = 86'400'000;  // the limits below count in days
+
 struct Limits {
   std::size_t max_targets = 100;
   std::size_t max_document_bytes = 32768;

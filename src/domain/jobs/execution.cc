@@ -45,19 +45,6 @@ std::string record_key(std::string_view thing, std::string_view job, std::int64_
   return store::Key(table::kExecution).text(thing).text(job).descending(number).str();
 }
 
-std::string status_key(const ExecutionId& id, ExecutionStatus status) {
-  return store::Key(table::kJobStatusExecution)
-      .text(id.job)
-      .text(to_string(status))
-      .text(id.thing)
-      .descending(id.number)
-      .str();
-}
-
-std::string count_key(std::string_view job, ExecutionStatus status) {
-  return store::Key(table::kJobCount).text(job).text(to_string(status)).str();
-}
-
 std::string thing_listing_key(const ExecutionId& id, std::int64_t queued_ms) {
   return store::Key(table::kThingExecution)
       .text(id.thing)
@@ -83,6 +70,23 @@ void append_field(std::string& out, std::string_view name, std::int64_t value) {
 }
 
 }  // namespace
+
+std::string status_prefix(std::string_view job, ExecutionStatus status) {
+  return store::Key(table::kJobStatusExecution).text(job).text(to_string(status)).str();
+}
+
+std::string status_key(const ExecutionId& id, ExecutionStatus status) {
+  return store::Key(table::kJobStatusExecution)
+      .text(id.job)
+      .text(to_string(status))
+      .text(id.thing)
+      .descending(id.number)
+      .str();
+}
+
+std::string count_key(std::string_view job, ExecutionStatus status) {
+  return store::Key(table::kJobCount).text(job).text(to_string(status)).str();
+}
 
 std::string_view to_string(ExecutionStatus status) {
   return kNames[static_cast<std::size_t>(status)];

@@ -89,6 +89,11 @@ struct ExecutionId {
   bool operator==(const ExecutionId&) const = default;
 };
 
+// Keys of a job's listing by status (kJobStatusExecution) and of its counts (kJobCount).
+std::string status_prefix(std::string_view job, ExecutionStatus status);
+std::string status_key(const ExecutionId& id, ExecutionStatus status);
+std::string count_key(std::string_view job, ExecutionStatus status);
+
 // The execution of that number, or the one with the highest number; nullopt when there is none.
 Result<std::optional<Execution>> find_execution(store::Tx& tx, std::string_view thing, std::string_view job,
                                                 std::optional<std::int64_t> number = {});

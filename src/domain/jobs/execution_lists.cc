@@ -79,8 +79,8 @@ Result<Places> next_places(store::Tx& tx, std::string_view job_id, std::span<con
   std::map<std::string, ExecutionId> merged;
   for (const auto status : statuses) {
     // What a sweep has just emptied would be stepped over entry by entry.
-    if (tx.counter(Key(table::kJobCount).text(job_id).text(to_string(status))) == 0) continue;
-    const std::string prefix = Key(table::kJobStatusExecution).text(job_id).text(to_string(status)).str();
+    if (tx.counter(count_key(job_id, status)) == 0) continue;
+    const std::string prefix = status_prefix(job_id, status);
     const IndexPage index = read_index(tx, prefix, position, limit);
     for (const auto& tail : index.tails) {
       store::KeyReader reader(tail);

@@ -258,8 +258,7 @@ Status change_controls(const Context& context, store::Tx& tx, std::string_view j
 JobCounts job_counts(store::Tx& tx, std::string_view job_id) {
   JobCounts counts;
   for (const auto status : kAllStatuses) {
-    counts.by_status[static_cast<std::size_t>(status)] =
-        tx.counter(Key(table::kJobCount).text(job_id).text(to_string(status)));
+    counts.by_status[static_cast<std::size_t>(status)] = tx.counter(count_key(job_id, status));
   }
   return counts;
 }

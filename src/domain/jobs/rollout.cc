@@ -105,10 +105,6 @@ Result<std::vector<std::string>> take_things(const Context& context, store::Tx& 
   return std::move(page->things);
 }
 
-std::string status_prefix(std::string_view job_id, ExecutionStatus status) {
-  return Key(table::kJobStatusExecution).text(job_id).text(to_string(status)).str();
-}
-
 // The statuses that a sweep has still to look at: from the one that its position is in. What it emptied before is not
 // stepped over again.
 std::span<const ExecutionStatus> from_position(std::span<const ExecutionStatus> statuses, std::string_view job_id,
@@ -119,8 +115,7 @@ std::span<const ExecutionStatus> from_position(std::span<const ExecutionStatus> 
   return statuses;
 }
 
-// Executions of one status, from a position on.
-// A snapshot where nothing is decided by what is absent.
+// Executions of one status, from a position on; as a snapshot where nothing is decided by what is absent.
 struct StatusRange {
   ExecutionStatus status = ExecutionStatus::kQueued;
   std::string_view from;
@@ -145,23 +140,12 @@ Result<std::vector<ExecutionId>> with_status(store::Tx& tx, std::string_view job
   return ids;
 }
 
-std::string status_position(const ExecutionId& id, ExecutionStatus status) {
-  return Key(table::kJobStatusExecution)
-      .text(id.job)
-      .text(to_string(status))
-      .text(id.thing)
-      .descending(id.number)
-      .str();
-}
-
 Status cancel_one(const Context& context, store::Tx& tx, const Job& job, const ExecutionId& id, bool force,
                   Effects& effects) {
   TRY(const auto before, find_execution(tx, id.thing, id.job, id.number));
   if (!before) return internal("listing of job " + id.job + " names an execution that is not there");
   const Execution after = canceled(*before, force, tx.now_ms());
-  PendingChange pending(context, tx, id.thing);
-  TRY_VOID(apply_transition(context, tx, pending, {job, id.number, &*before, &after}, effects));
-  return pending.finish(effects);
+  return make_transition(context, tx, id.thing, {job, id.number, &*before, &after}, effects);
 }
 
 void erase_job(const Context& context, store::Tx& tx, const Job& job, Effects& effects) {
@@ -171,7 +155,7 @@ void erase_job(const Context& context, store::Tx& tx, const Job& job, Effects& e
   tx.erase(progress_key(job.id));
   for (const auto& row : tx.range(prefix_range(target_prefix(job.id), kTargetsLeft))) tx.erase(row.key);
   for (const auto status : kAllStatuses) {
-    tx.erase_counter(Key(table::kJobCount).text(job.id).text(to_string(status)));
+    tx.erase_counter(count_key(job.id, status));
   }
   registry::erase_tags(tx, iot_arn(context.realm, "job", job.id));
   store::disarm(tx, kRetentionTimer, job.id);
@@ -404,7 +388,7 @@ Result<Progress> sweep(const Context& context, store::Tx& tx, const Job& job, st
     for (const auto& id : ids) {
       // Only executions that force was needed for are marked as canceled by force (model: JobExecution.forceCanceled).
       TRY_VOID(cancel_one(context, tx, job, id, force, effects));
-      progress.position = status_position(id, status);
+      progress.position = status_key(id, status);
     }
     progress.executions += ids.size();
     if (progress.executions >= budget) return progress;
@@ -427,7 +411,7 @@ Result<Progress> announce_offers(const Context& context, store::Tx& tx, const Jo
     pending.know(shared);
     TRY_VOID(pending.offer_changed(job));
     TRY_VOID(pending.finish(effects));
-    progress.announce_from = store::after_key(status_position(id, ExecutionStatus::kQueued));
+    progress.announce_from = store::after_key(status_key(id, ExecutionStatus::kQueued));
   }
   const bool finished = ids.size() < budget;
   if (finished) progress.announce_from.clear();
@@ -449,7 +433,7 @@ Result<Progress> expire_queued(const Context& context, store::Tx& tx, const Job&
   const Gathering gathering(tx, effects);
   TRY(const auto ids, with_status(tx, job.id, {ExecutionStatus::kQueued, progress.expire_from, budget, true}));
   for (const auto& id : ids) {
-    progress.expire_from = store::after_key(status_position(id, ExecutionStatus::kQueued));
+    progress.expire_from = store::after_key(status_key(id, ExecutionStatus::kQueued));
     TRY(const auto execution, find_execution(tx, id.thing, id.job, id.number));
     if (!execution || execution->status != ExecutionStatus::kQueued || execution->queued_ms >= queued_before_ms)
       continue;
@@ -478,7 +462,7 @@ Result<Progress> purge(const Context& context, store::Tx& tx, const Job& job, st
       } else {
         TRY_VOID(make_transition(context, tx, id.thing, change, effects));
       }
-      progress.position = status_position(id, status);
+      progress.position = status_key(id, status);
     }
     progress.executions += ids.size();
     if (progress.executions >= budget) return progress;

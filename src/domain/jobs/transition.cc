@@ -18,6 +18,15 @@ Execution ended(const Execution& before, ExecutionStatus status, std::int64_t no
   return after;
 }
 
+Execution queued(const Job& job, std::int64_t number, std::int64_t now_ms) {
+  Execution execution;
+  execution.number = number;
+  execution.queued_ms = execution.updated_ms = now_ms;
+  execution.priority = job.controls.priority;
+  execution.namespace_id = job.namespace_id;
+  return execution;
+}
+
 // After FAILED or TIMED_OUT with attempts left the service queues the next one (spec 4.4).
 Status retry_if_due(const Context& context, store::Tx& tx, PendingChange& pending, const Job& job,
                     const Execution& failed, Effects& effects) {
@@ -25,11 +34,7 @@ Status retry_if_due(const Context& context, store::Tx& tx, PendingChange& pendin
   if (!retry_allowed(*job.retry, failed.status, failed.retries)) return {};
   // Who has left a continuous job's groups is not tried again.
   if (job.selection == Selection::kContinuous && !is_targeted(context, tx, job, pending.thing())) return {};
-  Execution next;
-  next.number = failed.number + 1;
-  next.queued_ms = next.updated_ms = tx.now_ms();
-  next.priority = job.controls.priority;
-  next.namespace_id = job.namespace_id;
+  Execution next = queued(job, failed.number + 1, tx.now_ms());
   next.retries = failed.retries;
   (failed.status == ExecutionStatus::kTimedOut ? next.retries.timed_out : next.retries.failed) += 1;
   return apply_transition(context, tx, pending, {job, next.number, nullptr, &next}, effects);
@@ -81,11 +86,7 @@ Status make_transition(const Context& context, store::Tx& tx, std::string_view t
 
 Status queue_execution(const Context& context, store::Tx& tx, PendingChange& pending, const Job& job,
                        std::int64_t number, Effects& effects) {
-  Execution execution;
-  execution.number = number;
-  execution.queued_ms = execution.updated_ms = tx.now_ms();
-  execution.priority = job.controls.priority;
-  execution.namespace_id = job.namespace_id;
+  const Execution execution = queued(job, number, tx.now_ms());
   return apply_transition(context, tx, pending, {job, number, nullptr, &execution}, effects);
 }
 
