@@ -3,6 +3,7 @@
 import pytest
 
 from jobs_device import Device
+from server_process import Server
 from tls_device import Identity, TlsDevice
 
 
@@ -53,3 +54,16 @@ def device(plain_mqtt, thing):
     device = Device(plain_mqtt, thing["thingName"])
     yield device
     device.close()
+
+
+@pytest.fixture
+def start():
+    """start(*flags): a server of its own with these settings, ended with the test."""
+    servers = []
+
+    def make(*flags):
+        servers.append(Server(flags=flags))
+        return servers[-1]
+    yield make
+    for server in servers:
+        server.remove()

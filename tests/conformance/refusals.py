@@ -4,7 +4,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 
-def refused(code, status, call, **arguments):
+def refused(code, status, call, /, **arguments):
     """The error's response, after its code and HTTP status are as expected."""
     with pytest.raises(ClientError) as error:
         call(**arguments)

@@ -5,10 +5,10 @@ import json
 import time
 import urllib.request
 
-import botocore.exceptions
 import pytest
 
 from jobs_device import Device
+from refusals import refused
 from server_process import wait_until
 
 
@@ -20,14 +20,6 @@ def make_job(iot, thing, unique):
             members.setdefault("document", json.dumps({"job": name}))
         return iot.create_job(jobId=f"{name}-{unique}", **members)
     return make
-
-
-def refused(code, http_status, call, **arguments):
-    with pytest.raises(botocore.exceptions.ClientError) as caught:
-        call(**arguments)
-    response = caught.value.response
-    assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == (code, http_status), response
-    return response
 
 
 def status_of(iot, job_id):

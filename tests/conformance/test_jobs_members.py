@@ -177,8 +177,8 @@ def test_packages_are_refused_by_name(newer, iot, make_job, unique):
     refused(*MISSING, iot.describe_job, jobId=f"j-{unique}")
 
 
-def test_limits_of_the_server_are_limits_of_aws(own_platform_of):
-    own = own_platform_of("--jobs.max_active_jobs", "1", "--jobs.default_timeout_minutes", "0")
+def test_limits_of_the_server_are_limits_of_aws(start):
+    own = start("--jobs.max_active_jobs", "1", "--jobs.default_timeout_minutes", "0")
     client = own.client("iot")
     target = client.create_thing(thingName="t")["thingArn"]
     client.create_job(jobId="a", targets=[target], document="{}")
@@ -188,22 +188,8 @@ def test_limits_of_the_server_are_limits_of_aws(own_platform_of):
     client.create_job(jobId="b", targets=[target], document="{}")
 
 
-@pytest.fixture
-def own_platform_of():
-    """own_platform_of(*flags): a server with these settings, ended with the test."""
-    from server_process import Server
-    servers = []
-
-    def make(*flags):
-        servers.append(Server(flags=flags))
-        return servers[-1]
-    yield make
-    for server in servers:
-        server.remove()
-
-
-def test_deletions_make_room_for_others(own_platform_of):
-    own = own_platform_of()
+def test_deletions_make_room_for_others(start):
+    own = start()
     client = own.client("iot")
     target = client.create_thing(thingName="t")["thingArn"]
     for i in range(12):

@@ -4,22 +4,9 @@ import json
 
 import pytest
 
-from server_process import Server
 from tls_device import Identity, TlsDevice, statement
 
 ANY = statement("Allow", "iot:*", "*")
-
-
-@pytest.fixture
-def start():
-    servers = []
-
-    def make(*flags):
-        servers.append(Server(flags=flags))
-        return servers[-1]
-    yield make
-    for server in servers:
-        server.remove()
 
 
 def test_counters_are_published_when_they_are_asked_for(start, tmp_path):
