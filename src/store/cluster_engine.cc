@@ -68,6 +68,7 @@ class ClusterEngine final : public Store {
   std::optional<bool> was_committed(std::int64_t number);
   void run_again(Jobs jobs);
   void end(std::unique_ptr<Job> job);
+  void tell_changes(ClusterTx& tx);
 
   const ClusterOptions options_;
   const std::string node_ = random_bytes(16);
@@ -138,10 +139,19 @@ bool ClusterEngine::flush() {
 }
 
 void ClusterEngine::end(std::unique_ptr<Job> job) {
+  if (job->status && job->tx != nullptr) tell_changes(*job->tx);
   job->done(std::move(job->status));
   const std::lock_guard lock(mutex_);
   open_.erase(job->number);
   ended_.notify_all();
+}
+
+void ClusterEngine::tell_changes(ClusterTx& tx) {
+  std::vector<std::string> changed;
+  for (const auto& [key, value] : tx.writes()) {
+    if (changes().wants(key)) changed.push_back(key);
+  }
+  if (!changed.empty()) changes().tell(changed);
 }
 
 void ClusterEngine::worker() {

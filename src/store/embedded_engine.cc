@@ -107,7 +107,8 @@ class EmbeddedEngine final : public Store {
   EmbeddedTx* youngest_ = nullptr;
   rocksdb::WriteBatch pending_;
   std::size_t pending_bytes_ = 0;
-  std::vector<Waiting> waiting_;  // accepted commits in order, and readers of what they wrote
+  std::vector<std::string> changed_;  // keys of `pending_` that the change feed wants
+  std::vector<Waiting> waiting_;      // accepted commits in order, and readers of what they wrote
   bool flusher_sleeps_ = false;
   bool failed_ = false;
   bool stopping_ = false;
@@ -302,19 +303,20 @@ bool EmbeddedEngine::still_holds(const EmbeddedTx& tx) const {
 // Under the mutex. Memory and CPU only.
 void EmbeddedEngine::accept(EmbeddedTx& tx) {
   const std::uint64_t commit = ++last_commit_;
-  const auto put = [&](std::string key, std::optional<std::string> value) {
+  const auto put = [&](std::string key, std::optional<std::string> value, bool told) {
     auto* family = rocks_->family(*kind_of(key));
     const auto status = value ? pending_.Put(family, key, *value) : pending_.Delete(family, key);
     CHECK(status.ok());  // fails only beyond 4 GiB
+    if (told && changes().wants(key)) changed_.push_back(key);
     overlay_.put(std::move(key), std::move(value), commit);
   };
   auto& writes = tx.writes();
   while (!writes.empty()) {
     auto node = writes.extract(writes.begin());
-    put(std::move(node.key()), std::move(node.mapped()));
+    put(std::move(node.key()), std::move(node.mapped()), true);
   }
   std::uint32_t place = 0;
-  for (auto& append : tx.appends()) put(stamped_key(append.prefix, commit, place++), std::move(append.value));
+  for (auto& append : tx.appends()) put(stamped_key(append.prefix, commit, place++), std::move(append.value), false);
   for (const auto& [key, change] : tx.counters()) counters_.change(key, change.erased, change.delta, commit);
   pending_bytes_ += tx.bytes() + 64;
   ++stats_.commits;
@@ -409,6 +411,7 @@ bool EmbeddedEngine::write_pending(std::unique_lock<std::mutex>& lock) {
   const auto commit = last_commit_;
   const auto bytes = std::exchange(pending_bytes_, 0);
   const auto counters = counters_.take_dirty();
+  const auto changed = std::exchange(changed_, {});
   lock.unlock();
 
   auto* family = rocks_->family(Kind::kCounter);
@@ -437,6 +440,7 @@ bool EmbeddedEngine::write_pending(std::unique_lock<std::mutex>& lock) {
     fail(written.error(), ready);
   }
   lock.unlock();
+  if (written && !changed.empty()) changes().tell(changed);
   for (auto& waiting : ready) waiting.done(std::move(waiting.status));
   ready.clear();
   lock.lock();
@@ -456,6 +460,7 @@ void EmbeddedEngine::fail(const Error& error, std::vector<Waiting>& lost) {
   lost.swap(waiting_);
   for (auto& waiting : lost) waiting.status = refused();
   pending_.Clear();
+  changed_.clear();
   pending_bytes_ = 0;
   overlay_.clear();
   counters_.clear();

@@ -128,6 +128,7 @@ class MemoryEngine final : public MemoryStore {
   State state_;
   std::uint64_t commit_ = 0;
   std::vector<Undo> unsynced_;
+  std::vector<std::string> changed_;  // of the unsynced commits, for the change feed
   std::vector<std::pair<Done, Status>> waiting_;
   Stats stats_;
 };
@@ -146,7 +147,10 @@ void MemoryEngine::change(Undo& undo, const std::string& key, std::optional<std:
 void MemoryEngine::apply(BufferedTx& tx) {
   ++commit_;
   Undo undo;
-  for (auto& [key, value] : tx.writes()) change(undo, key, std::move(value));
+  for (auto& [key, value] : tx.writes()) {
+    if (changes().wants(key)) changed_.push_back(key);
+    change(undo, key, std::move(value));
+  }
   std::uint32_t place = 0;
   for (auto& append : tx.appends()) change(undo, stamped_key(append.prefix, commit_, place++), std::move(append.value));
   for (const auto& [key, delta] : tx.counters()) {
@@ -184,7 +188,9 @@ void MemoryEngine::run(Body body, Done done) {
       waiting_.emplace_back(std::move(done), std::move(status));
       return;
     }
+    const auto changed = std::exchange(changed_, {});
     lock.unlock();
+    if (!changed.empty()) changes().tell(changed);
     return done(std::move(status));
   }
   done(make_error(ErrorKind::kConflict, "Too many concurrent changes; try again"));
@@ -192,12 +198,15 @@ void MemoryEngine::run(Body body, Done done) {
 
 bool MemoryEngine::flush() {
   std::vector<std::pair<Done, Status>> ready;
+  std::vector<std::string> changed;
   {
     const std::lock_guard lock(mutex_);
+    changed.swap(changed_);
     if (!unsynced_.empty()) ++stats_.syncs;
     unsynced_.clear();
     ready.swap(waiting_);
   }
+  if (!changed.empty()) changes().tell(changed);
   for (auto& [done, status] : ready) done(std::move(status));
   return true;
 }
@@ -223,6 +232,7 @@ void MemoryEngine::crash() {
       }
     }
     unsynced_.clear();
+    changed_.clear();
     lost.swap(waiting_);
   }
   for (auto& [done, status] : lost) done(make_error(ErrorKind::kUnavailable, "The store crashed"));

@@ -27,6 +27,13 @@ inline constexpr char kUser = 'E';       // text user -> IAM user with inline po
 inline constexpr char kAccessKey = 'F';  // text access key id -> {user, secret, status}
 inline constexpr char kRole = 'G';       // text role -> role with trust and inline policies
 
+inline constexpr char kIamGroup = '0';          // text group -> IAM group with inline policies
+inline constexpr char kIamGroupUser = '1';      // text group, text user
+inline constexpr char kIamUserGroup = '2';      // text user, text group
+inline constexpr char kManagedPolicy = '3';     // text policy -> managed policy with versions
+inline constexpr char kPolicyAttachment = '4';  // text policy ARN, text kind (user, group, role), text name
+inline constexpr char kOidcProvider = '5';      // text issuer host and path -> OpenID Connect provider
+
 inline constexpr char kThing = 'H';            // text thing -> thing
 inline constexpr char kThingGroup = 'I';       // text group -> group
 inline constexpr char kGroupMember = 'J';      // text group, text thing
@@ -41,6 +48,27 @@ inline constexpr char kPrincipalThing = 'R';   // text principal, text thing
 inline constexpr char kThingType = 'S';        // text type -> thing type
 inline constexpr char kThingAttribute = 'T';   // text name, text value, text thing
 inline constexpr char kTag = 'U';              // text resource ARN -> {key: value}
+
+inline constexpr char kThingByType = '6';            // text type, text thing
+inline constexpr char kBillingGroup = '7';           // text billing group -> billing group
+inline constexpr char kBillingGroupThing = '8';      // text billing group, text thing
+inline constexpr char kIndexingConfiguration = '9';  // text "account" -> what the fleet index covers
+inline constexpr char kConnectivity = 'Z';           // text thing -> last connection (see domain/fleet)
+inline constexpr char kShadow = 'y';  // text thing, text shadow ("" is the classic one) -> shadow document
+
+inline constexpr char kCaCertificate = '!';     // text CA certificate id -> registered CA
+inline constexpr char kCertificateOfCa = '#';   // text CA certificate id, text certificate id
+inline constexpr char kRegistrationCode = '%';  // text "account" -> code that proves possession of a CA's key
+inline constexpr char kRoleAlias = '&';         // text alias -> role alias
+inline constexpr char kAuthorizer = '(';        // text authoriser -> custom authoriser; text "" -> the default's name
+
+inline constexpr char kProvisioningTemplate = ')';    // text template -> provisioning template
+inline constexpr char kProvisioningVersion = '*';     // text template, integer version -> its body
+inline constexpr char kOwnershipToken = '+';          // text token digest -> certificate that waits for RegisterThing
+inline constexpr char kProvisioningClaim = ',';       // text certificate id -> template and expiry of a claim
+inline constexpr char kRegistrationTask = '-';        // text task id -> bulk registration
+inline constexpr char kRegistrationTaskByTime = '.';  // descending created_ms, text task id -> status (text)
+inline constexpr char kRegistrationReport = '/';  // text task id, text kind (ERRORS, RESULTS), integer line -> entry
 
 inline constexpr char kBucket = 'V';       // text bucket -> bucket
 inline constexpr char kObject = 'W';       // text bucket, text key -> object record, names its blob
@@ -111,6 +139,30 @@ inline constexpr std::array kTables{
     TableRow{table::kThingType, Kind::kRecord, "thing_type"},
     TableRow{table::kThingAttribute, Kind::kIndex, "thing_attribute"},
     TableRow{table::kTag, Kind::kRecord, "tag"},
+    TableRow{table::kIamGroup, Kind::kRecord, "iam_group"},
+    TableRow{table::kIamGroupUser, Kind::kIndex, "iam_group_user"},
+    TableRow{table::kIamUserGroup, Kind::kIndex, "iam_user_group"},
+    TableRow{table::kManagedPolicy, Kind::kRecord, "managed_policy"},
+    TableRow{table::kPolicyAttachment, Kind::kIndex, "policy_attachment"},
+    TableRow{table::kOidcProvider, Kind::kRecord, "oidc_provider"},
+    TableRow{table::kThingByType, Kind::kIndex, "thing_by_type"},
+    TableRow{table::kBillingGroup, Kind::kRecord, "billing_group"},
+    TableRow{table::kBillingGroupThing, Kind::kIndex, "billing_group_thing"},
+    TableRow{table::kIndexingConfiguration, Kind::kRecord, "indexing_configuration"},
+    TableRow{table::kConnectivity, Kind::kRecord, "connectivity"},
+    TableRow{table::kShadow, Kind::kRecord, "shadow"},
+    TableRow{table::kCaCertificate, Kind::kRecord, "ca_certificate"},
+    TableRow{table::kCertificateOfCa, Kind::kIndex, "certificate_of_ca"},
+    TableRow{table::kRegistrationCode, Kind::kRecord, "registration_code"},
+    TableRow{table::kRoleAlias, Kind::kRecord, "role_alias"},
+    TableRow{table::kAuthorizer, Kind::kRecord, "authorizer"},
+    TableRow{table::kProvisioningTemplate, Kind::kRecord, "provisioning_template"},
+    TableRow{table::kProvisioningVersion, Kind::kRecord, "provisioning_version"},
+    TableRow{table::kOwnershipToken, Kind::kRecord, "ownership_token"},
+    TableRow{table::kProvisioningClaim, Kind::kRecord, "provisioning_claim"},
+    TableRow{table::kRegistrationTask, Kind::kRecord, "registration_task"},
+    TableRow{table::kRegistrationTaskByTime, Kind::kIndex, "registration_task_by_time"},
+    TableRow{table::kRegistrationReport, Kind::kRecord, "registration_report"},
     TableRow{table::kBucket, Kind::kRecord, "bucket"},
     TableRow{table::kObject, Kind::kRecord, "object"},
     TableRow{table::kBlobGarbage, Kind::kIndex, "blob_garbage"},

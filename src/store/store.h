@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "store/change_feed.h"
 
 namespace muster::store {
 
@@ -104,6 +105,11 @@ class Store {
   // A consistent copy into an empty or absent directory, while running. kNotSupported where the engine has its own
   // tools.
   virtual Status checkpoint(const std::string& directory) = 0;
+
+  ChangeFeed& changes() { return changes_; }
+
+ private:
+  ChangeFeed changes_;
 };
 
 // For tests, start-up and worker threads: blocks until durable. Never on an I/O thread.

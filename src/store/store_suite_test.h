@@ -3,9 +3,11 @@
 // INSTANTIATE_TEST_SUITE_P(name, StoreSuite, ...) with a function that makes an engine.
 #pragma once
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <mutex>
 #include <thread>
 
 #include "io/env.h"
@@ -21,6 +23,7 @@ class EngineUnderTest {
   virtual Store& store() = 0;
   virtual void reopen() = 0;                                 // orderly close and open on the same state
   virtual bool runs_bodies_at_once() const { return true; }  // before run() returns
+  virtual bool is_one_process() const { return true; }
   io::VirtualClock clock;
 };
 using MakeEngine = std::function<std::unique_ptr<EngineUnderTest>()>;
@@ -426,6 +429,28 @@ TEST_P(StoreSuite, keys_and_values_beyond_the_bounds_are_refused) {
   EXPECT_EQ(get(record("other")), std::nullopt);
   put(record("big"), std::string(1 << 20, 'v'));
   EXPECT_EQ(get(record("big"))->size(), std::size_t{1} << 20);
+}
+
+TEST_P(StoreSuite, the_change_feed_tells_the_written_keys_of_its_tables_before_the_done) {
+  if (!engine_->is_one_process()) GTEST_SKIP() << "a feed tells what its own process wrote";
+  std::mutex mutex;
+  std::vector<std::string> told;
+  store().changes().subscribe(record("").substr(0, 1), [&](const std::vector<std::string>& keys) {
+    const std::lock_guard lock(mutex);
+    told.insert(told.end(), keys.begin(), keys.end());
+  });
+  put(record("a"), "1");
+  EXPECT_THAT(told, testing::ElementsAre(record("a")));
+  (void)run_blocking(store(), [&](Tx& tx) -> Status {
+    tx.put(record("refused"), "");
+    return invalid("no");
+  });
+  (void)run_blocking(store(), [&](Tx& tx) -> Status {
+    tx.erase(record("a"));
+    tx.add(tally("all"), 1);
+    return {};
+  });
+  EXPECT_THAT(told, testing::ElementsAre(record("a"), record("a")));
 }
 
 TEST_P(StoreSuite, every_done_is_called_once) {

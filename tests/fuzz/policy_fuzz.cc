@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/text.h"
-#include "domain/iam/policy_eval.h"
+#include "domain/iam/policy/eval.h"
 
 namespace {
 

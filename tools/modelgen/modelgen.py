@@ -3,11 +3,11 @@
 """Service models -> constexpr tables (src/api/wire/model.h), one .cc a service.
 
   modelgen.py --model-paths SERVICE...                 prints the files read, for the build's dependencies
-  modelgen.py --support support.toml --out DIR SERVICE...
+  modelgen.py --support FOLDER --out DIR SERVICE...
 
 Input: botocore's service-2.json (Debian's python3-botocore), or own/<service>.json in the same form for a service of
-ours; overlay/<service>.json for members and limits newer than that; and support.toml, which says what Muster serves. Only operations named there get shapes; all are listed. Anything
-that cannot be expressed (a pattern, a type, a name in support.toml that the model does not have) fails the build.
+ours; overlay/<service>.json for members and limits newer than that; and the support lists (FOLDER/*.toml), which say what Muster serves. Only operations named there get shapes; all are listed. Anything
+that cannot be expressed (a pattern, a type, a name in a support list that the model does not have) fails the build.
 """
 import argparse
 import json
@@ -88,7 +88,7 @@ class Tables:
         for name, entry in self._listed():
             operation = self.model["operations"].get(name)
             if operation is None:
-                self._fail("support.toml lists %s, which the model does not have" % name)
+                self._fail("the support list has %s, which the model does not have" % name)
             refusals = [(path.strip(), r) for paths, r in entry.get("refuse", {}).items() for path in paths.split(",")]
             for path, reason in refusals:
                 shape_name = operation.get("input", {}).get("shape")
@@ -217,9 +217,9 @@ class Tables:
                 continue
             unknown = set(entry) - OPERATION_KEYS
             if unknown or entry.get("support") not in ("full", "partial"):
-                self._fail("support.toml, %s: support must be full or partial; unknown keys %s" % (name, unknown))
+                self._fail("support list, %s: support must be full or partial; unknown keys %s" % (name, unknown))
             if entry["support"] == "partial" and not (entry.get("note") or entry.get("refuse")):
-                self._fail("support.toml, %s: partial without a note or a refused member" % name)
+                self._fail("support list, %s: partial without a note or a refused member" % name)
             row["support"] = "kFull" if entry["support"] == "full" else "kPartial"
             for side in ("input", "output"):
                 if side in operation:
@@ -231,7 +231,7 @@ class Tables:
                        root=entry.get("xml_root", ""), unwrapped=entry.get("xml_unwrapped", False))
         unknown = set(self.support) - SERVICE_KEYS - set(self.model["operations"])
         if unknown:
-            self._fail("support.toml has keys that mean nothing: %s" % sorted(unknown))
+            self._fail("the support list has keys that mean nothing: %s" % sorted(unknown))
         return rows
 
     def _resources(self, name, operation, entry):
@@ -239,10 +239,10 @@ class Tables:
         members = self.model["shapes"].get(operation.get("input", {}).get("shape"), {}).get("members", {})
         for template in resources:
             if " " in template:
-                self._fail("support.toml, %s: a resource holds a space" % name)
+                self._fail("support list, %s: a resource holds a space" % name)
             for member in re.findall(r"\{(\w+)\}", template):
                 if member not in members:
-                    self._fail("support.toml, %s: resource names %s, which the input does not have" % (name, member))
+                    self._fail("support list, %s: resource names %s, which the input does not have" % (name, member))
         return resources
 
 
@@ -315,7 +315,7 @@ def generate(service, model, support):
     variable = "k" + "".join(p.capitalize() for p in service.split("-")) + "Service"
     return "".join([
         "// SPDX-License-Identifier: Apache-2.0\n",
-        "// Written by tools/modelgen from the %s model of %s and support.toml. Do not edit.\n" % (
+        "// Written by tools/modelgen from the %s model of %s and the support list. Do not edit.\n" % (
             service, metadata["apiVersion"]),
         '#include "api/wire/model.h"\n\nnamespace muster::api::model {\n\n',
         "extern const Service %s;\n\nnamespace {\n\n" % variable,
@@ -347,6 +347,20 @@ def write_file(path, text):
         file.write(text)
 
 
+def read_support(folder):
+    """All lists of the folder as one; an operation that stands in two of them is an error."""
+    support = {}
+    for name in sorted(n for n in os.listdir(folder) if n.endswith(".toml")):
+        with open(os.path.join(folder, name), "rb") as file:
+            for service, entries in tomllib.load(file).items():
+                known = support.setdefault(service, {})
+                twice = set(known) & set(entries)
+                if twice:
+                    raise ModelError("%s: %s stand in another list already" % (name, sorted(twice)))
+                known.update(entries)
+    return support
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("services", nargs="+")
@@ -357,11 +371,10 @@ def main():
     if arguments.model_paths:
         print("\n".join(model_path(s) for s in arguments.services))
         return 0
-    with open(arguments.support, "rb") as file:
-        support = tomllib.load(file)
+    support = read_support(arguments.support)
     unknown = set(support) - set(arguments.services)
     if unknown:
-        raise ModelError("support.toml has services that are not built: %s" % sorted(unknown))
+        raise ModelError("the support list has services that are not built: %s" % sorted(unknown))
     os.makedirs(arguments.out, exist_ok=True)
     for service in arguments.services:
         text = generate(service, read_model(service), support.get(service, {}))

@@ -23,7 +23,7 @@ int main(int count, char** arguments) {
   std::stringstream text;
   text << file.rdbuf();
   if (file && text.str() == wanted) return 0;
-  std::cerr << arguments[2] << " is not what src/api/support.toml says: run `ninja update_support_reference` in the "
+  std::cerr << arguments[2] << " is not what src/api/support/*.toml says: run `ninja update_support_reference` in the "
             << "build folder and commit the file\n";
   return 1;
 }

@@ -15,7 +15,7 @@
 #include "api/device/token_grant.h"
 #include "base/crypto.h"
 #include "base/log.h"
-#include "domain/registry/certificates.h"
+#include "domain/security/certificates.h"
 #include "store/transact.h"
 
 namespace muster::api::device {
@@ -35,7 +35,7 @@ struct Refusal {
 class DeviceGrant;
 
 struct DeviceAuthorizer::State : std::enable_shared_from_this<DeviceAuthorizer::State> {
-  State(io::Loop& on, store::Store& records, Realm where, registry::PolicyGenerations& changes,
+  State(io::Loop& on, store::Store& records, Realm where, security::PolicyGenerations& changes,
         AuthorizerOptions chosen)
       : loop(on),
         store(records),
@@ -58,7 +58,7 @@ struct DeviceAuthorizer::State : std::enable_shared_from_this<DeviceAuthorizer::
   io::Loop& loop;
   store::Store& store;
   const Realm realm;
-  registry::PolicyGenerations& generations;
+  security::PolicyGenerations& generations;
   const AuthorizerOptions options;
   const std::string prefix;
   iam::PolicyCache cache;
@@ -324,7 +324,7 @@ void DeviceAuthorizer::State::reload(std::vector<std::uint64_t> concerned, std::
 }
 
 DeviceAuthorizer::DeviceAuthorizer(io::Loop& loop, store::Store& store, Realm realm,
-                                   registry::PolicyGenerations& generations, AuthorizerOptions options)
+                                   security::PolicyGenerations& generations, AuthorizerOptions options)
     : state_(std::make_shared<State>(loop, store, std::move(realm), generations, std::move(options))) {
   generations.on_change([weak = std::weak_ptr<State>(state_), owner = &loop](std::string_view certificate_id) {
     if (weak.expired()) return;
@@ -399,7 +399,7 @@ io::Task<iam::Principal> DeviceAuthorizer::identify(std::string certificate_der)
   iam::Principal principal;
   principal.kind = iam::PrincipalKind::kCertificate;
   principal.account_id = state->realm.account_id;
-  principal.arn = registry::certificate_arn(state->realm, id);
+  principal.arn = security::certificate_arn(state->realm, id);
   principal.name = id;
   principal.user_id = id;
   co_return principal;

@@ -23,7 +23,7 @@
 #include "api/device/transport_identity.h"
 #include "api/wire/certificate_authorizer.h"
 #include "base/ids.h"
-#include "domain/registry/generations.h"
+#include "domain/security/generations.h"
 #include "io/loop.h"
 #include "mqtt/broker/ports.h"
 #include "store/store.h"
@@ -42,7 +42,7 @@ struct AuthorizerOptions {
 class DeviceAuthorizer final : public mqtt::Authorizer, public CertificateAuthorizer {
  public:
   // `loop` is the broker's. References outlive it.
-  DeviceAuthorizer(io::Loop& loop, store::Store& store, Realm realm, registry::PolicyGenerations& generations,
+  DeviceAuthorizer(io::Loop& loop, store::Store& store, Realm realm, security::PolicyGenerations& generations,
                    AuthorizerOptions options);
   ~DeviceAuthorizer() override;
 

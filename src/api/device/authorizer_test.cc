@@ -9,11 +9,11 @@
 #include <optional>
 
 #include "base/crypto.h"
-#include "domain/registry/certificates.h"
 #include "domain/registry/groups.h"
-#include "domain/registry/policies.h"
-#include "domain/registry/principals.h"
 #include "domain/registry/things.h"
+#include "domain/security/certificates.h"
+#include "domain/security/policies.h"
+#include "domain/security/principals.h"
 #include "io/env.h"
 #include "store/memory_engine.h"
 
@@ -37,7 +37,7 @@ class AuthorizerTest : public ::testing::Test {
     make({});
     certificate_.id = id_;
     certificate_.pem = "pem";
-    certificate_.status = registry::CertificateStatus::kActive;
+    certificate_.status = security::CertificateStatus::kActive;
     certificate_.subject = "CN=device-7,O=Acme";
     certificate_.issuer = "CN=ca";
     certificate_.serial_number = "1f";
@@ -78,15 +78,15 @@ class AuthorizerTest : public ::testing::Test {
   }
   void add_certificate() {
     write([&](store::Tx& tx) -> Status {
-      TRY_VOID(registry::register_certificate(tx, kRealm, certificate_));
+      TRY_VOID(security::register_certificate(tx, kRealm, certificate_));
       return {};
     });
   }
   void add_policy(const std::string& name, const std::string& document, bool attach = true) {
     write([&](store::Tx& tx) -> Status {
-      TRY_VOID(registry::create_policy(tx, kRealm, name, document));
+      TRY_VOID(security::create_policy(tx, kRealm, name, document));
       if (!attach) return {};
-      return registry::attach_policy(tx, kRealm, name, registry::certificate_arn(kRealm, id_));
+      return security::attach_policy(tx, kRealm, name, security::certificate_arn(kRealm, id_));
     });
   }
   // The grant's index in grants_, or nullopt with the reason in why_.
@@ -130,12 +130,12 @@ class AuthorizerTest : public ::testing::Test {
   io::VirtualClock clock_;
   io::Loop loop_{"authorizer"};
   std::unique_ptr<store::MemoryStore> store_;
-  registry::PolicyGenerations generations_;
+  security::PolicyGenerations generations_;
   std::unique_ptr<DeviceAuthorizer> authorizer_;
   std::vector<std::unique_ptr<mqtt::ConnectionGrant>> grants_;
   std::vector<std::string> reloaded_;
   const std::string id_ = sha256_hex(kDer);
-  registry::Certificate certificate_;
+  security::Certificate certificate_;
   io::PeerInfo peer_;
   std::string why_;
   std::string will_topic_;
@@ -144,13 +144,13 @@ class AuthorizerTest : public ::testing::Test {
 TEST_F(AuthorizerTest, OnlyRegisteredActiveCertificatesConnect) {
   EXPECT_FALSE(connect("c"));
   EXPECT_EQ(why_, "certificate is not registered");
-  certificate_.status = registry::CertificateStatus::kInactive;
+  certificate_.status = security::CertificateStatus::kInactive;
   add_certificate();
   add_policy("all", statement("Allow", "iot:*", "*"));
   EXPECT_FALSE(connect("c"));
   EXPECT_EQ(why_, "certificate is INACTIVE");
   write([&](store::Tx& tx) -> Status {
-    TRY_VOID(registry::update_certificate(tx, id_, registry::CertificateStatus::kActive));
+    TRY_VOID(security::update_certificate(tx, id_, security::CertificateStatus::kActive));
     return {};
   });
   EXPECT_TRUE(connect("c"));
@@ -278,7 +278,7 @@ TEST_F(AuthorizerTest, ThingVariablesNeedTheAttachedThing) {
   write([&](store::Tx& tx) -> Status {
     TRY_VOID(registry::create_thing(tx, kRealm, {.name = "mine", .attributes = {{"site", "north"}}}));
     TRY_VOID(registry::create_thing(tx, kRealm, {.name = "foreign"}));
-    return registry::attach_thing_principal(tx, kRealm, "mine", registry::certificate_arn(kRealm, id_));
+    return security::attach_thing_principal(tx, kRealm, "mine", security::certificate_arn(kRealm, id_));
   });
   const auto mine = connect("mine");
   const auto foreign = connect("foreign");
@@ -298,10 +298,10 @@ TEST_F(AuthorizerTest, PoliciesOfTheThingsGroupCount) {
   add_policy("group", statement("Allow", "iot:*", "*"), false);
   write([&](store::Tx& tx) -> Status {
     TRY_VOID(registry::create_thing(tx, kRealm, {.name = "mine"}));
-    TRY_VOID(registry::attach_thing_principal(tx, kRealm, "mine", registry::certificate_arn(kRealm, id_)));
+    TRY_VOID(security::attach_thing_principal(tx, kRealm, "mine", security::certificate_arn(kRealm, id_)));
     TRY_VOID(registry::create_group(tx, kRealm, {.name = "fleet"}));
     TRY_VOID(registry::add_thing_to_group(tx, "fleet", "mine"));
-    return registry::attach_policy(tx, kRealm, "group", kArn + "thinggroup/fleet");
+    return security::attach_policy(tx, kRealm, "group", kArn + "thinggroup/fleet");
   });
   EXPECT_TRUE(connect("mine"));
 }
@@ -314,7 +314,7 @@ TEST_F(AuthorizerTest, AChangeReachesLiveConnections) {
   ASSERT_TRUE(grant);
   EXPECT_TRUE(ask([&] { return grants_[*grant]->may_publish("secret", false); }));
   write([&](store::Tx& tx) -> Status {
-    return registry::attach_policy(tx, kRealm, "deny", registry::certificate_arn(kRealm, id_));
+    return security::attach_policy(tx, kRealm, "deny", security::certificate_arn(kRealm, id_));
   });
   generations_.bump(id_);
   settle();
@@ -324,14 +324,14 @@ TEST_F(AuthorizerTest, AChangeReachesLiveConnections) {
   // A new version of a policy concerns everybody.
   write([&](store::Tx& tx) -> Status {
     TRY_VOID(
-        registry::create_policy_version(tx, "all", statement("Allow", "iot:Connect", kArn + "client/other"), true));
+        security::create_policy_version(tx, "all", statement("Allow", "iot:Connect", kArn + "client/other"), true));
     return {};
   });
   generations_.bump_all();
   settle();
   EXPECT_FALSE(ask([&] { return grants_[*grant]->still_valid(); }));
   write([&](store::Tx& tx) -> Status {
-    TRY_VOID(registry::update_certificate(tx, id_, registry::CertificateStatus::kRevoked));
+    TRY_VOID(security::update_certificate(tx, id_, security::CertificateStatus::kRevoked));
     return {};
   });
   generations_.bump(id_);
@@ -380,7 +380,7 @@ TEST_F(AuthorizerTest, HttpsCallsAreDecidedByTheSamePolicies) {
   write([&](store::Tx& tx) -> Status {
     TRY_VOID(registry::create_thing(tx, kRealm, {.name = "mine"}));
     TRY_VOID(registry::create_thing(tx, kRealm, {.name = "foreign"}));
-    return registry::attach_thing_principal(tx, kRealm, "mine", registry::certificate_arn(kRealm, id_));
+    return security::attach_thing_principal(tx, kRealm, "mine", security::certificate_arn(kRealm, id_));
   });
   EXPECT_TRUE(https(call));
   call.resources = {kArn + "thing/foreign"};

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/device/device_facts.h"
 
-#include "domain/registry/certificates.h"
-#include "domain/registry/policies.h"
-#include "domain/registry/principals.h"
 #include "domain/registry/things.h"
+#include "domain/security/certificates.h"
+#include "domain/security/policies.h"
+#include "domain/security/principals.h"
 
 namespace muster::api::device {
 
@@ -18,9 +18,9 @@ void set_thing_variables(iam::PolicyContext& context, const registry::Thing& thi
   }
 }
 
-std::string refusal_of(const registry::Certificate& certificate, std::int64_t now_ms) {
-  if (certificate.status != registry::CertificateStatus::kActive) {
-    return "certificate is " + std::string(registry::to_string(certificate.status));
+std::string refusal_of(const security::Certificate& certificate, std::int64_t now_ms) {
+  if (certificate.status != security::CertificateStatus::kActive) {
+    return "certificate is " + std::string(security::to_string(certificate.status));
   }
   if (certificate.not_after_ms != 0 && now_ms > certificate.not_after_ms) return "certificate has expired";
   if (certificate.not_before_ms != 0 && now_ms < certificate.not_before_ms) return "certificate is not valid yet";
@@ -42,7 +42,7 @@ Result<DeviceFacts> read_facts(store::Tx& tx, const Realm& realm, const FactsReq
   if (!request.domain_name.empty()) facts.context.set("iot:DomainName", request.domain_name);
 
   if (request.certificate_id.empty()) {
-    const auto policy = registry::find_policy(tx, request.plain_policy);
+    const auto policy = security::find_policy(tx, request.plain_policy);
     if (!policy) {
       facts.refusal = "the plain listener's policy does not exist: " + request.plain_policy;
       return facts;
@@ -54,7 +54,7 @@ Result<DeviceFacts> read_facts(store::Tx& tx, const Realm& realm, const FactsReq
     return facts;
   }
 
-  const auto certificate = registry::find_certificate(tx, request.certificate_id);
+  const auto certificate = security::find_certificate(tx, request.certificate_id);
   if (!certificate) {
     facts.refusal = "certificate is not registered";
     return facts;
@@ -62,16 +62,16 @@ Result<DeviceFacts> read_facts(store::Tx& tx, const Realm& realm, const FactsReq
   facts.refusal = refusal_of(*certificate, tx.now_ms());
   facts.valid = facts.refusal.empty();
   if (!facts.valid) return facts;
-  for (auto& [name, values] : registry::certificate_variables(*certificate)) facts.context.set(name, std::move(values));
+  for (auto& [name, values] : security::certificate_variables(*certificate)) facts.context.set(name, std::move(values));
   bool attached = false;
-  if (is_thing_name(request.thing) && registry::is_attached(tx, realm, request.thing, request.certificate_id)) {
+  if (is_thing_name(request.thing) && security::is_attached(tx, realm, request.thing, request.certificate_id)) {
     if (const auto thing = registry::find_thing(tx, request.thing)) {
       attached = true;
       set_thing_variables(facts.context, *thing);
     }
   }
   facts.context.set("iot:Connection.Thing.IsAttached", std::string(attached ? "true" : "false"));
-  for (const auto& policy : registry::effective_policies(tx, realm, request.certificate_id)) {
+  for (const auto& policy : security::effective_policies(tx, realm, request.certificate_id)) {
     facts.policies.push_back(cache.get(policy.document, iam::PolicyUse::kIot));
     facts.policy_names.push_back(policy.name);
   }

@@ -15,8 +15,8 @@
 
 #include "base/ids.h"
 #include "base/result.h"
-#include "domain/iam/policy_cache.h"
-#include "domain/iam/policy_eval.h"
+#include "domain/iam/policy/cache.h"
+#include "domain/iam/policy/eval.h"
 #include "store/store.h"
 
 namespace muster::api::device {

@@ -5,8 +5,8 @@
 
 #include "api/device/near_topics.h"
 #include "api/device/reserved_topics.h"
-#include "domain/iam/policy_explain.h"
-#include "domain/registry/principals.h"
+#include "domain/iam/policy/explain.h"
+#include "domain/security/principals.h"
 
 namespace muster::api::device {
 
@@ -173,7 +173,7 @@ Result<Findings> explain_client(const Realm& realm, store::Tx& tx, const FactsRe
   TRY(const DeviceFacts facts, read_facts(tx, realm, request, cache));
   AccessQuestion asked = question;
   if (!request.certificate_id.empty()) {
-    for (auto& thing : registry::things_of_certificate(tx, realm, request.certificate_id)) {
+    for (auto& thing : security::things_of_certificate(tx, realm, request.certificate_id)) {
       if (std::ranges::find(asked.names, thing) == asked.names.end()) asked.names.push_back(std::move(thing));
     }
   }

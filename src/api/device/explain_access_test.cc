@@ -10,10 +10,10 @@
 #include "api/device/authorizer.h"
 #include "api/device/denials.h"
 #include "base/crypto.h"
-#include "domain/registry/certificates.h"
-#include "domain/registry/policies.h"
-#include "domain/registry/principals.h"
 #include "domain/registry/things.h"
+#include "domain/security/certificates.h"
+#include "domain/security/policies.h"
+#include "domain/security/principals.h"
 #include "io/env.h"
 #include "store/memory_engine.h"
 
@@ -62,22 +62,22 @@ class ExplainAccess : public ::testing::Test {
     done.get_future().wait();
   }
   void make(const std::vector<std::string>& documents, const std::string& thing = {},
-            registry::CertificateStatus status = registry::CertificateStatus::kActive) {
+            security::CertificateStatus status = security::CertificateStatus::kActive) {
     const Status made = store::run_blocking(*store_, [&](store::Tx& tx) -> Status {
-      registry::Certificate certificate;
+      security::Certificate certificate;
       certificate.id = kId;
       certificate.pem = "pem";
       certificate.status = status;
-      const std::string arn = registry::certificate_arn(kRealm, kId);
-      TRY_VOID(registry::register_certificate(tx, kRealm, certificate));
+      const std::string arn = security::certificate_arn(kRealm, kId);
+      TRY_VOID(security::register_certificate(tx, kRealm, certificate));
       for (std::size_t i = 0; i < documents.size(); ++i) {
         const std::string name = "p" + std::to_string(i);
-        TRY_VOID(registry::create_policy(tx, kRealm, name, documents[i]));
-        TRY_VOID(registry::attach_policy(tx, kRealm, name, arn));
+        TRY_VOID(security::create_policy(tx, kRealm, name, documents[i]));
+        TRY_VOID(security::attach_policy(tx, kRealm, name, arn));
       }
       if (thing.empty()) return {};
       TRY_VOID(registry::create_thing(tx, kRealm, {thing, {}, {}}));
-      return registry::attach_thing_principal(tx, kRealm, thing, arn);
+      return security::attach_thing_principal(tx, kRealm, thing, arn);
     });
     ASSERT_TRUE(made) << made.error().message;
   }
@@ -118,7 +118,7 @@ class ExplainAccess : public ::testing::Test {
   Denials denials_{clock_};
   io::Loop loop_{"authorizer"};
   std::unique_ptr<store::MemoryStore> store_;
-  registry::PolicyGenerations generations_;
+  security::PolicyGenerations generations_;
   std::unique_ptr<DeviceAuthorizer> authorizer_;
   std::unique_ptr<mqtt::ConnectionGrant> grant_;
   io::PeerInfo peer_;
@@ -163,7 +163,7 @@ TEST_F(ExplainAccess, RetainSubscribeReceiveAndConnectAreToldApart) {
 }
 
 TEST_F(ExplainAccess, AnInactiveCertificateIsTold) {
-  make({policy(allow("iot:*", "*"))}, {}, registry::CertificateStatus::kInactive);
+  make({policy(allow("iot:*", "*"))}, {}, security::CertificateStatus::kInactive);
   EXPECT_FALSE(connect("gw"));
   const auto kept = denials_.of("gw");
   ASSERT_EQ(kept.size(), 1u);

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "domain/iam/identities.h"
-#include "domain/iam/policy_eval.h"
+#include "domain/iam/policy/eval.h"
 #include "domain/iam/principal_policies.h"
 
 namespace muster::api::device {

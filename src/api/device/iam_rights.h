@@ -14,7 +14,7 @@
 
 #include "api/device/transport_identity.h"
 #include "base/ids.h"
-#include "domain/iam/policy_cache.h"
+#include "domain/iam/policy/cache.h"
 #include "io/loop.h"
 #include "mqtt/broker/ports.h"
 #include "store/store.h"

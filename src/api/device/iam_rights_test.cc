@@ -141,7 +141,7 @@ class IamRightsTest : public testing::Test {
 
   io::VirtualClock clock_;
   std::unique_ptr<store::MemoryStore> store_;
-  registry::PolicyGenerations generations_;
+  security::PolicyGenerations generations_;
   io::TestLoop test_;
   std::unique_ptr<DeviceAuthorizer> authorizer_;
   std::vector<std::unique_ptr<mqtt::ConnectionGrant>> grants_;

@@ -6,8 +6,8 @@
 #include "api/wire/message.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "domain/iam/policy_cache.h"
-#include "domain/iam/policy_eval.h"
+#include "domain/iam/policy/cache.h"
+#include "domain/iam/policy/eval.h"
 
 namespace muster::api::device {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The AWS service models as tables: shapes, members, operations. tools/modelgen emits one constexpr set per service at
-// build time from botocore's models and src/api/support.toml; validate, rest_json, rest_xml and query interpret them.
+// build time from botocore's models and src/api/support/*.toml; validate, rest_json, rest_xml and query interpret them.
 // Nothing here is written by hand but the types.
 #pragma once
 

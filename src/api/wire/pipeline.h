@@ -19,7 +19,7 @@
 #include "base/ids.h"
 #include "base/metrics.h"
 #include "domain/iam/credentials.h"
-#include "domain/iam/policy_cache.h"
+#include "domain/iam/policy/cache.h"
 #include "io/env.h"
 #include "io/http_server.h"
 #include "store/store.h"

@@ -135,7 +135,7 @@ std::string support_json() {
 std::string support_markdown() {
   std::string text =
       "# What is supported\n\n"
-      "<!-- Written from src/api/support.toml by the update_support_reference target. Do not edit. -->\n\n"
+      "<!-- Written from src/api/support by the update_support_reference target. Do not edit. -->\n\n"
       "`full`: as AWS does it. `partial`: what differs is said. A refused member in a request is answered with an "
       "error\n"
       "that names it, and so is every operation that is not listed here; nothing is ignored silently.\n"

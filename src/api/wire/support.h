@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Muster serves, as text: the one list of support.toml, read back from the generated tables. For `muster support`
-// and docs/reference/support.md. Pure functions.
+// What Muster serves, as text: the one list of src/api/support, read back from the generated tables. For `muster
+// support` and docs/reference/support.md. Pure functions.
 #pragma once
 
 #include <string>

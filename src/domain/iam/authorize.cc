@@ -3,7 +3,7 @@
 // resource-based allow, then identity-based allow within the session policy.
 #include "domain/iam/authorize.h"
 
-#include "domain/iam/policy_eval.h"
+#include "domain/iam/policy/eval.h"
 #include "domain/iam/principal_policies.h"
 
 namespace muster::iam {

@@ -11,7 +11,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
-#include "domain/iam/policy_cache.h"
+#include "domain/iam/policy/cache.h"
 #include "domain/iam/principal.h"
 #include "store/store.h"
 

@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "domain/iam/identities.h"
-#include "domain/iam/policy_document.h"
+#include "domain/iam/policy/document.h"
 #include "store/store.h"
 
 namespace muster::iam {

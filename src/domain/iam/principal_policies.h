@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "base/ids.h"
-#include "domain/iam/policy_cache.h"
-#include "domain/iam/policy_eval.h"
+#include "domain/iam/policy/cache.h"
+#include "domain/iam/policy/eval.h"
 #include "domain/iam/principal.h"
 #include "store/store.h"
 

@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "domain/iam/identities.h"
-#include "domain/iam/policy_eval.h"
+#include "domain/iam/policy/eval.h"
 #include "domain/iam/principal_policies.h"
 #include "store/keys.h"
 #include "store/schema.h"

@@ -140,9 +140,6 @@ TEST_F(DynamicGroupsTest, AreNeitherJoinedNorLeftNorInheritedByHand) {
               HasSubstr("is not dynamic"));
   UpdateDynamicGroup change{.group = {.name = "static"}, .query = "a"};
   EXPECT_THAT(said([&](store::Tx& tx) { return update_dynamic_group(tx, change); }), HasSubstr("is not dynamic"));
-  policy("p");
-  Status attached = status([&](store::Tx& tx) { return attach_policy(tx, realm_, "p", group_arn(realm_, "d")); });
-  EXPECT_THAT(attached.error().message, HasSubstr("dynamic"));
   EXPECT_THAT(members("d"), ElementsAre("t"));
   EXPECT_THAT(run([](store::Tx& tx) { return list_groups(tx, {}); }).items, ElementsAre("d", "static"));
   EXPECT_THAT(run([](store::Tx& tx) { return list_groups(tx, {.recursive = false}); }).items,

@@ -9,7 +9,7 @@
 #include "domain/registry/attributes.h"
 #include "domain/registry/dynamic_groups.h"
 #include "domain/registry/group_records.h"
-#include "domain/registry/policies.h"
+#include "domain/registry/policy_links.h"
 #include "domain/registry/tags.h"
 #include "store/keys.h"
 #include "store/schema.h"
@@ -204,7 +204,7 @@ std::vector<std::string> groups_with(store::Tx& tx, const ThingGroup& group, std
 
 Result<GroupDeletion> erase_group(store::Tx& tx, const Realm& realm, ThingGroup group, std::size_t batch) {
   if (!group.deleting) {
-    TRY_VOID(detach_all_policies(tx, group_arn(realm, group.name)));
+    detach_all_policies(tx, group_arn(realm, group.name));
     erase_tags(tx, group_arn(realm, group.name));
     tx.erase(child_key(group.parent, group.name));
     group.deleting = true;

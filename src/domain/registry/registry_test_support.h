@@ -8,12 +8,8 @@
 #include <memory>
 #include <string>
 
-#include "base/crypto.h"
 #include "base/json.h"
-#include "domain/registry/certificates.h"
 #include "domain/registry/groups.h"
-#include "domain/registry/policies.h"
-#include "domain/registry/principals.h"
 #include "domain/registry/things.h"
 #include "store/memory_engine.h"
 
@@ -54,24 +50,6 @@ class RegistryTest : public testing::Test {
   }
   std::string join(const std::string& group_name, const std::string& thing_name) {
     return said([&](store::Tx& tx) { return add_thing_to_group(tx, group_name, thing_name); });
-  }
-  // Registered, active; the id is derived from `name`.
-  std::string certificate(const std::string& name, CertificateStatus state = CertificateStatus::kActive) {
-    Certificate wanted;
-    wanted.id = sha256_hex(name);
-    wanted.pem = "pem of " + name;
-    wanted.status = state;
-    run([&](store::Tx& tx) { return register_certificate(tx, realm_, wanted); });
-    return wanted.id;
-  }
-  std::string arn(const std::string& certificate_id) { return certificate_arn(realm_, certificate_id); }
-  void policy(const std::string& name) {
-    run([&](store::Tx& tx) { return create_policy(tx, realm_, name, document(name)); });
-  }
-  static std::string document(const std::string& topic) {
-    return R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Publish",)"
-           R"("Resource":"arn:aws:iot:eu-central-1:123456789012:topic/)" +
-           topic + R"("}]})";
   }
 
   io::VirtualClock clock_;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domain/registry/things.h"
 
-#include "domain/registry/generations.h"
 #include "domain/registry/registry_test_support.h"
 #include "domain/registry/tags.h"
 
@@ -101,15 +100,8 @@ TEST_F(Things, DeletionLeavesNothingBehind) {
   thing("t1", {{"a", "1"}});
   group("g");
   EXPECT_EQ(join("g", "t1"), "ok");
-  std::string id = certificate("c");
-  EXPECT_TRUE(status([&](store::Tx& tx) { return attach_thing_principal(tx, realm_, "t1", arn(id)); }));
-  EXPECT_EQ(said([](store::Tx& tx) { return delete_thing(tx, "t1", std::nullopt); }),
-            "Cannot delete. Thing t1 is still attached to one or more principals");
-  EXPECT_TRUE(status([&](store::Tx& tx) { return detach_thing_principal(tx, realm_, "t1", arn(id)); }));
   EXPECT_TRUE(run([](store::Tx& tx) { return delete_thing(tx, "t1", std::nullopt); }));
   EXPECT_TRUE(run([&](store::Tx& tx) { return delete_group(tx, realm_, "g", std::nullopt); }).done);
-  run([&](store::Tx& tx) { return update_certificate(tx, id, CertificateStatus::kInactive); });
-  EXPECT_TRUE(status([&](store::Tx& tx) { return delete_certificate(tx, realm_, id, false); }));
   EXPECT_EQ(store_->size(), before);
 }
 
@@ -159,19 +151,6 @@ TEST_F(Things, TagsHaveBounds) {
   EXPECT_THAT(put(many), HasSubstr("limit of 50"));
   EXPECT_TRUE(status([](store::Tx& tx) { return untag_resource(tx, "arn:x", {"a", "b", "nosuch"}); }));
   EXPECT_EQ(store_->size(), 0u);
-}
-
-TEST(PolicyGenerationsTest, GrowsForTheCertificateConcernedAndTellsListeners) {
-  PolicyGenerations generations;
-  std::vector<std::string> heard;
-  generations.on_change([&](std::string_view id) { heard.emplace_back(id); });
-  auto one = generations.generation("one"), two = generations.generation("two");
-  generations.bump("one");
-  EXPECT_GT(generations.generation("one"), one);
-  EXPECT_EQ(generations.generation("two"), two);
-  generations.bump_all();
-  EXPECT_GT(generations.generation("two"), two);
-  EXPECT_THAT(heard, ElementsAre("one", ""));
 }
 
 }  // namespace

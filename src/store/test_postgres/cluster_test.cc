@@ -65,6 +65,7 @@ class TwoNodes final : public EngineUnderTest, public Store {
     }
   }
   Store& store() override { return *this; }
+  bool is_one_process() const override { return false; }
   void reopen() override {}
   void run(Body body, Done done) override { nodes_[turn_++ % 2]->run(std::move(body), std::move(done)); }
   bool flush() override { return nodes_[0]->flush() && nodes_[1]->flush(); }

@@ -7,9 +7,9 @@
 #include "base/text.h"
 #include "domain/jobs/execution.h"
 #include "domain/jobs/outlook/why.h"
-#include "domain/registry/certificates.h"
-#include "domain/registry/principals.h"
 #include "domain/registry/things.h"
+#include "domain/security/certificates.h"
+#include "domain/security/principals.h"
 #include "store/transact.h"
 
 namespace muster::api::admin {
@@ -53,10 +53,10 @@ struct ThingFacts {
 
 std::vector<std::string> certificates_of(const Realm& realm, Tx& tx, std::string_view thing) {
   std::vector<std::string> ids;
-  const auto page = registry::list_thing_principals(tx, thing, {.token = {}, .limit = kCertificates});
+  const auto page = security::list_thing_principals(tx, thing, {.token = {}, .limit = kCertificates});
   if (!page) return ids;
   for (const auto& arn : page->items) {
-    if (auto id = registry::certificate_in_arn(realm, arn)) ids.push_back(*std::move(id));
+    if (auto id = security::certificate_in_arn(realm, arn)) ids.push_back(*std::move(id));
   }
   return ids;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "domain/registry/certificates.h"
+#include "domain/security/certificates.h"
 #include "api/services/iot/things_handler.h"
 #include "base/text.h"
 #include "base/x509.h"
@@ -9,14 +9,14 @@ namespace muster::api::iot {
 
 namespace {
 
-using registry::CertificateStatus;
+using security::CertificateStatus;
 using store::Tx;
 
 constexpr std::int64_t kBackdatedMs = 120'000;           // for clocks of devices that are a little behind
 constexpr std::int64_t kNotAfterMs = 2'524'607'999'000;  // 2049-12-31T23:59:59Z, as AWS
 
-registry::Certificate record_of(const x509::Certificate& parsed, CertificateStatus status) {
-  registry::Certificate certificate;
+security::Certificate record_of(const x509::Certificate& parsed, CertificateStatus status) {
+  security::Certificate certificate;
   certificate.id = parsed.id;
   certificate.pem = parsed.pem;
   certificate.status = status;
@@ -35,8 +35,8 @@ std::string id_of_input(const json::object& input) {
   return id;
 }
 
-json::object reference(const RegistryServices& services, const registry::Certificate& certificate) {
-  return {{"certificateArn", registry::certificate_arn(services.realm, certificate.id)},
+json::object reference(const RegistryServices& services, const security::Certificate& certificate) {
+  return {{"certificateArn", security::certificate_arn(services.realm, certificate.id)},
           {"certificateId", certificate.id}};
 }
 
@@ -56,9 +56,9 @@ Handler issuing_handler(const SharedRegistry& services, Issue make) {
     if (!issued) co_return std::move(issued).error();
     CertificateStatus status =
         get_bool(call.input, "setAsActive") ? CertificateStatus::kActive : CertificateStatus::kInactive;
-    registry::Certificate wanted = record_of(issued->certificate, status);
-    auto store_it = [&](Tx& tx) { return registry::register_certificate(tx, services->realm, wanted); };
-    CO_TRY(registry::Certificate certificate, co_await store::transact(*services->store, store_it));
+    security::Certificate wanted = record_of(issued->certificate, status);
+    auto store_it = [&](Tx& tx) { return security::register_certificate(tx, services->realm, wanted); };
+    CO_TRY(security::Certificate certificate, co_await store::transact(*services->store, store_it));
     Changes changes;
     changes.certificates.push_back(certificate.id);
     announce(*services, changes);
@@ -85,7 +85,7 @@ Result<x509::Issued> issue_from_csr(const x509::CertificateAuthority& authority,
 Result<CertificateStatus> status_of_input(const json::object& input) {
   if (!has(input, "status"))
     return get_bool(input, "setAsActive") ? CertificateStatus::kActive : CertificateStatus::kInactive;
-  auto status = registry::certificate_status(get_string(input, "status"));
+  auto status = security::certificate_status(get_string(input, "status"));
   if (!status || (*status != CertificateStatus::kActive && *status != CertificateStatus::kInactive))
     return invalid("The status of a new certificate must be ACTIVE or INACTIVE");
   if (has(input, "setAsActive") && get_bool(input, "setAsActive") != (*status == CertificateStatus::kActive))
@@ -102,9 +102,9 @@ Result<json::object> register_one(const RegistryServices& services, Tx& tx, cons
     if (error.kind == ErrorKind::kInvalid) error.reason = "CertificateValidationException";
     return error;
   }
-  registry::Certificate wanted = record_of(*parsed, status);
+  security::Certificate wanted = record_of(*parsed, status);
   wanted.sni_only = sni_only;
-  TRY(auto certificate, registry::register_certificate(tx, services.realm, wanted));
+  TRY(auto certificate, security::register_certificate(tx, services.realm, wanted));
   changes.certificates.push_back(certificate.id);
   return reference(services, certificate);
 }
@@ -121,7 +121,7 @@ Result<json::object> register_without_ca(const RegistryServices& services, Tx& t
 
 Result<json::object> describe_certificate(const RegistryServices& services, Tx& tx, const json::object& input,
                                           Changes&) {
-  TRY(auto certificate, registry::get_certificate(tx, id_of_input(input)));
+  TRY(auto certificate, security::get_certificate(tx, id_of_input(input)));
   json::object description = reference(services, certificate);
   if (!certificate.ca_certificate_id.empty()) description["caCertificateId"] = certificate.ca_certificate_id;
   description["status"] = to_string(certificate.status);
@@ -138,10 +138,10 @@ Result<json::object> describe_certificate(const RegistryServices& services, Tx& 
 }
 
 Result<json::object> update_certificate(const RegistryServices&, Tx& tx, const json::object& input, Changes& changes) {
-  auto status = registry::certificate_status(get_string(input, "newStatus"));
+  auto status = security::certificate_status(get_string(input, "newStatus"));
   if (!status) return invalid("Invalid newStatus");
   std::string id = id_of_input(input);
-  TRY_VOID(registry::update_certificate(tx, id, *status));
+  TRY_VOID(security::update_certificate(tx, id, *status));
   changes.certificates.push_back(std::move(id));
   return json::object();
 }
@@ -149,15 +149,15 @@ Result<json::object> update_certificate(const RegistryServices&, Tx& tx, const j
 Result<json::object> delete_certificate(const RegistryServices& services, Tx& tx, const json::object& input,
                                         Changes& changes) {
   std::string id = id_of_input(input);
-  TRY_VOID(registry::delete_certificate(tx, services.realm, id, get_bool(input, "forceDelete")));
+  TRY_VOID(security::delete_certificate(tx, services.realm, id, get_bool(input, "forceDelete")));
   changes.certificates.push_back(std::move(id));
   return json::object();
 }
 
 Result<json::object> list_certificates(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
-  TRY(auto page, registry::list_certificates(tx, marker_page_of_input(input), get_bool(input, "ascendingOrder")));
+  TRY(auto page, security::list_certificates(tx, marker_page_of_input(input), get_bool(input, "ascendingOrder")));
   json::array certificates;
-  for (const registry::Certificate& certificate : page.items) {
+  for (const security::Certificate& certificate : page.items) {
     json::object shape = reference(services, certificate);
     shape["status"] = to_string(certificate.status);
     shape["certificateMode"] = certificate.sni_only ? "SNI_ONLY" : "DEFAULT";

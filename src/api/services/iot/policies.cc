@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "domain/registry/policies.h"
+#include "domain/security/policies.h"
 #include "api/services/iot/tags.h"
 #include "api/services/iot/things_handler.h"
-#include "domain/registry/certificates.h"
+#include "domain/security/certificates.h"
 
 namespace muster::api::iot {
 
@@ -13,14 +13,14 @@ using store::Tx;
 json::array policy_list(const Realm& realm, const std::vector<std::string>& names) {
   json::array policies;
   for (const std::string& name : names)
-    policies.push_back(json::object{{"policyName", name}, {"policyArn", registry::policy_arn(realm, name)}});
+    policies.push_back(json::object{{"policyName", name}, {"policyArn", security::policy_arn(realm, name)}});
   return policies;
 }
 
 Result<json::object> create_policy(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
-  TRY(auto policy, registry::create_policy(tx, services.realm, get_string(input, "policyName"),
+  TRY(auto policy, security::create_policy(tx, services.realm, get_string(input, "policyName"),
                                            get_string(input, "policyDocument")));
-  std::string arn = registry::policy_arn(services.realm, policy.name);
+  std::string arn = security::policy_arn(services.realm, policy.name);
   TRY(const registry::Tags tags, read_tags(input));
   TRY_VOID(refuse_reserved_tags(tags));
   if (!tags.empty()) TRY_VOID(registry::tag_resource(tx, arn, tags));
@@ -31,9 +31,9 @@ Result<json::object> create_policy(const RegistryServices& services, Tx& tx, con
 }
 
 Result<json::object> get_policy(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
-  TRY(auto policy, registry::get_policy(tx, get_string(input, "policyName")));
+  TRY(auto policy, security::get_policy(tx, get_string(input, "policyName")));
   return json::object{{"policyName", policy.name},
-                      {"policyArn", registry::policy_arn(services.realm, policy.name)},
+                      {"policyArn", security::policy_arn(services.realm, policy.name)},
                       {"policyDocument", policy.current().document},
                       {"defaultVersionId", std::to_string(policy.default_version)},
                       {"creationDate", policy.created_ms},
@@ -43,13 +43,13 @@ Result<json::object> get_policy(const RegistryServices& services, Tx& tx, const 
 
 Result<json::object> delete_policy(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
   std::string_view name = get_string(input, "policyName");
-  TRY_VOID(registry::delete_policy(tx, name));
-  registry::erase_tags(tx, registry::policy_arn(services.realm, name));
+  TRY_VOID(security::delete_policy(tx, name));
+  registry::erase_tags(tx, security::policy_arn(services.realm, name));
   return json::object();
 }
 
 Result<json::object> list_policies(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
-  TRY(auto page, registry::list_policies(tx, marker_page_of_input(input), get_bool(input, "ascendingOrder", true)));
+  TRY(auto page, security::list_policies(tx, marker_page_of_input(input), get_bool(input, "ascendingOrder", true)));
   json::object output{{"policies", policy_list(services.realm, page.items)}};
   if (!page.next_token.empty()) output["nextMarker"] = page.next_token;
   return output;
@@ -59,18 +59,18 @@ Result<json::object> create_version(const RegistryServices& services, Tx& tx, co
                                     Changes& changes) {
   std::string_view name = get_string(input, "policyName");
   bool as_default = get_bool(input, "setAsDefault");
-  TRY(auto version, registry::create_policy_version(tx, name, get_string(input, "policyDocument"), as_default));
+  TRY(auto version, security::create_policy_version(tx, name, get_string(input, "policyDocument"), as_default));
   changes.all_certificates = as_default;
-  return json::object{{"policyArn", registry::policy_arn(services.realm, name)},
+  return json::object{{"policyArn", security::policy_arn(services.realm, name)},
                       {"policyDocument", version.document},
                       {"policyVersionId", std::to_string(version.number)},
                       {"isDefaultVersion", as_default}};
 }
 
 Result<json::object> get_version(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
-  TRY(auto policy, registry::get_policy(tx, get_string(input, "policyName")));
-  TRY(auto version, registry::get_policy_version(policy, get_string(input, "policyVersionId")));
-  return json::object{{"policyArn", registry::policy_arn(services.realm, policy.name)},
+  TRY(auto policy, security::get_policy(tx, get_string(input, "policyName")));
+  TRY(auto version, security::get_policy_version(policy, get_string(input, "policyVersionId")));
+  return json::object{{"policyArn", security::policy_arn(services.realm, policy.name)},
                       {"policyName", policy.name},
                       {"policyDocument", version.document},
                       {"policyVersionId", std::to_string(version.number)},
@@ -81,7 +81,7 @@ Result<json::object> get_version(const RegistryServices& services, Tx& tx, const
 }
 
 Result<json::object> list_versions(const RegistryServices&, Tx& tx, const json::object& input, Changes&) {
-  TRY(auto policy, registry::get_policy(tx, get_string(input, "policyName")));
+  TRY(auto policy, security::get_policy(tx, get_string(input, "policyName")));
   json::array versions;
   for (auto version = policy.versions.rbegin(); version != policy.versions.rend(); ++version)
     versions.push_back(json::object{{"versionId", std::to_string(version->first)},
@@ -91,13 +91,13 @@ Result<json::object> list_versions(const RegistryServices&, Tx& tx, const json::
 }
 
 Result<json::object> delete_version(const RegistryServices&, Tx& tx, const json::object& input, Changes&) {
-  TRY_VOID(registry::delete_policy_version(tx, get_string(input, "policyName"), get_string(input, "policyVersionId")));
+  TRY_VOID(security::delete_policy_version(tx, get_string(input, "policyName"), get_string(input, "policyVersionId")));
   return json::object();
 }
 
 Result<json::object> set_default_version(const RegistryServices&, Tx& tx, const json::object& input, Changes& changes) {
   TRY_VOID(
-      registry::set_default_policy_version(tx, get_string(input, "policyName"), get_string(input, "policyVersionId")));
+      security::set_default_policy_version(tx, get_string(input, "policyName"), get_string(input, "policyVersionId")));
   changes.all_certificates = true;
   return json::object();
 }
@@ -107,7 +107,7 @@ RegistryBody attach(std::string_view member) {
   return [member](const RegistryServices& services, Tx& tx, const json::object& input,
                   Changes& changes) -> Result<json::object> {
     std::string_view target = get_string(input, member);
-    TRY_VOID(registry::attach_policy(tx, services.realm, get_string(input, "policyName"), target));
+    TRY_VOID(security::attach_policy(tx, services.realm, get_string(input, "policyName"), target));
     changes.touch_target(services.realm, target);
     return json::object();
   };
@@ -117,7 +117,7 @@ RegistryBody detach(std::string_view member) {
   return [member](const RegistryServices& services, Tx& tx, const json::object& input,
                   Changes& changes) -> Result<json::object> {
     std::string_view target = get_string(input, member);
-    TRY_VOID(registry::detach_policy(tx, services.realm, get_string(input, "policyName"), target));
+    TRY_VOID(security::detach_policy(tx, services.realm, get_string(input, "policyName"), target));
     changes.touch_target(services.realm, target);
     return json::object();
   };
@@ -126,7 +126,7 @@ RegistryBody detach(std::string_view member) {
 RegistryBody list_attached(std::string_view member) {
   return
       [member](const RegistryServices& services, Tx& tx, const json::object& input, Changes&) -> Result<json::object> {
-        TRY(auto page, registry::list_attached_policies(tx, services.realm, get_string(input, member),
+        TRY(auto page, security::list_attached_policies(tx, services.realm, get_string(input, member),
                                                         get_bool(input, "recursive"), marker_page_of_input(input)));
         json::object output{{"policies", policy_list(services.realm, page.items)}};
         if (!page.next_token.empty()) output["nextMarker"] = page.next_token;
@@ -136,7 +136,7 @@ RegistryBody list_attached(std::string_view member) {
 
 RegistryBody list_targets(std::string_view answer) {
   return [answer](const RegistryServices&, Tx& tx, const json::object& input, Changes&) -> Result<json::object> {
-    TRY(auto page, registry::list_policy_targets(tx, get_string(input, "policyName"), marker_page_of_input(input)));
+    TRY(auto page, security::list_policy_targets(tx, get_string(input, "policyName"), marker_page_of_input(input)));
     json::object output;
     output[answer] = string_list(std::move(page.items));
     if (!page.next_token.empty()) output["nextMarker"] = page.next_token;
@@ -145,13 +145,13 @@ RegistryBody list_targets(std::string_view answer) {
 }
 
 Result<json::object> effective(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
-  auto id = registry::certificate_in_arn(services.realm, get_string(input, "principal"));
+  auto id = security::certificate_in_arn(services.realm, get_string(input, "principal"));
   if (!id) return invalid("principal must be the ARN of a certificate of this account");
-  TRY_VOID(registry::get_certificate(tx, *id));
+  TRY_VOID(security::get_certificate(tx, *id));
   json::array policies;
-  for (auto& policy : registry::effective_policies(tx, services.realm, *id, get_string(input, "thingName")))
+  for (auto& policy : security::effective_policies(tx, services.realm, *id, get_string(input, "thingName")))
     policies.push_back(json::object{{"policyName", policy.name},
-                                    {"policyArn", registry::policy_arn(services.realm, policy.name)},
+                                    {"policyArn", security::policy_arn(services.realm, policy.name)},
                                     {"policyDocument", std::move(policy.document)}});
   return json::object{{"effectivePolicies", std::move(policies)}};
 }

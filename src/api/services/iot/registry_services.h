@@ -12,7 +12,7 @@
 #include "base/ids.h"
 #include "base/x509.h"
 #include "domain/jobs/context.h"
-#include "domain/registry/generations.h"
+#include "domain/security/generations.h"
 #include "io/files.h"
 #include "store/store.h"
 
@@ -30,7 +30,7 @@ struct Endpoints {
 struct RegistryServices {
   store::Store* store = nullptr;
   Realm realm;
-  registry::PolicyGenerations* generations = nullptr;
+  security::PolicyGenerations* generations = nullptr;
   Endpoints endpoints;
   const x509::CertificateAuthority* authority = nullptr;  // the device CA
   io::BlockingPool* pool = nullptr;                       // makes RSA keys; null: on the calling loop

@@ -11,7 +11,7 @@
 #include "domain/jobs/jobs.h"
 #include "domain/jobs/templates.h"
 #include "domain/registry/groups.h"
-#include "domain/registry/policies.h"
+#include "domain/security/policies.h"
 
 namespace muster::api::iot {
 
@@ -29,7 +29,7 @@ Status check_resource(const RegistryServices& services, Tx& tx, std::string_view
   if (auto group = name_in_iot_arn(services.realm, "thinggroup", arn))
     return registry::find_group(tx, *group) ? Status() : Status(missing);
   if (auto policy = name_in_iot_arn(services.realm, "policy", arn))
-    return registry::find_policy(tx, *policy) ? Status() : Status(missing);
+    return security::find_policy(tx, *policy) ? Status() : Status(missing);
   if (auto name = job_in(services, arn)) {
     TRY(auto job, jobs::find_job(services.jobs, tx, *name));
     return job ? Status() : Status(missing);

@@ -5,7 +5,7 @@
 #include "domain/jobs/membership.h"
 #include "domain/registry/dynamic_groups.h"
 #include "domain/registry/groups.h"
-#include "domain/registry/principals.h"
+#include "domain/security/principals.h"
 
 namespace muster::api::iot {
 
@@ -104,7 +104,7 @@ Result<json::object> list_things(const RegistryServices& services, Tx& tx, const
 Result<json::object> attach_principal(const RegistryServices& services, Tx& tx, const json::object& input,
                                       Changes& changes) {
   std::string_view principal = get_string(input, "principal");
-  TRY_VOID(registry::attach_thing_principal(tx, services.realm, get_string(input, "thingName"), principal));
+  TRY_VOID(security::attach_thing_principal(tx, services.realm, get_string(input, "thingName"), principal));
   changes.touch_target(services.realm, principal);
   return json::object();
 }
@@ -112,13 +112,13 @@ Result<json::object> attach_principal(const RegistryServices& services, Tx& tx, 
 Result<json::object> detach_principal(const RegistryServices& services, Tx& tx, const json::object& input,
                                       Changes& changes) {
   std::string_view principal = get_string(input, "principal");
-  TRY_VOID(registry::detach_thing_principal(tx, services.realm, get_string(input, "thingName"), principal));
+  TRY_VOID(security::detach_thing_principal(tx, services.realm, get_string(input, "thingName"), principal));
   changes.touch_target(services.realm, principal);
   return json::object();
 }
 
 Result<json::object> list_thing_principals(const RegistryServices&, Tx& tx, const json::object& input, Changes&) {
-  TRY(auto page, registry::list_thing_principals(tx, get_string(input, "thingName"), page_of_input(input)));
+  TRY(auto page, security::list_thing_principals(tx, get_string(input, "thingName"), page_of_input(input)));
   json::object output{{"principals", string_list(std::move(page.items))}};
   if (!page.next_token.empty()) output["nextToken"] = page.next_token;
   return output;
@@ -127,7 +127,7 @@ Result<json::object> list_thing_principals(const RegistryServices&, Tx& tx, cons
 Result<json::object> list_principal_things(const RegistryServices& services, Tx& tx, const json::object& input,
                                            Changes&) {
   TRY(auto page,
-      registry::list_principal_things(tx, services.realm, get_string(input, "principal"), page_of_input(input)));
+      security::list_principal_things(tx, services.realm, get_string(input, "principal"), page_of_input(input)));
   json::object output{{"things", string_list(std::move(page.items))}};
   if (!page.next_token.empty()) output["nextToken"] = page.next_token;
   return output;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/services/iot/things_handler.h"
 
-#include "domain/registry/certificates.h"
-#include "domain/registry/principals.h"
+#include "domain/security/certificates.h"
+#include "domain/security/principals.h"
 #include "store/transact.h"
 
 namespace muster::api::iot {
@@ -26,7 +26,7 @@ std::size_t page_limit(std::int64_t wanted) {
 }  // namespace
 
 void Changes::touch_target(const Realm& realm, std::string_view arn) {
-  if (auto id = registry::certificate_in_arn(realm, arn))
+  if (auto id = security::certificate_in_arn(realm, arn))
     certificates.push_back(*std::move(id));
   else
     all_certificates = true;
@@ -35,7 +35,7 @@ void Changes::touch_target(const Realm& realm, std::string_view arn) {
 void Changes::touch_thing(const Realm& realm, store::Tx& tx, std::string_view thing) {
   registry::PageRequest request;
   request.limit = kPrincipalsTouched;
-  auto principals = registry::list_thing_principals(tx, thing, request);
+  auto principals = security::list_thing_principals(tx, thing, request);
   if (!principals) return;  // no such thing: nobody is concerned
   for (const std::string& arn : principals->items) touch_target(realm, arn);
   all_certificates = all_certificates || !principals->next_token.empty();

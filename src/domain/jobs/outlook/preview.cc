@@ -9,10 +9,10 @@
 #include "domain/jobs/engine.h"
 #include "domain/jobs/pending.h"
 #include "domain/jobs/rollout.h"
-#include "domain/registry/certificates.h"
 #include "domain/registry/groups.h"
-#include "domain/registry/principals.h"
 #include "domain/registry/things.h"
+#include "domain/security/certificates.h"
+#include "domain/security/principals.h"
 
 namespace muster::jobs {
 
@@ -74,9 +74,9 @@ Status look_at_queue(store::Tx& tx, const Job& job, const std::string& thing, Pr
 
 Result<SampledThing> sampled_thing(const Context& context, store::Tx& tx, const std::string& thing) {
   SampledThing sampled{thing, {}};
-  TRY(const auto page, registry::list_thing_principals(tx, thing, {.token = {}, .limit = kCertificatesOfThing}));
+  TRY(const auto page, security::list_thing_principals(tx, thing, {.token = {}, .limit = kCertificatesOfThing}));
   for (const auto& arn : page.items) {
-    if (auto id = registry::certificate_in_arn(context.realm, arn)) sampled.certificate_ids.push_back(*std::move(id));
+    if (auto id = security::certificate_in_arn(context.realm, arn)) sampled.certificate_ids.push_back(*std::move(id));
   }
   return sampled;
 }

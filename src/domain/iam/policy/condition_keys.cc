@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "domain/iam/policy/condition_keys.h"
+
+#include <algorithm>
+#include <array>
+
+namespace muster::iam {
+
+namespace {
+
+using namespace std::string_view_literals;
+
+// Supplied by authorize() from the principal, or by api/wire from the request.
+constexpr std::array kRequestKeys{
+    "aws:currenttime"sv,
+    "aws:epochtime"sv,
+    "aws:sourceip"sv,
+    "aws:securetransport"sv,
+    "aws:useragent"sv,
+    "aws:referer"sv,
+    "aws:requestedregion"sv,
+    "aws:principalarn"sv,
+    "aws:principalaccount"sv,
+    "aws:principaltype"sv,
+    "aws:userid"sv,
+    "aws:username"sv,
+    "aws:principalisawsservice"sv,
+    "aws:tagkeys"sv,
+    "s3:prefix"sv,
+    "s3:delimiter"sv,
+    "s3:max-keys"sv,
+    "iam:passedtoservice"sv,
+};
+// Supplied when a trust policy is evaluated (sessions.cc).
+constexpr std::array kTrustKeys{
+    "sts:externalid"sv,
+    "sts:rolesessionname"sv,
+    "aws:sourceaccount"sv,
+    "aws:sourcearn"sv,
+};
+// Supplied by the device authorizer from the connection and the certificate.
+constexpr std::array kDeviceKeys{
+    "iot:clientid"sv,
+    "iot:domainname"sv,
+    "iot:lastwilltopic"sv,
+    "iot:certificateid"sv,
+    "aws:sourceip"sv,
+    "iot:connection.thing.thingname"sv,
+    "iot:connection.thing.thingtypename"sv,
+    "iot:connection.thing.isattached"sv,
+    "iot:certificate.serialnumber"sv,
+    "iot:certificate.availablekeys"sv,
+};
+constexpr std::array kDevicePrefixes{
+    "iot:connection.thing.attributes["sv,
+    "iot:certificate.subject."sv,
+    "iot:certificate.issuer."sv,
+};
+
+}  // namespace
+
+bool is_supplied_condition_key(std::string_view lower_key, PolicyUse use) {
+  auto in = [&](const auto& keys) { return std::ranges::find(keys, lower_key) != keys.end(); };
+  auto begins = [&](std::string_view prefix) {
+    return lower_key.size() > prefix.size() && lower_key.starts_with(prefix);
+  };
+  if (use == PolicyUse::kIot) return in(kDeviceKeys) || std::ranges::any_of(kDevicePrefixes, begins);
+  if (use == PolicyUse::kTrust && in(kTrustKeys)) return true;
+  return in(kRequestKeys) || begins("aws:principaltag/") || begins("aws:requesttag/");
+}
+
+}  // namespace muster::iam
