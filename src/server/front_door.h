@@ -2,9 +2,9 @@
 // FrontDoor: decides what a fresh connection speaks. The API port serves HTTP, with TLS when the first byte asks for
 // it; the device ports (TLS with client certificates) serve MQTT or HTTPS, told apart by ALPN or else by the first
 // byte; the plain MQTT port serves MQTT alone. Wherever HTTP is served, a WebSocket at /mqtt is handed to the broker.
-// Without a client certificate, HTTP on the device ports is nothing but that WebSocket and custom authentication. Counts
-// running requests, so that a stop can wait for them. A device port has a listener on each device loop (SO_REUSEPORT): the kernel spreads
-// connections, and so handshakes, over the loops.
+// Without a client certificate, HTTP on the device ports is nothing but that WebSocket and custom authentication.
+// Counts running requests, so that a stop can wait for them. A device port has a listener on each device loop
+// (SO_REUSEPORT): the kernel spreads connections, and so handshakes, over the loops.
 #pragma once
 
 #include <atomic>
@@ -35,8 +35,8 @@ class FrontDoor {
   Result<std::uint16_t> open_device(const io::ListenOptions& options);
   Result<std::uint16_t> open_plain_mqtt(const io::ListenOptions& options);
   // `token` says whether a request without a client certificate asks for custom authentication: the one kind that the
-  // device ports answer besides. `handler` answers HTTP but upgrades; it, `upgrade` and the broker, whose shards live on the device loops in this
-  // order, outlive the loops. Before the broker's start.
+  // device ports answer besides. `handler` answers HTTP but upgrades; it, `upgrade` and the broker, whose shards live
+  // on the device loops in this order, outlive the loops. Before the broker's start.
   using Token = std::function<bool(const io::HttpRequest& request)>;
   void start(mqtt::Broker& broker, const api::device::WebSocketUpgrade& upgrade, Token token, io::HttpHandler handler);
 

@@ -149,7 +149,7 @@ struct CustomAuthorizers::State : std::enable_shared_from_this<CustomAuthorizers
   const io::Clock& clock;
   std::atomic<bool> has_default{false};
   std::atomic<std::uint64_t> default_reads{0};  // only the last one counts
-  std::atomic<std::uint64_t> epoch{0};  // grows with each change of an authoriser
+  std::atomic<std::uint64_t> epoch{0};          // grows with each change of an authoriser
 
   struct Kept {
     Caller caller;
@@ -207,9 +207,8 @@ void CustomAuthorizers::State::call(const CustomAuthorizer& authorizer, const To
   invocation.function_arn = authorizer.function_arn;
   invocation.payload = security::authorizer_event(exchange, check->verified);
   invocation.timeout_ms = security::kAuthorizerTimeoutMs;
-  invoker.invoke(std::move(invocation), [authorizer, done = std::move(done)](Result<std::string> text) {
-    done(answer_of(authorizer, text));
-  });
+  invoker.invoke(std::move(invocation),
+                 [authorizer, done = std::move(done)](Result<std::string> text) { done(answer_of(authorizer, text)); });
 }
 
 Caller CustomAuthorizers::State::kept(const std::string& digest) {
@@ -226,7 +225,8 @@ void CustomAuthorizers::State::keep(const std::string& digest, Caller caller, st
   const std::int64_t now_ms = clock.now_ms();
   std::lock_guard lock(mutex);
   if (epoch != asked_at) return;  // an authoriser changed meanwhile
-  if (answers.size() >= kMaxKept) std::erase_if(answers, [now_ms](auto& item) { return item.second.until_ms <= now_ms; });
+  if (answers.size() >= kMaxKept)
+    std::erase_if(answers, [now_ms](auto& item) { return item.second.until_ms <= now_ms; });
   if (answers.size() >= kMaxKept) answers.clear();
   answers[digest] = {std::move(caller), now_ms + seconds * 1000};
 }
@@ -253,7 +253,8 @@ bool CustomAuthorizers::has_default() const {
 
 bool CustomAuthorizers::claims(const io::HttpRequest& request, const Pairs& query) const {
   const auto names = [](const auto& pair) {
-    return equals_ignore_case(pair.first, kAuthorizerNameKey) || equals_ignore_case(pair.first, kAuthorizerSignatureKey);
+    return equals_ignore_case(pair.first, kAuthorizerNameKey) ||
+           equals_ignore_case(pair.first, kAuthorizerSignatureKey);
   };
   if (std::ranges::any_of(query, names) || std::ranges::any_of(request.headers.items(), names)) return true;
   return has_default() && request.method == "POST" && request.raw_path().starts_with(kTopics);
@@ -270,9 +271,8 @@ io::Task<Caller> CustomAuthorizers::identify(const io::HttpRequest& request, con
   };
   CO_TRY(const TokenAnswer answer, co_await await_callback<TokenAnswer>(start));
   if (!answer.accepted) {
-    log::info("custom authoriser refuses a request", {{"authorizer", question.claim.authorizer_name},
-                                                      {"peer", question.source_ip},
-                                                      {"why", answer.reason}});
+    log::info("custom authoriser refuses a request",
+              {{"authorizer", question.claim.authorizer_name}, {"peer", question.source_ip}, {"why", answer.reason}});
     co_return make_error(ErrorKind::kAccessDenied, "Forbidden", "ForbiddenException");
   }
   Caller caller = std::make_shared<RequestCaller>(state->realm, question, answer);

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <vector>
 
 namespace muster::iam {
 
@@ -26,6 +28,9 @@ struct Principal {
   std::string user_id;         // AIDA..., AROA...:session, account id for root
   std::string access_key_id;   // empty for certificates
   std::string session_policy;  // role sessions: JSON text given to AssumeRole, or empty
+  // Role sessions: condition keys that the session was begun with and supplies as long as it lives, as
+  // credentials-iot:ThingName or ISSUER:sub.
+  std::map<std::string, std::vector<std::string>> session_keys;
 };
 
 }  // namespace muster::iam
