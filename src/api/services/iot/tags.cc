@@ -11,7 +11,9 @@
 #include "domain/jobs/jobs.h"
 #include "domain/jobs/templates.h"
 #include "domain/registry/groups.h"
+#include "domain/security/custom_authorizers.h"
 #include "domain/security/policies.h"
+#include "domain/security/role_aliases.h"
 
 namespace muster::api::iot {
 
@@ -23,13 +25,17 @@ std::optional<std::string> job_in(const RegistryServices& services, std::string_
   return name_in_iot_arn(services.realm, "job", arn);
 }
 
-// Jobs, job templates, thing groups and policies carry tags.
+// Jobs, job templates, thing groups, policies, role aliases and authorisers carry tags.
 Status check_resource(const RegistryServices& services, Tx& tx, std::string_view arn) {
   Error missing = not_found("Resource " + std::string(arn) + " not found.");
   if (auto group = name_in_iot_arn(services.realm, "thinggroup", arn))
     return registry::find_group(tx, *group) ? Status() : Status(missing);
   if (auto policy = name_in_iot_arn(services.realm, "policy", arn))
     return security::find_policy(tx, *policy) ? Status() : Status(missing);
+  if (auto alias = name_in_iot_arn(services.realm, "rolealias", arn))
+    return security::find_role_alias(tx, *alias) ? Status() : Status(missing);
+  if (auto authorizer = name_in_iot_arn(services.realm, "authorizer", arn))
+    return security::find_authorizer(tx, *authorizer) ? Status() : Status(missing);
   if (auto name = job_in(services, arn)) {
     TRY(auto job, jobs::find_job(services.jobs, tx, *name));
     return job ? Status() : Status(missing);
