@@ -8,11 +8,13 @@
 #include <vector>
 
 #include "api/device/authorizer.h"
+#include "api/device/connectivity_watch.h"
 #include "api/device/denials.h"
 #include "api/device/jobs_topics.h"
 #include "api/device/lifecycle_events.h"
 #include "api/device/websocket_upgrade.h"
 #include "api/wire/pipeline.h"
+#include "domain/fleet/indexer.h"
 #include "domain/iam/identities.h"
 #include "domain/jobs/engine.h"
 #include "domain/jobs/notices.h"
@@ -57,6 +59,8 @@ struct Server::Parts {
   api::device::Denials denials{clock};
   std::vector<std::unique_ptr<api::device::DeviceAuthorizer>> authorizers;  // by device loop
   std::unique_ptr<api::device::LifecycleEvents> lifecycle;
+  std::unique_ptr<fleet::ConnectivityRecorder> connectivity;
+  std::unique_ptr<api::device::ConnectivityWatch> connectivity_watch;
   std::unique_ptr<mqtt::Broker> broker;
   std::unique_ptr<SysTopics> sys_topics;
   std::unique_ptr<jobs::NoticeExpander> notices;
@@ -65,6 +69,8 @@ struct Server::Parts {
   std::optional<jobs::Context> jobs_context;
   jobs::Signals signals;
   std::unique_ptr<jobs::Engine> engine;
+  jobs::Effects indexed;  // of the indexer's transaction; on its thread
+  std::unique_ptr<fleet::Indexer> indexer;
   jobs::Effects built;  // of the builder's transaction; on its thread
   std::unique_ptr<registry::DynamicGroupBuilder> group_builder;
   std::vector<std::unique_ptr<api::device::JobsTopics>> jobs_topics;  // by device loop
@@ -82,6 +88,8 @@ struct Server::Parts {
   Result<std::uint16_t> open_on_each_address(io::ListenOptions options);
   Status make_broker();
   void make_jobs();
+  void make_fleet_index();
+  void start_fleet_index();
   void make_group_builder();
   void make_operations();
   Status make_http();
