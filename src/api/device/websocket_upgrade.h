@@ -2,9 +2,9 @@
 // Who may open a WebSocket at /mqtt, decided before the upgrade: by SigV4 in the query or the Authorization header
 // (service iotdevicegateway, an empty body, the session token signed or appended), by the client certificate of the TLS
 // connection, or by a custom authoriser's token, which is only carried along and judged at CONNECT. Nothing else: no
-// credential, a wrong or an expired one is 403, and a token is 403 as long as no authoriser is plugged in. Owned by
-// server/wiring; immutable; any loop. Sources: AWS IoT developer guide, "MQTT over WebSocket", "Device communication
-// protocols".
+// credential, a wrong or an expired one is 403, and a token is 403 as long as no authoriser is plugged in; without any
+// of them the default authoriser, if there is one, will be asked. Owned by server/wiring; immutable; any loop. Sources:
+// AWS IoT developer guide, "MQTT over WebSocket", "Device communication protocols".
 #pragma once
 
 #include <functional>
@@ -21,8 +21,9 @@
 namespace muster::api::device {
 
 struct UpgradeOptions {
-  std::vector<std::string> origins;  // that browsers may come from besides the server's own; "*": any
-  bool tokens = false;               // a custom authoriser is plugged in
+  std::vector<std::string> origins;          // that browsers may come from besides the server's own; "*": any
+  bool tokens = false;                       // custom authorisers are plugged in
+  std::function<bool()> default_authorizer;  // whether who names none, and proves nothing, has one to ask; null: no
 };
 
 class WebSocketUpgrade {

@@ -64,13 +64,13 @@ void add_execution(ThingRows& rows, const store::KeyValue& row) {
     rows.executions.emplace_back(*std::move(job), row.value);
 }
 
-Result<registry::Thing> decode_thing(std::string_view name, std::string_view text, std::string* billing_group) {
+Result<registry::Thing> decode_thing(std::string_view name, std::string_view text) {
   TRY(const json::object record, parse_record(text));
   registry::Thing thing{.name = std::string(name), .id = std::string(get_string(record, "id"))};
   thing.type = get_string(record, "type");
   thing.attributes = registry::attributes_of(record);
   thing.version = get_int(record, "version", 1);
-  *billing_group = get_string(record, "billing_group");
+  thing.billing_group = get_string(record, "billing_group");
   return thing;
 }
 
@@ -179,13 +179,12 @@ Result<ThingFields> fields_of_thing(store::Tx& tx, std::string_view name, const 
   ThingFields result;
   FieldValues& fields = result.fields;
   if (wants(mask, FieldSource::kRegistry)) {
-    std::string billing_group;
-    TRY(const registry::Thing thing, decode_thing(name, rows.thing, &billing_group));
+    TRY(const registry::Thing thing, decode_thing(name, rows.thing));
     std::vector<std::string> static_groups;
     sort_groups(tx, rows, groups, static_groups, result.dynamic_groups);
     fields = registry::registry_fields({thing, static_groups});
-    add_text(fields, "thingGroupNames", billing_group);
-    add_text(fields, "billingGroupName", billing_group);
+    add_text(fields, kDynamicGroupsField, thing.billing_group);
+    add_text(fields, "billingGroupName", thing.billing_group);
     add_number(fields, "registry.version", thing.version);
   }
   for (const auto& [shadow, record] : rows.shadows)
@@ -207,7 +206,10 @@ FieldValues index_fields(store::Tx& tx, std::string_view thing) {
   if (!rows) return {};
   GroupCache groups;
   auto read = fields_of_thing(tx, thing, *rows, sources, kBesideRegistry, groups);
-  return read ? std::move(read->fields) : FieldValues();
+  auto decoded = decode_thing(thing, rows->thing);
+  if (!read || !decoded) return {};
+  add_text(read->fields, "billingGroupName", decoded->billing_group);
+  return std::move(read->fields);
 }
 
 FieldValues fields_of_group(const registry::ThingGroup& group) {
@@ -224,8 +226,7 @@ FieldValues fields_of_group(const registry::ThingGroup& group) {
 std::optional<json::object> thing_document(store::Tx& tx, std::string_view name, const IndexedSources& sources) {
   const auto rows = read_rows(tx, name, sources, kAllSources & ~mask_of(FieldSource::kJobs));
   if (!rows) return std::nullopt;
-  std::string billing_group;
-  auto thing = decode_thing(name, rows->thing, &billing_group);
+  auto thing = decode_thing(name, rows->thing);
   if (!thing) return std::nullopt;
   json::object document{{"thingName", thing->name}, {"thingId", thing->id}};
   if (!thing->type.empty()) document["thingTypeName"] = thing->type;
@@ -233,7 +234,7 @@ std::optional<json::object> thing_document(store::Tx& tx, std::string_view name,
   std::vector<std::string> groups, dynamic;
   sort_groups(tx, *rows, cache, groups, dynamic);
   groups.insert(groups.end(), dynamic.begin(), dynamic.end());
-  if (!billing_group.empty()) groups.push_back(billing_group);
+  if (!thing->billing_group.empty()) groups.push_back(thing->billing_group);
   if (!groups.empty()) document["thingGroupNames"] = json::array(groups.begin(), groups.end());
   if (!thing->attributes.empty()) document["attributes"] = registry::to_object(thing->attributes);
   json::object shadow, named;

@@ -34,7 +34,7 @@ constexpr SourceMask mask_of(FieldSource source) {
 }
 inline constexpr SourceMask kAllSources = ~0U;
 
-// The dynamic groups of a thing: searched with thingGroupNames, but not by the queries of dynamic groups themselves.
+// The dynamic and billing groups of a thing: searched with thingGroupNames, but not by the queries of dynamic groups.
 inline constexpr std::string_view kDynamicGroupsField = "thingGroupNames (dynamic)";
 
 class Index {

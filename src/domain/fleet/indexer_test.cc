@@ -5,6 +5,7 @@
 
 #include "domain/fleet/document.h"
 #include "domain/jobs/execution.h"
+#include "domain/registry/billing_groups.h"
 #include "domain/registry/dynamic_groups.h"
 #include "domain/registry/registry_test_support.h"
 #include "domain/shadows/shadows.h"
@@ -166,6 +167,32 @@ TEST_F(IndexerTest, FollowsTheRegistry) {
   run([](store::Tx& tx) { return delete_thing(tx, "a", std::nullopt); });
   settle();
   EXPECT_THAT(find("*"), IsEmpty());
+}
+
+TEST_F(IndexerTest, FollowsTypesAndBillingGroups) {
+  turn_everything_on();
+  run([&](store::Tx& tx) -> Result<bool> {
+    TRY_VOID(registry::create_billing_group(tx, realm_, "cost", ""));
+    return true;
+  });
+  thing("a");
+  thing("b");
+  dynamic("paid", "billingGroupName:cost");
+  run([&](store::Tx& tx) -> Result<bool> {
+    TRY_VOID(registry::add_thing_to_billing_group(tx, "cost", "a"));
+    return true;
+  });
+  settle();
+  EXPECT_THAT(find("billingGroupName:COST"), ElementsAre("a"));
+  EXPECT_THAT(find("thingGroupNames:cost"), ElementsAre("a"));
+  EXPECT_THAT(members("paid"), ElementsAre("a"));
+  run([&](store::Tx& tx) -> Result<bool> {
+    TRY_VOID(registry::remove_thing_from_billing_group(tx, "cost", "a"));
+    return true;
+  });
+  settle();
+  EXPECT_THAT(find("thingGroupNames:cost"), IsEmpty());
+  EXPECT_THAT(members("paid"), IsEmpty());
 }
 
 TEST_F(IndexerTest, FollowsThingGroups) {

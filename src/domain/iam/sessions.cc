@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Session token: base64url(claims) "." base64url(HMAC-SHA256(secret, "token:" claims)); claims is JSON
-// {k: access key id, a: account, r: role, i: role id, s: session name, t: issued ms, e: expires ms, p: session policy}.
+// {k: access key id, a: account, r: role, i: role id, s: session name, t: issued ms, e: expires ms, p: session policy,
+// x: {condition key: [values]} that the session supplies}.
 // Secret access key: base64 of the first 30 bytes of HMAC-SHA256(secret, "key:" claims).
 #include "domain/iam/sessions.h"
 
@@ -39,8 +40,33 @@ std::string session_arn(const Realm& realm, std::string_view role, std::string_v
   return "arn:aws:sts::" + realm.account_id + ":assumed-role/" + std::string(role) + "/" + std::string(session);
 }
 
+json::object keys_object(const SessionKeys& keys) {
+  json::object object;
+  for (const auto& [key, values] : keys) {
+    json::array list;
+    for (const std::string& value : values) list.emplace_back(value);
+    object[key] = std::move(list);
+  }
+  return object;
+}
+
+SessionKeys keys_of(const json::object& claims) {
+  SessionKeys keys;
+  const json::object* object = find_object(claims, "x");
+  if (object == nullptr) return keys;
+  for (const auto& item : *object) {
+    const json::array* values = item.value().if_array();
+    if (values == nullptr) continue;
+    for (const json::value& value : *values) {
+      if (value.is_string()) keys[item.key()].emplace_back(value.get_string());
+    }
+  }
+  return keys;
+}
+
 RoleSession issue(std::string_view secret, const Realm& realm, const Role& role, std::string_view session_name,
-                  std::int64_t now_ms, std::int64_t duration_s, std::string_view session_policy) {
+                  std::int64_t now_ms, std::int64_t duration_s, std::string_view session_policy,
+                  const SessionKeys& keys = {}) {
   RoleSession session;
   session.credentials.access_key_id = "ASIA" + random_text(16, kKeyAlphabet);
   session.expires_ms = now_ms + duration_s * 1000;
@@ -52,6 +78,7 @@ RoleSession issue(std::string_view secret, const Realm& realm, const Role& role,
                       {"t", now_ms},
                       {"e", session.expires_ms}};
   if (!session_policy.empty()) claims["p"] = session_policy;
+  if (!keys.empty()) claims["x"] = keys_object(keys);
   std::string text = to_text(claims);
   session.credentials.secret_access_key = derived_key(secret, text);
   session.credentials.session_token = to_base64url(text) + "." + to_base64url(token_mac(secret, text));
@@ -71,9 +98,9 @@ std::optional<Role> role_of_arn(store::Tx& tx, const Realm& realm, std::string_v
 }
 
 Decision trust_decision(const Role& role, const PolicyPrincipal& who, const PolicyContext& context,
-                        std::string_view arn) {
+                        std::string_view arn, std::string_view action = "sts:AssumeRole") {
   std::vector<PolicyPtr> trust{compile_stored(role.trust_policy, PolicyUse::kTrust, nullptr)};
-  return evaluate(trust, PolicyRequest{"sts:AssumeRole", arn, &context, &who});
+  return evaluate(trust, PolicyRequest{action, arn, &context, &who});
 }
 
 Result<Role> role_for_service(store::Tx& tx, const Realm& realm, std::string_view arn, std::string_view session_name,
@@ -170,6 +197,47 @@ Result<sigv4::Credentials> session_for_role(store::Tx& tx, const Realm& realm, s
   return issue(secret, realm, role, session_name, tx.now_ms(), duration_s, {}).credentials;
 }
 
+Result<RoleSession> session_for_device(store::Tx& tx, const Realm& realm, const ServiceSession& wanted) {
+  auto role = role_for_service(tx, realm, wanted.role_arn, wanted.session_name, "credentials.iot.amazonaws.com", {});
+  if (!role) return invalid("Unable to assume the role, or the role to assume does not exist");
+  if (wanted.duration_s > role->max_session_s) {
+    return invalid("The requested CredentialDurationSeconds exceeds the MaxSessionDuration set for the role");
+  }
+  TRY(std::string secret, session_secret(tx));
+  return issue(secret, realm, *role, wanted.session_name, tx.now_ms(), wanted.duration_s, {}, wanted.keys);
+}
+
+Result<RoleSession> assume_role_with_web_identity(store::Tx& tx, const Realm& realm, const WebIdentity& identity,
+                                                  const AssumeRoleWithWebIdentity& wanted) {
+  TRY_VOID(check_request({.role_arn = wanted.role_arn,
+                          .session_name = wanted.session_name,
+                          .duration_s = wanted.duration_s,
+                          .session_policy = wanted.session_policy,
+                          .external_id = {}}));
+  const Error denied =
+      make_error(ErrorKind::kAccessDenied, "Not authorized to perform sts:AssumeRoleWithWebIdentity", "AccessDenied");
+  auto role = role_of_arn(tx, realm, wanted.role_arn);
+  if (!role) return denied;
+  PolicyPrincipal who;
+  who.federated = oidc_provider_arn(realm, identity.provider);
+  PolicyContext context;
+  add_principal_keys(context, tx, Principal{});
+  SessionKeys keys = identity.condition_keys();
+  keys["aws:FederatedProvider"] = {who.federated};
+  for (const auto& [key, values] : keys) context.set(key, values);
+  context.set("sts:RoleSessionName", wanted.session_name);
+  constexpr std::string_view kAction = "sts:AssumeRoleWithWebIdentity";
+  if (trust_decision(*role, who, context, wanted.role_arn, kAction).verdict != Verdict::kAllow) return denied;
+  if (wanted.duration_s > role->max_session_s) {
+    return make_error(ErrorKind::kInvalid,
+                      "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+                      "ValidationError");
+  }
+  keys.erase(identity.provider + ":oaud");  // known to trust policies alone
+  TRY(std::string secret, session_secret(tx));
+  return issue(secret, realm, *role, wanted.session_name, tx.now_ms(), wanted.duration_s, wanted.session_policy, keys);
+}
+
 Status check_service_role(store::Tx& tx, const Realm& realm, std::string_view role_arn,
                           std::string_view service_principal, std::string_view source_arn) {
   TRY_VOID(role_for_service(tx, realm, role_arn, "check", service_principal, source_arn));
@@ -207,6 +275,7 @@ Result<KnownCredentials> verify_session(std::string_view secret, const Realm& re
   principal.user_id = std::string(get_string(object, "i")) + ":" + std::string(get_string(object, "s"));
   principal.access_key_id = access_key_id;
   principal.session_policy = get_string(object, "p");
+  principal.session_keys = keys_of(object);
   return known;
 }
 

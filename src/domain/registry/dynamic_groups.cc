@@ -78,7 +78,7 @@ DynamicGroupStatus dynamic_group_status(store::Tx& tx, std::string_view group) {
 Result<ThingGroup> create_dynamic_group(store::Tx& tx, const Realm& realm, const CreateDynamicGroup& wanted) {
   if (!is_thing_name(wanted.name)) return invalid("Invalid thing group name: it must match [a-zA-Z0-9:_-]{1,128}");
   TRY_VOID(check_index(wanted.index_name, wanted.query_version));
-  TRY_VOID(check_description(wanted.description));
+  TRY_VOID(check_description("Thing group", wanted.description));
   TRY_VOID(check_query(tx, wanted.query));
   ThingGroup group;
   TRY(group.attributes, checked_attributes(wanted.attributes));

@@ -20,6 +20,7 @@ void add_needs(const QueryNode& node, QuerySubject subject, QueryNeeds& needs) {
   if (found->source == FieldSource::kNamedShadow) needs.named_shadows.emplace(found->shadow);
   if (found->source == FieldSource::kConnectivity) needs.connectivity = true;
   if (found->source == FieldSource::kJobs) needs.jobs = true;
+  if (node.field == "billingGroupName") needs.billing_group = true;
 }
 
 bool matches_value(const QueryNode& node, const FieldValue& value) {

@@ -36,18 +36,20 @@ struct IndexedThing {
   const Thing& thing;
   const std::vector<std::string>& static_groups;  // with ancestors
 };
-FieldValues registry_fields(const IndexedThing& thing);  // the searchable ones
+FieldValues registry_fields(const IndexedThing& thing);  // the searchable ones, without billing groups
 
 struct QueryNode;
 
-// What a query reads beside the registry.
+// What a query reads beside a thing's record and static groups: what does not change in the transactions that refresh
+// dynamic groups.
 struct QueryNeeds {
+  bool billing_group = false;
   bool shadow = false;
   bool connectivity = false;
   bool jobs = false;
   std::set<std::string> named_shadows;
 
-  bool registry_only() const { return !shadow && !connectivity && !jobs && named_shadows.empty(); }
+  bool registry_only() const { return !billing_group && !shadow && !connectivity && !jobs && named_shadows.empty(); }
 };
 
 class FleetQuery {

@@ -48,6 +48,7 @@ IndexedSources indexed_sources(store::Tx& tx) {
 }
 
 Status check_indexed(const QueryNeeds& needs, const IndexedSources& sources) {
+  if (needs.billing_group && !sources.things) return not_indexed("billing groups", "thingIndexingMode REGISTRY");
   if (needs.jobs && !sources.things) return not_indexed("jobs fields", "thingIndexingMode REGISTRY");
   if (needs.shadow && !sources.shadow) return not_indexed("shadow fields", "thingIndexingMode REGISTRY_AND_SHADOW");
   if (needs.connectivity && !sources.connectivity)

@@ -22,7 +22,8 @@ void put_group(store::Tx& tx, const ThingGroup& group);
 // A new root, or a child of its parent; kind and name decide whether there may be one.
 void put_new_group(store::Tx& tx, const ThingGroup& group);
 Status check_version(const ThingGroup& group, std::optional<std::int64_t> expected);
-Status check_description(std::string_view description);
+// Of a thing group, thing type, billing group; `what` is the beginning of the refusal.
+Status check_description(std::string_view what, std::string_view description);
 Error group_exists(const Realm& realm, const ThingGroup& group);
 Status apply_update(ThingGroup& group, const UpdateGroup& change);  // all but writing it
 // One batch of delete_group, for a group of either kind: the first hides it, each lets go of members.
