@@ -16,6 +16,7 @@ enum class PrincipalKind : std::uint8_t {
   kUser,         // IAM user: its own and its groups' policies decide
   kRoleSession,  // temporary credentials of a role: the role's policies decide
   kCertificate,  // X.509 client certificate: its IoT policies decide
+  kToken,        // a custom authoriser's token: the policies of its answer decide
   kService,      // the server itself on behalf of a feature (never from outside)
 };
 

@@ -58,6 +58,9 @@ Status delete_certificate(store::Tx& tx, const Realm& realm, std::string_view id
 // By time of creation.
 Result<registry::Page<Certificate>> list_certificates(store::Tx& tx, const registry::PageRequest& page,
                                                       bool ascending = true);
+// Those that were registered with that CA, by time of creation.
+Result<registry::Page<Certificate>> list_certificates_of_ca(store::Tx& tx, std::string_view ca_id,
+                                                            const registry::PageRequest& page, bool ascending = true);
 
 // The policy variables that a certificate supplies: iot:CertificateId, iot:Certificate.SerialNumber,
 // iot:Certificate.Subject.CommonName, iot:Certificate.Issuer.Organization ... The plain name is the first value of
