@@ -11,6 +11,7 @@
 #include "domain/jobs/jobs.h"
 #include "domain/jobs/templates.h"
 #include "domain/registry/groups.h"
+#include "domain/security/ca_certificates.h"
 #include "domain/security/policies.h"
 
 namespace muster::api::iot {
@@ -23,13 +24,15 @@ std::optional<std::string> job_in(const RegistryServices& services, std::string_
   return name_in_iot_arn(services.realm, "job", arn);
 }
 
-// Jobs, job templates, thing groups and policies carry tags.
+// Jobs, job templates, thing groups, policies and CA certificates carry tags.
 Status check_resource(const RegistryServices& services, Tx& tx, std::string_view arn) {
   Error missing = not_found("Resource " + std::string(arn) + " not found.");
   if (auto group = name_in_iot_arn(services.realm, "thinggroup", arn))
     return registry::find_group(tx, *group) ? Status() : Status(missing);
   if (auto policy = name_in_iot_arn(services.realm, "policy", arn))
     return security::find_policy(tx, *policy) ? Status() : Status(missing);
+  if (auto id = security::ca_certificate_in_arn(services.realm, arn))
+    return security::find_ca_certificate(tx, *id) ? Status() : Status(missing);
   if (auto name = job_in(services, arn)) {
     TRY(auto job, jobs::find_job(services.jobs, tx, *name));
     return job ? Status() : Status(missing);
