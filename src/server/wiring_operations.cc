@@ -25,7 +25,6 @@ void Server::Parts::make_operations() {
   api::iot::RegistryServices registry;
   registry.store = store.get();
   registry.realm = account.realm;
-  registry.generations = &generations;
   registry.endpoints.host = endpoints.device_host;
   registry.endpoints.https_port =
       endpoints.device_https_port != 0 ? endpoints.device_https_port : endpoints.device_port;

@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include "api/device/answer_cache.h"
 
 namespace muster::api::device {
 namespace {
@@ -74,37 +73,6 @@ TEST(ReservedTopics, FiltersOfWhatIsNotServedAreRefused) {
   EXPECT_TRUE(is_served_filter("$SYS/#", true));
   EXPECT_TRUE(is_served_filter("$SYS/broker/clients/+", true));
   EXPECT_FALSE(is_served_filter("$SYS/other/#", true));
-}
-
-TEST(AnswerCache, RemembersTheLastFewTopicsUntilItForgets) {
-  AnswerCache cache;
-  int asked = 0;
-  const auto ask = [&](const std::string& topic) { return cache.answer(topic, [&] { return ++asked > 0; }); };
-  for (int round = 0; round < 5; ++round) {
-    for (int i = 0; i < 8; ++i) ask("topic/" + std::to_string(i));
-  }
-  EXPECT_EQ(asked, 8);
-  ask("topic/8");  // in the place of the oldest
-  ask("topic/7");
-  EXPECT_EQ(asked, 9);
-  ask("topic/0");
-  EXPECT_EQ(asked, 10);
-  cache.forget();
-  ask("topic/7");
-  EXPECT_EQ(asked, 11);
-  const std::string longer(AnswerCache::kMaxTopicBytes + 1, 'x');
-  ask(longer);
-  ask(longer);
-  EXPECT_EQ(asked, 13);
-}
-
-TEST(AnswerCache, KeepsEachAnswer) {
-  AnswerCache cache;
-  for (int round = 0; round < 3; ++round) {
-    for (int i = 0; i < 20; ++i) {
-      EXPECT_EQ(cache.answer(std::to_string(i), [&] { return i % 3 == 0; }), i % 3 == 0);
-    }
-  }
 }
 
 }  // namespace
