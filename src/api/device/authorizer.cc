@@ -353,7 +353,8 @@ void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::functio
   if (const auto* identity = dynamic_cast<const IamIdentity*>(attempt.identity.get())) {
     return state_->iam.connect(attempt, *identity, remembering);
   }
-  const TokenDoor tokens{state_->loop, state_->realm, state_->options.tokens};
+  const TokenDoor tokens{state_->loop, state_->realm, state_->options.tokens, state_->options.sys_topics,
+                         state_->reloaded};
   auto claim = std::dynamic_pointer_cast<const TokenClaim>(attempt.identity);
   // The plain listener's clients are judged by its policy alone, unless they came with a token.
   const bool bare_tls = attempt.peer->tls && attempt.peer->client_certificate_der.empty();
@@ -410,6 +411,7 @@ io::Task<void> DeviceAuthorizer::authorize(CertificateCall call) {
   FactsRequest request;
   request.certificate_id = sha256_hex(call.certificate_der);
   request.source_ip = call.source_ip;
+  request.thing = call.thing;
   for (const std::string& resource : call.resources) {
     // The device is the thing that it speaks about, if it is attached to it.
     if (auto thing = name_in_iot_arn(state->realm, "thing", resource)) request.thing = *std::move(thing);

@@ -36,6 +36,8 @@ bool fill(std::string_view text, const AuthorizationInput& in, std::string& out)
     std::string_view value = get_string(in.input, member);
     // iam calls without a user name are about the caller.
     if (value.empty() && member == "UserName" && in.caller.kind == iam::PrincipalKind::kUser) value = in.caller.name;
+    // An OpenID Connect provider is named by its address without the scheme.
+    if (member == "Url" && value.starts_with("https://")) value.remove_prefix(8);
     if (value.empty()) complete = false;
     out += value.empty() ? std::string_view("*") : value;
     text.remove_prefix(close + 1);
@@ -151,13 +153,46 @@ std::map<std::string, std::vector<std::string>> context_of(const AuthorizationIn
   return context;
 }
 
-// A role handed to the service acts for whoever handed it over: without this anybody who may create jobs could read
+// What a dotted path of the support list reaches: lists item by item, "*" any member.
+void collect_path(const json::value& at, std::string_view path, std::vector<std::string>& out) {
+  if (const json::array* items = at.if_array()) {
+    for (const json::value& item : *items) collect_path(item, path, out);
+    return;
+  }
+  if (path.empty()) {
+    if (at.is_string() && !at.get_string().empty()) out.emplace_back(at.get_string());
+    return;
+  }
+  const json::object* object = at.if_object();
+  if (object == nullptr) return;
+  const std::size_t dot = path.find('.');
+  const std::string_view name = path.substr(0, dot);
+  const std::string_view rest = dot == std::string_view::npos ? std::string_view() : path.substr(dot + 1);
+  for (const auto& member : *object) {
+    if (name == "*" || name == member.key()) collect_path(member.value(), rest, out);
+  }
+}
+
+// A role handed to a service acts for whoever handed it over: without this anybody who may create jobs could read
 // with any role that trusts AWS IoT. Source: IAM user guide, "Granting a user permissions to pass a role".
-std::string_view passed_role(const AuthorizationInput& in) {
-  constexpr std::string_view kPassing[] = {"CreateJob", "UpdateJob", "CreateJobTemplate"};
-  if (in.service.id != "iot" || std::ranges::find(kPassing, in.operation.name) == std::end(kPassing)) return {};
-  const json::object* presigned = find_object(in.input, "presignedUrlConfig");
-  return presigned != nullptr ? get_string(*presigned, "roleArn") : std::string_view();
+std::vector<std::string> passed_roles(const AuthorizationInput& in) {
+  std::vector<std::string> roles;
+  if (in.operation.pass_role.empty()) return roles;
+  const json::value input(in.input);
+  for (std::string_view path : split(in.operation.pass_role, ' ')) {
+    if (!path.empty()) collect_path(input, path, roles);
+  }
+  std::ranges::sort(roles);
+  roles.erase(std::ranges::unique(roles).begin(), roles.end());
+  return roles;
+}
+
+bool brings_tags(const json::object& input) {
+  for (const char* member : {"tags", "Tags"}) {
+    const json::array* tags = find_array(input, member);
+    if (tags != nullptr && !tags->empty()) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -205,20 +240,18 @@ std::vector<iam::AuthorizationRequest> authorization_requests(const Authorizatio
     out.push_back(std::move(retain));
   }
   // Whoever may create a job may not by that put tags on it. Source: Service authorization reference, "AWS IoT".
-  const json::array* tags = find_array(input.input, "tags");
-  const bool tagging = input.operation.name == "CreateJob" || input.operation.name == "CreateJobTemplate";
-  if (input.service.id == "iot" && tagging && tags != nullptr && !tags->empty()) {
+  if (!input.operation.tags_action.empty() && brings_tags(input.input)) {
     iam::AuthorizationRequest tag = out[0];
-    tag.action = "iot:TagResource";
+    tag.action = input.operation.tags_action;
     tag.resources.resize(1);  // the job or template; what it is made of is not tagged
     out.push_back(std::move(tag));
   }
-  if (const std::string_view role = passed_role(input); !role.empty()) {
+  for (std::string& role : passed_roles(input)) {
     iam::AuthorizationRequest pass;
     pass.action = "iam:PassRole";
-    pass.resources = {std::string(role)};
+    pass.resources = {std::move(role)};
     pass.context = out[0].context;
-    pass.context["iam:PassedToService"] = {"iot.amazonaws.com"};
+    pass.context["iam:PassedToService"] = {std::string(input.operation.passed_to)};
     out.push_back(std::move(pass));
   }
   return out;

@@ -36,8 +36,8 @@ struct PipelineOptions {
   bool log_requests = true;
 };
 
-// What a pipeline uses; everything outlives it. `certificates` may be null: callers without a signature are then
-// anonymous.
+// What a pipeline uses; everything outlives it. `certificates` and `tokens` may be null: callers without a signature
+// are then anonymous.
 struct PipelineParts {
   const Operations& operations;
   store::Store& store;
@@ -46,6 +46,7 @@ struct PipelineParts {
   io::Clock& clock;
   metrics::Registry& metrics;
   CertificateAuthorizer* certificates = nullptr;
+  TokenCallers* tokens = nullptr;
 };
 
 class Pipeline {

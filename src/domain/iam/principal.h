@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 namespace muster::iam {
@@ -14,6 +15,7 @@ enum class PrincipalKind : std::uint8_t {
   kUser,         // IAM user: its inline policies decide
   kRoleSession,  // temporary credentials of a role: the role's policies decide
   kCertificate,  // X.509 client certificate: its IoT policies decide
+  kToken,        // a custom authoriser's token: the policies of its answer decide
   kService,      // the server itself on behalf of a feature (never from outside)
 };
 
@@ -25,6 +27,9 @@ struct Principal {
   std::string user_id;         // AIDA..., AROA...:session, account id for root
   std::string access_key_id;   // empty for certificates
   std::string session_policy;  // role sessions: JSON text given to AssumeRole, or empty
+  // Role sessions: condition keys that the session was begun with and supplies as long as it lives, as
+  // credentials-iot:ThingName or ISSUER:sub.
+  std::map<std::string, std::string> session_keys;
 };
 
 }  // namespace muster::iam

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Session token: base64url(claims) "." base64url(HMAC-SHA256(secret, "token:" claims)); claims is JSON
-// {k: access key id, a: account, r: role, i: role id, s: session name, t: issued ms, e: expires ms, p: session policy}.
+// {k: access key id, a: account, r: role, i: role id, s: session name, t: issued ms, e: expires ms, p: session policy,
+// x: {condition key: value} that the session supplies}.
 // Secret access key: base64 of the first 30 bytes of HMAC-SHA256(secret, "key:" claims).
 #include "domain/iam/sessions.h"
 
@@ -39,8 +40,27 @@ std::string session_arn(const Realm& realm, std::string_view role, std::string_v
   return "arn:aws:sts::" + realm.account_id + ":assumed-role/" + std::string(role) + "/" + std::string(session);
 }
 
+using SessionKeys = std::map<std::string, std::string>;
+
+json::object keys_object(const SessionKeys& keys) {
+  json::object object;
+  for (const auto& [key, value] : keys) object[key] = value;
+  return object;
+}
+
+SessionKeys keys_of(const json::object& claims) {
+  SessionKeys keys;
+  if (const json::object* object = find_object(claims, "x")) {
+    for (const auto& item : *object) {
+      if (item.value().is_string()) keys.emplace(item.key(), item.value().get_string());
+    }
+  }
+  return keys;
+}
+
 RoleSession issue(std::string_view secret, const Realm& realm, const Role& role, std::string_view session_name,
-                  std::int64_t now_ms, std::int64_t duration_s, std::string_view session_policy) {
+                  std::int64_t now_ms, std::int64_t duration_s, std::string_view session_policy,
+                  const SessionKeys& keys = {}) {
   RoleSession session;
   session.credentials.access_key_id = "ASIA" + random_text(16, kKeyAlphabet);
   session.expires_ms = now_ms + duration_s * 1000;
@@ -52,6 +72,7 @@ RoleSession issue(std::string_view secret, const Realm& realm, const Role& role,
                       {"t", now_ms},
                       {"e", session.expires_ms}};
   if (!session_policy.empty()) claims["p"] = session_policy;
+  if (!keys.empty()) claims["x"] = keys_object(keys);
   std::string text = to_text(claims);
   session.credentials.secret_access_key = derived_key(secret, text);
   session.credentials.session_token = to_base64url(text) + "." + to_base64url(token_mac(secret, text));
@@ -170,6 +191,17 @@ Result<sigv4::Credentials> session_for_role(store::Tx& tx, const Realm& realm, s
   return issue(secret, realm, role, session_name, tx.now_ms(), duration_s, {}).credentials;
 }
 
+Result<RoleSession> issue_session(std::string_view secret, const Realm& realm, const Principal& who,
+                                  std::int64_t now_ms, std::int64_t duration_s) {
+  const std::size_t colon = who.user_id.find(':');
+  if (colon == std::string::npos) return internal("a session needs a role and a name");
+  Role role;
+  role.name = who.name;
+  role.id = who.user_id.substr(0, colon);
+  const std::string session_name = who.user_id.substr(colon + 1);
+  return issue(secret, realm, role, session_name, now_ms, duration_s, who.session_policy, who.session_keys);
+}
+
 Status check_service_role(store::Tx& tx, const Realm& realm, std::string_view role_arn,
                           std::string_view service_principal, std::string_view source_arn) {
   TRY_VOID(role_for_service(tx, realm, role_arn, "check", service_principal, source_arn));
@@ -207,6 +239,7 @@ Result<KnownCredentials> verify_session(std::string_view secret, const Realm& re
   principal.user_id = std::string(get_string(object, "i")) + ":" + std::string(get_string(object, "s"));
   principal.access_key_id = access_key_id;
   principal.session_policy = get_string(object, "p");
+  principal.session_keys = keys_of(object);
   return known;
 }
 

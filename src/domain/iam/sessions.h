@@ -49,6 +49,11 @@ Result<sigv4::Credentials> session_for_role(store::Tx& tx, const Realm& realm, s
 Status check_service_role(store::Tx& tx, const Realm& realm, std::string_view role_arn,
                           std::string_view service_principal = "iot.amazonaws.com", std::string_view source_arn = {});
 
+// A session of the role that `who` names (name, user_id "ROLE_ID:session", session policy and keys). Whether it may
+// begin was decided before.
+Result<RoleSession> issue_session(std::string_view secret, const Realm& realm, const Principal& who,
+                                  std::int64_t now_ms, std::int64_t duration_s);
+
 // The random server secret of this account; ensure_account made it.
 Result<std::string> session_secret(store::Tx& tx);
 

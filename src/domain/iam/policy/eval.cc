@@ -76,11 +76,13 @@ bool resource_applies(const Statement& statement, const PolicyRequest& request) 
 
 enum class Named : std::uint8_t { kNo, kAccount, kDirect };
 
-Named principal_named(const PrincipalSet& set, const PolicyPrincipal& who) {
-  if (set.any) return Named::kDirect;
+Named principal_named(const PrincipalSet& set, const PolicyPrincipal& who, bool allow) {
+  // Everybody does not mean every identity provider: who is let in has to be named.
+  if (set.any && (who.federated.empty() || !allow)) return Named::kDirect;
   auto in = [](const std::vector<std::string>& list, const std::string& value) {
     return !value.empty() && std::ranges::find(list, value) != list.end();
   };
+  if (in(set.federated, who.federated)) return Named::kDirect;
   if (in(set.services, who.service) || in(set.arns, who.arn) || in(set.arns, who.role_arn)) return Named::kDirect;
   if (in(set.accounts, who.account_id)) return who.is_root ? Named::kDirect : Named::kAccount;
   return Named::kNo;
@@ -90,7 +92,7 @@ Named principal_applies(const Statement& statement, const PolicyRequest& request
   const PrincipalSet& set = statement.principals;
   if (!set.present) return Named::kDirect;
   static const PolicyPrincipal kAnonymous;
-  Named named = principal_named(set, request.principal == nullptr ? kAnonymous : *request.principal);
+  Named named = principal_named(set, request.principal == nullptr ? kAnonymous : *request.principal, statement.allow);
   if (!set.negated) return named;
   return named == Named::kNo ? Named::kDirect : Named::kNo;
 }

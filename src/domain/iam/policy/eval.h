@@ -39,6 +39,7 @@ struct PolicyPrincipal {
   std::string role_arn;    // of a role session: matches as well
   std::string account_id;  // empty: anonymous
   std::string service;     // "iot.amazonaws.com" for the server on behalf of a feature
+  std::string federated;   // ARN of the OpenID Connect provider that vouches for a web identity; nothing else is set
   bool is_root = false;
 };
 
