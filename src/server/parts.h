@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "api/device/authorizer.h"
+#include "api/device/connectivity_watch.h"
 #include "api/device/custom_authorizers.h"
 #include "api/device/denials.h"
 #include "api/device/jobs_topics.h"
@@ -16,6 +17,7 @@
 #include "api/services/iam/web_identity_keys.h"
 #include "api/services/security/credentials_provider.h"
 #include "api/wire/pipeline.h"
+#include "domain/fleet/indexer.h"
 #include "domain/functions/invoker.h"
 #include "domain/iam/identities.h"
 #include "domain/jobs/engine.h"
@@ -67,6 +69,8 @@ struct Server::Parts {
   api::device::Denials denials{clock};
   std::vector<std::unique_ptr<api::device::DeviceAuthorizer>> authorizers;  // by device loop
   std::unique_ptr<api::device::LifecycleEvents> lifecycle;
+  std::unique_ptr<fleet::ConnectivityRecorder> connectivity;
+  std::unique_ptr<api::device::ConnectivityWatch> connectivity_watch;
   std::unique_ptr<mqtt::Broker> broker;
   std::unique_ptr<SysTopics> sys_topics;
   std::unique_ptr<jobs::NoticeExpander> notices;
@@ -75,6 +79,8 @@ struct Server::Parts {
   std::optional<jobs::Context> jobs_context;
   jobs::Signals signals;
   std::unique_ptr<jobs::Engine> engine;
+  jobs::Effects indexed;  // of the indexer's transaction; on its thread
+  std::unique_ptr<fleet::Indexer> indexer;
   jobs::Effects built;  // of the builder's transaction; on its thread
   std::unique_ptr<registry::DynamicGroupBuilder> group_builder;
   std::vector<std::unique_ptr<api::device::JobsTopics>> jobs_topics;  // by device loop
@@ -94,6 +100,8 @@ struct Server::Parts {
   Status make_callers();
   Status make_broker();
   void make_jobs();
+  void make_fleet_index();
+  void start_fleet_index();
   void make_group_builder();
   void make_operations();
   Status make_http();

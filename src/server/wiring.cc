@@ -62,6 +62,7 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, const DataD
   TRY_VOID(parts->make_callers());
   TRY_VOID(parts->make_broker());
   parts->make_jobs();
+  parts->make_fleet_index();
   parts->make_group_builder();
   parts->make_operations();
   TRY_VOID(parts->make_http());
@@ -83,6 +84,7 @@ void Server::start() {
                   co_return co_await p.pipeline->handle(request, body);
                 });
   mqtt::register_listener_metrics(p.metrics, *p.broker);
+  p.start_fleet_index();
   p.broker->start();
   if (p.sys_topics) p.sys_topics->start();
   p.timers->start_thread();
@@ -102,6 +104,8 @@ void Server::stop() {
   wait_for([&p] { return p.door->running_requests() == 0; }, p.config.drain_s * 1000);
   wait_for_call([&p](auto done) { p.broker->stop(done); }, p.config.drain_s * 1000);
   p.group_builder->stop();
+  p.connectivity->stop();
+  p.indexer->stop();
   p.engine->stop();
   for (const auto& loop : p.device_loops) loop->stop();
   p.api_loop.stop();

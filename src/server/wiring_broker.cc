@@ -48,7 +48,9 @@ Status Server::Parts::make_broker() {
   };
   lifecycle = std::make_unique<api::device::LifecycleEvents>(tell, !account.created, clock.now_ms());
   lifecycle->ask_first([this](std::string_view topic) { return broker->wanted(topic); });
-  broker->set_lifecycle(*lifecycle);
+  connectivity = std::make_unique<fleet::ConnectivityRecorder>(*store);
+  connectivity_watch = std::make_unique<api::device::ConnectivityWatch>(*lifecycle, *connectivity);
+  broker->set_lifecycle(*connectivity_watch);
   if (config.mqtt_sys_interval_s > 0) {
     sys_topics = std::make_unique<SysTopics>(*device_loops.front(), clock, *broker, config.mqtt_sys_interval_s);
   }

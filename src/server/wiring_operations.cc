@@ -5,6 +5,7 @@
 #include "api/services/admin/jobs_admin.h"
 #include "api/services/data/iot_data.h"
 #include "api/services/data/jobs_data.h"
+#include "api/services/fleet/fleet.h"
 #include "api/services/iam/iam.h"
 #include "api/services/iam/web_identity.h"
 #include "api/services/iot/jobs.h"
@@ -34,6 +35,8 @@ void Server::Parts::make_operations() {
   registry.signals = signals;
   registry.build_groups = [this] { group_builder->poke(); };
   api::iot::register_registry(operations, registry);
+
+  api::fleet_service::register_fleet(operations, {.store = store.get(), .indexer = indexer.get(), .pool = pool.get()});
 
   api::iam_service::IamServices iam_services{
       .store = store.get(), .realm = account.realm, .credentials = credentials.get()};
