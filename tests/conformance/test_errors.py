@@ -107,10 +107,10 @@ def test_refused_member_of_a_job_is_named(iot, send, unique):
 def test_refused_members_of_others_are_named(s3, iam, sts, unique):
     for call, member, arguments in (
             (s3.create_bucket, "ACL", {"Bucket": f"b-{unique}", "ACL": "public-read"}),
-            (iam.create_user, "PermissionsBoundary", {"UserName": unique,
-                                                      "PermissionsBoundary": "arn:aws:iam::aws:policy/x1"}),
-            (sts.assume_role, "Tags", {"RoleArn": "arn:aws:iam::123456789012:role/x", "RoleSessionName": "ss",
-                                       "Tags": [{"Key": "a", "Value": "b"}]})):
+            (iam.simulate_custom_policy, "ResourceHandlingOption", {"PolicyInputList": ["{}"], "ActionNames": ["a:b"],
+                                                                    "ResourceHandlingOption": "EC2-VPC-InstanceStore"}),
+            (sts.assume_role, "SerialNumber", {"RoleArn": "arn:aws:iam::123456789012:role/x", "RoleSessionName": "ss",
+                                               "SerialNumber": "arn:aws:iam::123456789012:mfa/x"})):
         with pytest.raises(ClientError) as error:
             call(**arguments)
         assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] in (400, 501)
