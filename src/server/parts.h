@@ -11,6 +11,7 @@
 #include "api/device/denials.h"
 #include "api/device/jobs_topics.h"
 #include "api/device/lifecycle_events.h"
+#include "api/device/shadow_topics.h"
 #include "api/device/websocket_upgrade.h"
 #include "api/wire/pipeline.h"
 #include "domain/iam/identities.h"
@@ -68,6 +69,7 @@ struct Server::Parts {
   jobs::Effects built;  // of the builder's transaction; on its thread
   std::unique_ptr<registry::DynamicGroupBuilder> group_builder;
   std::vector<std::unique_ptr<api::device::JobsTopics>> jobs_topics;  // by device loop
+  std::vector<std::unique_ptr<api::device::ShadowTopics>> shadow_topics;
   api::Operations operations;
   std::unique_ptr<api::Pipeline> pipeline;
   std::unique_ptr<api::device::WebSocketUpgrade> upgrade;
@@ -82,6 +84,7 @@ struct Server::Parts {
   Result<std::uint16_t> open_on_each_address(io::ListenOptions options);
   Status make_broker();
   void make_jobs();
+  void make_shadows();
   void make_group_builder();
   void make_operations();
   Status make_http();
