@@ -279,7 +279,7 @@ class Tables:
         for template in resources:
             if " " in template:
                 self._fail("support list, %s: a resource holds a space" % name)
-            for member in re.findall(r"\{(\w+)\}", template):
+            for member in re.findall(r"\{/?(\w+)\}", template):
                 if member not in members:
                     self._fail("support list, %s: resource names %s, which the input does not have" % (name, member))
         return resources
