@@ -8,12 +8,16 @@
 #include <vector>
 
 #include "api/device/authorizer.h"
+#include "api/device/custom_authorizers.h"
 #include "api/device/connectivity_watch.h"
 #include "api/device/denials.h"
 #include "api/device/jobs_topics.h"
 #include "api/device/lifecycle_events.h"
 #include "api/device/websocket_upgrade.h"
+#include "api/services/iam/web_identity_keys.h"
+#include "api/services/security/credentials_provider.h"
 #include "api/wire/pipeline.h"
+#include "domain/functions/invoker.h"
 #include "domain/fleet/indexer.h"
 #include "domain/iam/identities.h"
 #include "domain/jobs/engine.h"
@@ -22,6 +26,7 @@
 #include "domain/registry/dynamic_group_builder.h"
 #include "io/env.h"
 #include "io/files.h"
+#include "io/http_client.h"
 #include "mqtt/broker/broker.h"
 #include "server/admin.h"
 #include "server/front_door.h"
@@ -54,6 +59,11 @@ struct Server::Parts {
   std::unique_ptr<io::BlockingPool> pool;
   std::unique_ptr<FrontDoor> door;
 
+  std::unique_ptr<io::HttpClient> http_client;  // calls out, on a thread of its own
+  std::unique_ptr<functions::FunctionInvoker> invoker;
+  std::unique_ptr<api::device::CustomAuthorizers> custom_authorizers;
+  std::unique_ptr<api::iam_service::WebIdentityKeys> web_identity_keys;
+
   security::PolicyGenerations generations;
   std::unique_ptr<iam::StoreCredentials> credentials;
   api::device::Denials denials{clock};
@@ -77,6 +87,7 @@ struct Server::Parts {
   api::Operations operations;
   std::unique_ptr<api::Pipeline> pipeline;
   std::unique_ptr<api::device::WebSocketUpgrade> upgrade;
+  std::unique_ptr<api::iot::CredentialsProvider> credentials_provider;
   std::unique_ptr<Readiness> readiness;
   std::unique_ptr<Admin> admin;
   std::unique_ptr<io::Loop::TimerToken> sweep_timer;
@@ -86,6 +97,7 @@ struct Server::Parts {
   Status open_account();
   Status open_ports();
   Result<std::uint16_t> open_on_each_address(io::ListenOptions options);
+  Status make_callers();
   Status make_broker();
   void make_jobs();
   void make_fleet_index();

@@ -59,6 +59,7 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, const DataD
   TRY_VOID(parts->open_store());
   TRY_VOID(parts->open_account());
   TRY_VOID(parts->open_ports());
+  TRY_VOID(parts->make_callers());
   TRY_VOID(parts->make_broker());
   parts->make_jobs();
   parts->make_fleet_index();
@@ -70,9 +71,16 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, const DataD
 
 void Server::start() {
   Parts& p = *parts_;
-  p.door->start(*p.broker, *p.upgrade,
+  const auto token = [&p](const io::HttpRequest& request) {
+    const auto query = api::parse_form(request.raw_query(), 64 * 1024);
+    return query && p.custom_authorizers->claims(request, *query);
+  };
+  p.door->start(*p.broker, *p.upgrade, token,
                 [&p](io::HttpRequest& request, io::HttpBody& body) -> boost::asio::awaitable<io::HttpResponse> {
                   if (auto answer = p.admin->answer(request)) co_return std::move(*answer);
+                  if (p.credentials_provider->wants(request)) {
+                    co_return co_await p.credentials_provider->answer(request);
+                  }
                   co_return co_await p.pipeline->handle(request, body);
                 });
   mqtt::register_listener_metrics(p.metrics, *p.broker);
@@ -101,6 +109,7 @@ void Server::stop() {
   p.engine->stop();
   for (const auto& loop : p.device_loops) loop->stop();
   p.api_loop.stop();
+  p.http_client->stop();  // what it still calls back is about loops that have ended
   p.pool.reset();
   p.timers.reset();  // its handlers wake the outbox
   p.notices->stop();

@@ -7,10 +7,12 @@
 #include "api/services/data/jobs_data.h"
 #include "api/services/fleet/fleet.h"
 #include "api/services/iam/iam.h"
+#include "api/services/iam/web_identity.h"
 #include "api/services/iot/jobs.h"
 #include "api/services/iot/jobs_objects.h"
 #include "api/services/iot/registry_services.h"
 #include "api/services/s3/s3.h"
+#include "api/services/security/authorizers.h"
 #include "api/wire/validate.h"
 #include "mqtt/broker/broker_metrics.h"
 #include "server/device_port.h"
@@ -40,6 +42,14 @@ void Server::Parts::make_operations() {
       .store = store.get(), .realm = account.realm, .credentials = credentials.get()};
   api::iam_service::register_iam(operations, iam_services);
   api::iam_service::register_sts(operations, iam_services);
+  const api::iam_service::WebIdentityServices web_identity{
+      .store = store.get(), .realm = account.realm, .keys = web_identity_keys.get()};
+  api::iam_service::register_oidc_providers(operations, web_identity);
+  api::iam_service::register_web_identity(operations, web_identity);
+  const api::iot::AuthorizerServices authorizer_services{
+      .store = store.get(), .realm = account.realm, .invoker = invoker.get()};
+  api::iot::register_authorizers(operations, authorizer_services);
+  api::iot::register_role_aliases(operations, authorizer_services);
 
   api::iot::JobsServices jobs_services{.store = store.get(),
                                        .context = *jobs_context,
@@ -76,10 +86,13 @@ Status Server::Parts::make_http() {
                            .credentials = *credentials,
                            .clock = clock,
                            .metrics = metrics,
-                           .certificates = authorizers.front().get()};
+                           .certificates = authorizers.front().get(),
+                           .tokens = custom_authorizers.get()};
   pipeline = std::make_unique<api::Pipeline>(parts, options);
   api::device::UpgradeOptions upgrades;
   upgrades.origins = config.http_allowed_origins;
+  upgrades.tokens = custom_authorizers.get();
+  credentials_provider = std::make_unique<api::iot::CredentialsProvider>(*store, account.realm, *authorizers.front());
   if (!config.http_public_origin.empty()) upgrades.origins.push_back(config.http_public_origin);
   upgrade = std::make_unique<api::device::WebSocketUpgrade>(account.realm, *credentials, clock, std::move(upgrades));
   readiness = std::make_unique<Readiness>(*store, clock);

@@ -36,6 +36,8 @@ bool fill(std::string_view text, const AuthorizationInput& in, std::string& out)
     std::string_view value = get_string(in.input, member);
     // iam calls without a user name are about the caller.
     if (value.empty() && member == "UserName" && in.caller.kind == iam::PrincipalKind::kUser) value = in.caller.name;
+    // An OpenID Connect provider is named by its address without the scheme.
+    if (member == "Url" && value.starts_with("https://")) value.remove_prefix(8);
     if (value.empty()) complete = false;
     out += value.empty() ? std::string_view("*") : value;
     text.remove_prefix(close + 1);

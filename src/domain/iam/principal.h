@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <map>
 #include <string>
-#include <vector>
 
 namespace muster::iam {
 
@@ -30,7 +29,7 @@ struct Principal {
   std::string session_policy;  // role sessions: JSON text given to AssumeRole, or empty
   // Role sessions: condition keys that the session was begun with and supplies as long as it lives, as
   // credentials-iot:ThingName or ISSUER:sub.
-  std::map<std::string, std::vector<std::string>> session_keys;
+  std::map<std::string, std::string> session_keys;
 };
 
 }  // namespace muster::iam

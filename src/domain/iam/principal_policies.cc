@@ -62,7 +62,7 @@ void add_principal_keys(PolicyContext& context, store::Tx& tx, const Principal& 
   context.set("aws:PrincipalAccount", principal.account_id);
   context.set("aws:PrincipalArn", principal.arn);
   if (!principal.user_id.empty()) context.set("aws:userid", principal.user_id);
-  for (const auto& [key, values] : principal.session_keys) context.set(key, values);
+  for (const auto& [key, value] : principal.session_keys) context.set(key, value);
   std::map<std::string, std::string> tags;
   if (principal.kind == PrincipalKind::kUser) {
     context.set("aws:username", principal.name);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Session token: base64url(claims) "." base64url(HMAC-SHA256(secret, "token:" claims)); claims is JSON
 // {k: access key id, a: account, r: role, i: role id, s: session name, t: issued ms, e: expires ms, p: session policy,
-// x: {condition key: [values]} that the session supplies}.
+// x: {condition key: value} that the session supplies}.
 // Secret access key: base64 of the first 30 bytes of HMAC-SHA256(secret, "key:" claims).
 #include "domain/iam/sessions.h"
 
@@ -40,25 +40,19 @@ std::string session_arn(const Realm& realm, std::string_view role, std::string_v
   return "arn:aws:sts::" + realm.account_id + ":assumed-role/" + std::string(role) + "/" + std::string(session);
 }
 
+using SessionKeys = std::map<std::string, std::string>;
+
 json::object keys_object(const SessionKeys& keys) {
   json::object object;
-  for (const auto& [key, values] : keys) {
-    json::array list;
-    for (const std::string& value : values) list.emplace_back(value);
-    object[key] = std::move(list);
-  }
+  for (const auto& [key, value] : keys) object[key] = value;
   return object;
 }
 
 SessionKeys keys_of(const json::object& claims) {
   SessionKeys keys;
-  const json::object* object = find_object(claims, "x");
-  if (object == nullptr) return keys;
-  for (const auto& item : *object) {
-    const json::array* values = item.value().if_array();
-    if (values == nullptr) continue;
-    for (const json::value& value : *values) {
-      if (value.is_string()) keys[item.key()].emplace_back(value.get_string());
+  if (const json::object* object = find_object(claims, "x")) {
+    for (const auto& item : *object) {
+      if (item.value().is_string()) keys.emplace(item.key(), item.value().get_string());
     }
   }
   return keys;
@@ -98,9 +92,9 @@ std::optional<Role> role_of_arn(store::Tx& tx, const Realm& realm, std::string_v
 }
 
 Decision trust_decision(const Role& role, const PolicyPrincipal& who, const PolicyContext& context,
-                        std::string_view arn, std::string_view action = "sts:AssumeRole") {
+                        std::string_view arn) {
   std::vector<PolicyPtr> trust{compile_stored(role.trust_policy, PolicyUse::kTrust, nullptr)};
-  return evaluate(trust, PolicyRequest{action, arn, &context, &who});
+  return evaluate(trust, PolicyRequest{"sts:AssumeRole", arn, &context, &who});
 }
 
 Result<Role> role_for_service(store::Tx& tx, const Realm& realm, std::string_view arn, std::string_view session_name,
@@ -197,45 +191,15 @@ Result<sigv4::Credentials> session_for_role(store::Tx& tx, const Realm& realm, s
   return issue(secret, realm, role, session_name, tx.now_ms(), duration_s, {}).credentials;
 }
 
-Result<RoleSession> session_for_device(store::Tx& tx, const Realm& realm, const ServiceSession& wanted) {
-  auto role = role_for_service(tx, realm, wanted.role_arn, wanted.session_name, "credentials.iot.amazonaws.com", {});
-  if (!role) return invalid("Unable to assume the role, or the role to assume does not exist");
-  if (wanted.duration_s > role->max_session_s) {
-    return invalid("The requested CredentialDurationSeconds exceeds the MaxSessionDuration set for the role");
-  }
-  TRY(std::string secret, session_secret(tx));
-  return issue(secret, realm, *role, wanted.session_name, tx.now_ms(), wanted.duration_s, {}, wanted.keys);
-}
-
-Result<RoleSession> assume_role_with_web_identity(store::Tx& tx, const Realm& realm, const WebIdentity& identity,
-                                                  const AssumeRoleWithWebIdentity& wanted) {
-  TRY_VOID(check_request({.role_arn = wanted.role_arn,
-                          .session_name = wanted.session_name,
-                          .duration_s = wanted.duration_s,
-                          .session_policy = wanted.session_policy,
-                          .external_id = {}}));
-  const Error denied =
-      make_error(ErrorKind::kAccessDenied, "Not authorized to perform sts:AssumeRoleWithWebIdentity", "AccessDenied");
-  auto role = role_of_arn(tx, realm, wanted.role_arn);
-  if (!role) return denied;
-  PolicyPrincipal who;
-  who.federated = oidc_provider_arn(realm, identity.provider);
-  PolicyContext context;
-  add_principal_keys(context, tx, Principal{});
-  SessionKeys keys = identity.condition_keys();
-  keys["aws:FederatedProvider"] = {who.federated};
-  for (const auto& [key, values] : keys) context.set(key, values);
-  context.set("sts:RoleSessionName", wanted.session_name);
-  constexpr std::string_view kAction = "sts:AssumeRoleWithWebIdentity";
-  if (trust_decision(*role, who, context, wanted.role_arn, kAction).verdict != Verdict::kAllow) return denied;
-  if (wanted.duration_s > role->max_session_s) {
-    return make_error(ErrorKind::kInvalid,
-                      "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
-                      "ValidationError");
-  }
-  keys.erase(identity.provider + ":oaud");  // known to trust policies alone
-  TRY(std::string secret, session_secret(tx));
-  return issue(secret, realm, *role, wanted.session_name, tx.now_ms(), wanted.duration_s, wanted.session_policy, keys);
+Result<RoleSession> issue_session(std::string_view secret, const Realm& realm, const Principal& who,
+                                  std::int64_t now_ms, std::int64_t duration_s) {
+  const std::size_t colon = who.user_id.find(':');
+  if (colon == std::string::npos) return internal("a session needs a role and a name");
+  Role role;
+  role.name = who.name;
+  role.id = who.user_id.substr(0, colon);
+  const std::string session_name = who.user_id.substr(colon + 1);
+  return issue(secret, realm, role, session_name, now_ms, duration_s, who.session_policy, who.session_keys);
 }
 
 Status check_service_role(store::Tx& tx, const Realm& realm, std::string_view role_arn,

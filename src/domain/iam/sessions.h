@@ -6,16 +6,13 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/sigv4.h"
 #include "domain/iam/credentials.h"
-#include "domain/iam/oidc.h"
 #include "domain/iam/principal.h"
 #include "store/store.h"
 
@@ -27,9 +24,6 @@ struct RoleSession {
   std::string assumed_role_id;   // AROA...:session
   std::string assumed_role_arn;  // arn:aws:sts::A:assumed-role/R/S
 };
-
-// Condition keys that a session supplies to every evaluation, as long as it lives.
-using SessionKeys = std::map<std::string, std::vector<std::string>>;
 
 struct AssumeRole {
   std::string role_arn;
@@ -55,27 +49,10 @@ Result<sigv4::Credentials> session_for_role(store::Tx& tx, const Realm& realm, s
 Status check_service_role(store::Tx& tx, const Realm& realm, std::string_view role_arn,
                           std::string_view service_principal = "iot.amazonaws.com", std::string_view source_arn = {});
 
-// Credentials of a role for a device, on the word of its certificate (AWS IoT credentials provider). The role must
-// trust credentials.iot.amazonaws.com, and allow sessions that long. kInvalid with AWS's wording otherwise. Source: AWS
-// IoT developer guide, "Authorizing direct calls to AWS services".
-struct ServiceSession {
-  std::string role_arn;
-  std::string session_name;
-  std::int64_t duration_s = 3600;
-  SessionKeys keys;
-};
-Result<RoleSession> session_for_device(store::Tx& tx, const Realm& realm, const ServiceSession& wanted);
-
-// STS AssumeRoleWithWebIdentity, for a token that was verified: the trust policy must name the provider and allow
-// sts:AssumeRoleWithWebIdentity. kAccessDenied with AWS's wording otherwise.
-struct AssumeRoleWithWebIdentity {
-  std::string role_arn;
-  std::string session_name;
-  std::int64_t duration_s = 3600;
-  std::string session_policy;
-};
-Result<RoleSession> assume_role_with_web_identity(store::Tx& tx, const Realm& realm, const WebIdentity& identity,
-                                                  const AssumeRoleWithWebIdentity& wanted);
+// A session of the role that `who` names (name, user_id "ROLE_ID:session", session policy and keys). Whether it may
+// begin was decided before.
+Result<RoleSession> issue_session(std::string_view secret, const Realm& realm, const Principal& who,
+                                  std::int64_t now_ms, std::int64_t duration_s);
 
 // The random server secret of this account; ensure_account made it.
 Result<std::string> session_secret(store::Tx& tx);

@@ -4,7 +4,7 @@
 #include "api/wire/await_callback.h"
 #include "base/log.h"
 #include "domain/iam/oidc.h"
-#include "domain/iam/sessions.h"
+#include "domain/iam/vouched_sessions.h"
 #include "store/transact.h"
 
 namespace muster::api::iam_service {
@@ -35,8 +35,9 @@ io::Task<void> verify(const WebIdentityServices& services, const jwt::Token& tok
   }
   if (!status) {
     log::info("web identity token refused", {{"issuer", url}, {"why", status.error().message}});
-    co_return bad_token("Couldn't retrieve verification key from your identity provider, please reference "
-                        "AssumeRoleWithWebIdentity documentation for requirements");
+    co_return bad_token(
+        "Couldn't retrieve verification key from your identity provider, please reference "
+        "AssumeRoleWithWebIdentity documentation for requirements");
   }
   co_return Status();
 }
@@ -63,7 +64,8 @@ io::Task<Reply> assume(const WebIdentityServices& services, Call& call) {
   auto token = jwt::parse_token(get_string(call.input, "WebIdentityToken"));
   if (!token) {
     log::info("web identity token refused", {{"why", token.error().message}});
-    co_return bad_token("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)");
+    co_return bad_token(
+        "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)");
   }
   const std::string issuer(get_string(token->claims, "iss"));
   const std::string url = iam::oidc_url_of_issuer(issuer).value_or("");
@@ -73,10 +75,10 @@ io::Task<Reply> assume(const WebIdentityServices& services, Call& call) {
   if (!provider) co_return bad_token("No OpenIDConnect provider found in your account for " + issuer.substr(0, 256));
   CO_TRY_VOID(co_await verify(services, *token, url));
   CO_TRY(const iam::WebIdentity identity, iam::check_web_identity(*provider, token->claims, call.now_ms));
-  const iam::AssumeRoleWithWebIdentity wanted{.role_arn = std::string(get_string(call.input, "RoleArn")),
-                                              .session_name = std::string(get_string(call.input, "RoleSessionName")),
-                                              .duration_s = get_int(call.input, "DurationSeconds", 3600),
-                                              .session_policy = std::string(get_string(call.input, "Policy"))};
+  const iam::WebIdentitySession wanted{.role_arn = std::string(get_string(call.input, "RoleArn")),
+                                       .session_name = std::string(get_string(call.input, "RoleSessionName")),
+                                       .duration_s = get_int(call.input, "DurationSeconds", 3600),
+                                       .session_policy = std::string(get_string(call.input, "Policy"))};
   auto begin = [&](Tx& tx) -> Result<iam::RoleSession> {
     return iam::assume_role_with_web_identity(tx, services.realm, identity, wanted);
   };

@@ -2,6 +2,7 @@
 #include "domain/registry/groups.h"
 #include "api/services/iot/tags.h"
 #include "api/services/iot/things_handler.h"
+#include "api/services/registry/named_by_either.h"
 #include "domain/jobs/membership.h"
 #include "domain/registry/dynamic_groups.h"
 #include "store/transact.h"
@@ -13,10 +14,7 @@ namespace {
 using store::Tx;
 
 json::array group_list(const Realm& realm, const std::vector<std::string>& names) {
-  json::array groups;
-  for (const std::string& name : names)
-    groups.push_back(json::object{{"groupName", name}, {"groupArn", registry::group_arn(realm, name)}});
-  return groups;
+  return names_and_arns(realm, "thinggroup", names);
 }
 
 // CreateThingGroup and CreateDynamicThingGroup have these members in common.
@@ -32,9 +30,7 @@ void read_properties(const json::object& input, Wanted& wanted) {
 Result<json::object> created(const RegistryServices& services, Tx& tx, const json::object& input,
                              const registry::ThingGroup& group) {
   std::string arn = registry::group_arn(services.realm, group.name);
-  TRY(const registry::Tags tags, read_tags(input));
-  TRY_VOID(refuse_reserved_tags(tags));
-  if (!tags.empty()) TRY_VOID(registry::tag_resource(tx, arn, tags));
+  TRY_VOID(tag_new_resource(tx, arn, input));
   return json::object{{"thingGroupName", group.name}, {"thingGroupArn", arn}, {"thingGroupId", group.id}};
 }
 
@@ -165,30 +161,7 @@ Result<json::object> list_groups(const RegistryServices& services, Tx& tx, const
   return output;
 }
 
-struct NamedByEither {
-  std::string_view name_member, arn_member, kind;
-};
-
-// A request names a thing or group by name, by ARN, or by both alike.
-Result<std::string> name_or_arn(const RegistryServices& services, const json::object& input,
-                                const NamedByEither& members) {
-  std::string name(get_string(input, members.name_member));
-  std::string_view arn = get_string(input, members.arn_member);
-  if (arn.empty()) {
-    if (name.empty())
-      return invalid("Either " + std::string(members.name_member) + " or " + std::string(members.arn_member) +
-                     " must be given");
-    return name;
-  }
-  auto named = name_in_iot_arn(services.realm, members.kind, arn);
-  if (!named) return invalid("Invalid " + std::string(members.arn_member) + ": " + std::string(arn));
-  if (!name.empty() && name != *named)
-    return invalid(std::string(members.name_member) + " and " + std::string(members.arn_member) + " do not match");
-  return *std::move(named);
-}
-
 constexpr NamedByEither kGroup{"thingGroupName", "thingGroupArn", "thinggroup"};
-constexpr NamedByEither kThing{"thingName", "thingArn", "thing"};
 
 registry::DynamicGroups dynamic_groups_of_input(const json::object& input) {
   return get_bool(input, "overrideDynamicGroups") ? registry::DynamicGroups::kOverride : registry::DynamicGroups::kKeep;
@@ -213,8 +186,8 @@ Result<json::object> change_groups(const RegistryServices& services, Tx& tx,
 
 Result<json::object> add_thing(const RegistryServices& services, Tx& tx, const json::object& input, Changes& changes) {
   registry::UpdateGroupsOfThing change;
-  TRY(std::string group, name_or_arn(services, input, kGroup));
-  TRY(change.thing, name_or_arn(services, input, kThing));
+  TRY(std::string group, name_or_arn(services.realm, input, kGroup));
+  TRY(change.thing, name_or_arn(services.realm, input, kThing));
   change.add.push_back(std::move(group));
   change.dynamic = dynamic_groups_of_input(input);
   return change_groups(services, tx, change, changes);
@@ -223,8 +196,8 @@ Result<json::object> add_thing(const RegistryServices& services, Tx& tx, const j
 Result<json::object> remove_thing(const RegistryServices& services, Tx& tx, const json::object& input,
                                   Changes& changes) {
   registry::UpdateGroupsOfThing change;
-  TRY(std::string group, name_or_arn(services, input, kGroup));
-  TRY(change.thing, name_or_arn(services, input, kThing));
+  TRY(std::string group, name_or_arn(services.realm, input, kGroup));
+  TRY(change.thing, name_or_arn(services.realm, input, kThing));
   change.remove.push_back(std::move(group));
   return change_groups(services, tx, change, changes);
 }
@@ -243,10 +216,12 @@ Result<json::object> update_groups_for_thing(const RegistryServices& services, T
 Result<json::object> list_things_in_group(const RegistryServices&, Tx& tx, const json::object& input, Changes&) {
   std::string_view group = get_string(input, "thingGroupName");
   registry::PageRequest request = page_of_input(input);
-  TRY(std::string cursor, registry::page_position("group-members", request.token));
-  TRY(auto page, registry::for_each_member(tx, group, get_bool(input, "recursive"), cursor, request.limit, true));
+  const bool recursive = get_bool(input, "recursive");
+  const std::string listing = registry::listing_of("group-members", {group, recursive ? "recursive" : ""});
+  TRY(std::string cursor, registry::page_position(listing, request.token));
+  TRY(auto page, registry::for_each_member(tx, group, recursive, cursor, request.limit, true));
   json::object output{{"things", string_list(std::move(page.things))}};
-  if (!page.next.empty()) output["nextToken"] = registry::page_token("group-members", page.next);
+  if (!page.next.empty()) output["nextToken"] = registry::page_token(listing, page.next);
   return output;
 }
 
@@ -255,14 +230,15 @@ Result<json::object> list_groups_for_thing(const RegistryServices& services, Tx&
                                            Changes&) {
   std::string_view thing = get_string(input, "thingName");
   if (!registry::thing_exists(tx, thing)) return registry::thing_not_found(thing);
-  TRY(std::string position, registry::page_position("groups-of-thing", get_string(input, "nextToken")));
+  const std::string listing = registry::listing_of("groups-of-thing", {thing});
+  TRY(std::string position, registry::page_position(listing, get_string(input, "nextToken")));
   registry::PageRequest request = page_of_input(input);
   std::vector<std::string> page;
   json::object output;
   for (std::string& name : registry::groups_of_thing(tx, thing)) {
     if (name <= position) continue;
     if (page.size() == request.limit) {
-      output["nextToken"] = registry::page_token("groups-of-thing", page.back());
+      output["nextToken"] = registry::page_token(listing, page.back());
       break;
     }
     page.push_back(std::move(name));

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/services/iot/event_configurations.h"
 #include "api/services/iot/things_handler.h"
+#include "api/services/registry/registry_handlers.h"
+#include "api/wire/authorization.h"
+#include "domain/iam/authorize.h"
 #include "domain/jobs/executions.h"
 #include "domain/jobs/membership.h"
 #include "domain/registry/dynamic_groups.h"
 #include "domain/registry/groups.h"
 #include "domain/security/principals.h"
+#include "store/transact.h"
 
 namespace muster::api::iot {
 
@@ -30,6 +34,7 @@ Result<json::object> create_thing(const RegistryServices& services, Tx& tx, cons
   registry::CreateThing wanted;
   wanted.name = get_string(input, "thingName");
   wanted.type = get_string(input, "thingTypeName");
+  wanted.billing_group = get_string(input, "billingGroupName");
   wanted.attributes = attributes_of_payload(find_object(input, "attributePayload"));
   registry::Thing thing;
   TRY_VOID(change_thing(services, tx, wanted.name, changes, [&]() -> Status {
@@ -40,6 +45,25 @@ Result<json::object> create_thing(const RegistryServices& services, Tx& tx, cons
       {"thingName", thing.name}, {"thingArn", registry::thing_arn(services.realm, thing.name)}, {"thingId", thing.id}};
 }
 
+// As AWS: CreateThing is asked on the billing group too, where one is named.
+Handler create_thing_handler(const SharedRegistry& services) {
+  return [services, create = registry_handler(services, create_thing)](Call& call) -> io::Task<Reply> {
+    if (has(call.input, "billingGroupName")) {
+      auto check = [&](Tx& tx) -> Status {
+        iam::AuthorizationRequest request;
+        request.action = "iot:CreateThing";
+        request.resources = {iot_arn(services->realm, "billinggroup", get_string(call.input, "billingGroupName"))};
+        if (call.request != nullptr) request.context = request_context(*call.request, services->realm, call.now_ms);
+        return iam::authorize(tx, services->realm, call.caller, request);
+      };
+      CO_TRY_VOID(co_await store::transact(*services->store, check));
+    }
+    Reply reply;
+    CO_TRY(reply, co_await create(call));
+    co_return reply;
+  };
+}
+
 Result<json::object> describe_thing(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
   TRY(auto thing, registry::get_thing(tx, get_string(input, "thingName")));
   json::object output{{"defaultClientId", thing.name},
@@ -48,6 +72,7 @@ Result<json::object> describe_thing(const RegistryServices& services, Tx& tx, co
                       {"thingArn", registry::thing_arn(services.realm, thing.name)},
                       {"version", thing.version}};
   if (!thing.type.empty()) output["thingTypeName"] = thing.type;
+  if (!thing.billing_group.empty()) output["billingGroupName"] = thing.billing_group;
   output["attributes"] = attribute_shape(thing.attributes);
   return output;
 }
@@ -139,7 +164,7 @@ void register_things(Operations& operations, const SharedRegistry& services) {
   auto add = [&](std::string_view operation, RegistryBody body) {
     operations.add("iot", operation, registry_handler(services, std::move(body)));
   };
-  add("CreateThing", create_thing);
+  operations.add("iot", "CreateThing", create_thing_handler(services));
   add("DescribeThing", describe_thing);
   add("UpdateThing", update_thing);
   add("DeleteThing", delete_thing);
@@ -153,6 +178,8 @@ void register_things(Operations& operations, const SharedRegistry& services) {
 void register_registry(Operations& operations, const RegistryServices& given) {
   auto services = std::make_shared<const RegistryServices>(given);
   register_things(operations, services);
+  register_thing_types(operations, services);
+  register_billing_groups(operations, services);
   register_groups(operations, services);
   register_certificates(operations, services);
   register_policies(operations, services);

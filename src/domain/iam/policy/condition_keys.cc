@@ -46,7 +46,7 @@ constexpr std::array kSessionKeys{
     "credentials-iot:awscertificateid"sv,
     "aws:federatedprovider"sv,
 };
-constexpr std::array kWebIdentityKeys{":aud"sv, ":sub"sv, ":amr"sv};
+constexpr std::array kWebIdentityKeys{":aud"sv, ":sub"sv};
 // Supplied by the device authorizer from the connection and the certificate.
 constexpr std::array kDeviceKeys{
     "iot:clientid"sv,
@@ -78,7 +78,7 @@ bool is_web_identity_key(std::string_view lower_key, PolicyUse use) {
   const bool issuer = host.substr(0, colon).find_first_of(".:") != std::string_view::npos || host == "localhost" ||
                       lower_key.substr(0, colon) == "localhost";
   return issuer && (std::ranges::find(kWebIdentityKeys, name) != kWebIdentityKeys.end() ||
-                    (use == PolicyUse::kTrust && name == ":oaud"));
+                    (use == PolicyUse::kTrust && (name == ":amr" || name == ":oaud")));
 }
 
 }  // namespace
