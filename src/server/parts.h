@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "api/device/authorizer.h"
-#include "api/device/custom_authorizers.h"
 #include "api/device/connectivity_watch.h"
+#include "api/device/custom_authorizers.h"
 #include "api/device/denials.h"
 #include "api/device/jobs_topics.h"
 #include "api/device/lifecycle_events.h"
@@ -17,8 +17,8 @@
 #include "api/services/iam/web_identity_keys.h"
 #include "api/services/security/credentials_provider.h"
 #include "api/wire/pipeline.h"
-#include "domain/functions/invoker.h"
 #include "domain/fleet/indexer.h"
+#include "domain/functions/invoker.h"
 #include "domain/iam/identities.h"
 #include "domain/jobs/engine.h"
 #include "domain/jobs/notices.h"
