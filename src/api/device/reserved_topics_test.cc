@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-
 namespace muster::api::device {
 namespace {
 
@@ -31,6 +30,13 @@ TEST(ReservedTopics, FiltersThatCanMatchWhatIsServed) {
                              "$aws/things/t/jobs/notify-next-namespace-aws-gg-deployment",
                              "$aws/things/t/jobs/$next/namespace-n/get/accepted",
                              "$aws/things/t/jobs/+/namespace-n/update/+",
+                             "$aws/things/t/shadow/update/accepted",
+                             "$aws/things/t/shadow/#",
+                             "$aws/things/+/shadow/update/+",
+                             "$aws/things/t/shadow/update/documents",
+                             "$aws/things/t/shadow/name/n/get/+",
+                             "$aws/things/t/shadow/name/+/update/delta",
+                             "$share/g/$aws/things/t/shadow/#",
                              "$aws/events/job/#",
                              "$aws/events/job/j/completed",
                              "$aws/events/job/+/cancellation_in_progress",
@@ -41,9 +47,11 @@ TEST(ReservedTopics, FiltersThatCanMatchWhatIsServed) {
 }
 
 TEST(ReservedTopics, FiltersOfWhatIsNotServedAreRefused) {
-  for (const char* filter : {"$aws/things/t/shadow/update/accepted",
-                             "$aws/things/t/shadow/#",
-                             "$aws/things/t/shadow/name/n/get/+",
+  for (const char* filter : {"$aws/things/t/shadow/update",
+                             "$aws/things/t/shadow/get/delta",
+                             "$aws/things/t/shadow/name/n/update",
+                             "$aws/things/t/shadow/name/n/get/documents",
+                             "$aws/things/t/shadow/names/n/get/accepted",
                              "$aws/rules/r/x",
                              "$aws/provisioning-templates/t/provision/json/accepted",
                              "$aws/certificates/create/json/+",
@@ -66,7 +74,7 @@ TEST(ReservedTopics, FiltersOfWhatIsNotServedAreRefused) {
                              "$aws/things/t/jobs/j/namespace-n/start/accepted",
                              "$aws/things/t/jobs/j/namespace-/get/accepted",
                              "$share/g/$SYS/#",
-                             "$share/g/$aws/things/t/shadow/#",
+                             "$share/g/$aws/things/t/shadow/get",
                              "$aws/things/t/jobs/j/unknown/accepted"}) {
     EXPECT_FALSE(is_served_filter(filter, false)) << filter;
   }
