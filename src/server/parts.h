@@ -13,6 +13,7 @@
 #include "api/device/denials.h"
 #include "api/device/jobs_topics.h"
 #include "api/device/lifecycle_events.h"
+#include "api/device/shadow_topics.h"
 #include "api/device/websocket_upgrade.h"
 #include "api/services/iam/web_identity_keys.h"
 #include "api/services/security/credentials_provider.h"
@@ -84,6 +85,7 @@ struct Server::Parts {
   jobs::Effects built;  // of the builder's transaction; on its thread
   std::unique_ptr<registry::DynamicGroupBuilder> group_builder;
   std::vector<std::unique_ptr<api::device::JobsTopics>> jobs_topics;  // by device loop
+  std::vector<std::unique_ptr<api::device::ShadowTopics>> shadow_topics;
   api::Operations operations;
   std::unique_ptr<api::Pipeline> pipeline;
   std::unique_ptr<api::device::WebSocketUpgrade> upgrade;
@@ -102,6 +104,7 @@ struct Server::Parts {
   void make_jobs();
   void make_fleet_index();
   void start_fleet_index();
+  void make_shadows();
   void make_group_builder();
   void make_operations();
   Status make_http();

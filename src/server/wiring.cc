@@ -63,6 +63,7 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, const DataD
   TRY_VOID(parts->make_broker());
   parts->make_jobs();
   parts->make_fleet_index();
+  parts->make_shadows();
   parts->make_group_builder();
   parts->make_operations();
   TRY_VOID(parts->make_http());

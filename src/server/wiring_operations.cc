@@ -5,6 +5,7 @@
 #include "api/services/admin/jobs_admin.h"
 #include "api/services/data/iot_data.h"
 #include "api/services/data/jobs_data.h"
+#include "api/services/data/shadows.h"
 #include "api/services/fleet/fleet.h"
 #include "api/services/iam/iam.h"
 #include "api/services/iam/web_identity.h"
@@ -25,7 +26,6 @@ void Server::Parts::make_operations() {
   api::iot::RegistryServices registry;
   registry.store = store.get();
   registry.realm = account.realm;
-  registry.generations = &generations;
   registry.endpoints.host = endpoints.device_host;
   registry.endpoints.https_port =
       endpoints.device_https_port != 0 ? endpoints.device_https_port : endpoints.device_port;
@@ -59,6 +59,9 @@ void Server::Parts::make_operations() {
   api::iot::register_jobs(operations, jobs_services);
   api::data::register_jobs_data(operations, jobs_services);
   api::data::register_iot_data(operations, message_port(*broker));
+  api::data::register_shadows(operations, {.store = store.get(),
+                                           .wanted = [this](std::string_view topic) { return broker->wanted(topic); },
+                                           .wake_outbox = [this] { outbox->wake(); }});
   api::admin::register_mqtt_clients(operations, clients_port(*broker));
   api::admin::register_jobs_admin(operations, jobs_services);
   const DevicePortParts device_parts{

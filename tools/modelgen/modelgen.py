@@ -279,7 +279,7 @@ class Tables:
         for template in resources:
             if " " in template:
                 self._fail("support list, %s: a resource holds a space" % name)
-            for member in re.findall(r"\{(\w+)\}", template):
+            for member in re.findall(r"\{/?(\w+)\}", template):
                 if member not in members:
                     self._fail("support list, %s: resource names %s, which the input does not have" % (name, member))
         return resources
@@ -380,8 +380,16 @@ def read_model(service):
     overlay = os.path.join(HERE, "overlay", service + ".json")
     if os.path.exists(overlay):
         with open(overlay, encoding="utf-8") as file:
-            merge(model, json.load(file))
+            merge(model, json.load(file, object_pairs_hook=each_name_once))
     return model
+
+
+def each_name_once(pairs):
+    """Of two members of one name the parser would drop the first in silence."""
+    twice = sorted({name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1})
+    if twice:
+        raise ModelError("an overlay names %s twice in one object" % ", ".join(twice))
+    return dict(pairs)
 
 
 def write_file(path, text):

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/device/authorizer.h"
 
+#include <algorithm>
+#include <optional>
+#include <set>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "api/device/answer_cache.h"
 #include "api/device/denials.h"
-#include "api/device/device_facts.h"
 #include "api/device/explain_access.h"
 #include "api/device/iam_rights.h"
 #include "api/device/reserved_topics.h"
@@ -16,14 +17,23 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "domain/security/certificates.h"
+#include "domain/security/device_facts.h"
+#include "domain/security/policies.h"
 #include "store/transact.h"
 
 namespace muster::api::device {
+
+using security::DeviceFacts;
+using security::FactsRequest;
+using security::PolicyGenerations;
+using security::RightsKind;
 
 namespace {
 
 constexpr std::size_t kReloadBatch = 64;  // connections read again in one transaction
 constexpr std::int64_t kRetryMs = 200;    // the store refused
+constexpr int kReadings = 5;              // of what changes while it is read
+constexpr std::size_t kNamed = 8;         // principals told one by one, of more all are looked at
 
 struct Refusal {
   std::string code;
@@ -45,12 +55,24 @@ struct DeviceAuthorizer::State : std::enable_shared_from_this<DeviceAuthorizer::
         prefix("arn:aws:iot:" + realm.region + ":" + realm.account_id + ":"),
         iam(on, records, realm, cache) {}
 
-  void decide(const FactsRequest& request, std::uint64_t generation, int attempt,
-              const std::function<void(Decision)>& done);
-  void changed(const std::string& certificate_id);
+  void decide(const FactsRequest& request, int reading, const std::function<void(Decision)>& done);
+  void judge(const FactsRequest& request, int reading, std::uint64_t then, DeviceFacts found,
+             const std::function<void(Decision)>& done);
+  void changed(RightsKind kind, const std::string& name);
+  // Of one change: what is still to be read, and whom to tell.
+  struct Reload {
+    RightsKind kind = RightsKind::kCertificate;
+    std::string name;
+    std::vector<std::uint64_t> grants;
+    std::vector<std::string> refused;  // principals; more than kNamed: any
+  };
+  using Work = std::shared_ptr<Reload>;
+  void reload(Work work);
+  void reload_policy(Work work);
+  void again_later(Work work);
+  void finish(Work work);
   // Whether there is anything to hear by a filter; says in the log why not.
   bool served(std::string_view filter, std::string_view client) const;
-  void reload(std::vector<std::uint64_t> grants, std::string certificate_id);
   // A refusal that has one reason.
   void remember(std::string_view client_id, std::string_view action, std::string_view name, std::string_view principal,
                 const Refusal& refusal) const;
@@ -62,13 +84,16 @@ struct DeviceAuthorizer::State : std::enable_shared_from_this<DeviceAuthorizer::
   const AuthorizerOptions options;
   const std::string prefix;
   iam::PolicyCache cache;
-  std::function<void(std::string)> reloaded;
+  std::function<void(std::string)> refused;
   // On the loop.
   std::unordered_map<std::uint64_t, DeviceGrant*> grants;
+  std::set<std::pair<PolicyGenerations::Slot, std::uint64_t>> made_of;  // and the grants that are
   std::uint64_t last_grant = 0;
-  std::unordered_set<std::string> pending;  // certificate ids with a reload under way, or asked for again
-  std::unordered_set<std::string> again;
+  using Change = std::pair<RightsKind, std::string>;
+  std::set<Change> pending;  // changes with a reload under way, and those that came again meanwhile
+  std::set<Change> again;
   std::string resource;  // scratch
+  AnswerRoom room;
   IamConnections iam;
 };
 
@@ -82,8 +107,12 @@ class DeviceGrant final : public mqtt::ConnectionGrant {
         facts_(std::move(found)),
         principal_(request_.certificate_id.empty() ? "plain:" + request_.plain_policy : request_.certificate_id) {
     owner_->grants.emplace(id_, this);
+    watch();
   }
-  ~DeviceGrant() override { owner_->grants.erase(id_); }
+  ~DeviceGrant() override {
+    unwatch();
+    owner_->grants.erase(id_);
+  }
 
   bool may_publish(std::string_view topic, bool retain) override {
     AnswerCache& known = retain ? known_retain_ : known_publish_;
@@ -106,15 +135,21 @@ class DeviceGrant final : public mqtt::ConnectionGrant {
       return may;
     });
   }
+  bool is_valid() const { return facts_.valid; }
   bool still_valid() override { return facts_.valid && allowed("iot:Connect", "client/", request_.client_id); }
   std::string_view principal_id() const override { return principal_; }
 
   void replace(DeviceFacts facts) {
+    unwatch();
     facts_ = std::move(facts);
-    known_publish_.forget();
-    known_retain_.forget();
-    known_receive_.forget();
+    watch();
+    forget();
   }
+  void replace_policy(std::string_view name, std::string_view document) {
+    security::replace_policy(facts_, name, document, owner_->cache);
+    forget();
+  }
+  bool changed_since(std::uint64_t then) const { return owner_->generations.changed_since(then, facts_.made_of); }
   const FactsRequest& request() const { return request_; }
   void remember(std::string_view action, std::string_view name) {
     if (owner_->options.denials == nullptr) return;
@@ -125,13 +160,24 @@ class DeviceGrant final : public mqtt::ConnectionGrant {
   }
 
  private:
+  void watch() {
+    owner_->generations.watch(facts_.made_of);
+    for (const PolicyGenerations::Slot slot : facts_.made_of) owner_->made_of.emplace(slot, id_);
+  }
+  void unwatch() {
+    owner_->generations.unwatch(facts_.made_of);
+    for (const PolicyGenerations::Slot slot : facts_.made_of) owner_->made_of.erase({slot, id_});
+  }
+  void forget() {
+    known_publish_.forget();
+    known_retain_.forget();
+    known_receive_.forget();
+  }
   bool filter_allowed(std::string_view filter) {
     if (!owner_->served(filter, request_.client_id)) return false;
-    if (!allowed("iot:Subscribe", "topicfilter/", filter)) return false;
-    // "topicfilter/${iot:ClientId}" must not let a client named '#' see everything: a wildcard of the filter has to
-    // stand in the policy itself.
-    return filter.find_first_of("+#") == std::string_view::npos ||
-           allows(facts_, "iot:Subscribe", owner_->resource, facts_.context.without_any_of("+#"));
+    std::string& resource = owner_->resource;
+    resource.assign(owner_->prefix).append("topicfilter/").append(filter);
+    return allows_filter(facts_, resource, filter);
   }
   bool allowed(std::string_view action, std::string_view kind, std::string_view name) {
     std::string& resource = owner_->resource;
@@ -144,7 +190,7 @@ class DeviceGrant final : public mqtt::ConnectionGrant {
   FactsRequest request_;
   DeviceFacts facts_;
   std::string principal_;
-  AnswerCache known_publish_, known_retain_, known_receive_;
+  AnswerCache known_publish_{&owner_->room}, known_retain_{&owner_->room}, known_receive_{&owner_->room};
 };
 
 namespace {
@@ -194,7 +240,7 @@ class RememberedGrant final : public mqtt::ConnectionGrant {
   std::string client_;
 };
 
-mqtt::Authorizer::Decision refused(std::string reason, std::string principal_id = {}) {
+mqtt::Authorizer::Decision refused_because(std::string reason, std::string principal_id = {}) {
   mqtt::Authorizer::Decision decision;
   decision.reason = std::move(reason);
   decision.principal_id = std::move(principal_id);
@@ -203,8 +249,9 @@ mqtt::Authorizer::Decision refused(std::string reason, std::string principal_id 
 
 }  // namespace
 
-void DeviceAuthorizer::State::decide(const FactsRequest& request, std::uint64_t generation, int attempt,
+void DeviceAuthorizer::State::decide(const FactsRequest& request, int reading,
                                      const std::function<void(Decision)>& done) {
+  const std::uint64_t then = generations.now();
   auto facts = std::make_shared<Result<DeviceFacts>>();
   store::Store::Body body = [self = shared_from_this(), request, facts](store::Tx& tx) -> Status {
     *facts = read_facts(tx, self->realm, request, self->cache);
@@ -213,32 +260,40 @@ void DeviceAuthorizer::State::decide(const FactsRequest& request, std::uint64_t 
   };
   std::weak_ptr<State> weak = weak_from_this();
   io::Loop* owner = &loop;
-  store.run(std::move(body), [weak, owner, request, generation, attempt, facts, done](Status status) {
+  store.run(std::move(body), [weak, owner, request, reading, then, facts, done](Status status) {
     if (weak.expired()) return;
-    owner->post([weak, request, generation, attempt, facts, done, status = std::move(status)] {
+    owner->post([weak, request, reading, then, facts, done, status = std::move(status)] {
       const auto self = weak.lock();
       if (!self) return;
-      if (!status) return done(refused("the registry could not be read: " + status.error().message));
-      const std::uint64_t now = self->generations.generation(request.certificate_id);
-      // Changed while it was read: what is already known to be old decides nothing.
-      if (now != generation && attempt < 5) return self->decide(request, now, attempt + 1, done);
-      DeviceFacts& found = **facts;
-      if (!found.valid) {
-        self->remember(request.client_id, "iot:Connect", request.client_id, request.certificate_id,
-                       {"certificate.refused", found.refusal});
-        return done(refused(found.refusal));
-      }
-      Decision decision;
-      auto grant = std::make_unique<DeviceGrant>(self, request, std::move(found));
-      if (!grant->still_valid()) {
-        grant->remember("iot:Connect", request.client_id);
-        return done(refused("no policy allows iot:Connect on " + self->prefix + "client/" + request.client_id,
-                            request.certificate_id));
-      }
-      decision.grant = std::move(grant);
-      done(std::move(decision));
+      if (!status) return done(refused_because("the registry could not be read: " + status.error().message));
+      self->judge(request, reading, then, **std::move(facts), done);
     });
   });
+}
+
+void DeviceAuthorizer::State::judge(const FactsRequest& request, int reading, std::uint64_t then, DeviceFacts found,
+                                    const std::function<void(Decision)>& done) {
+  const bool valid = found.valid;
+  const std::string refusal = found.refusal;
+  auto grant = std::make_unique<DeviceGrant>(shared_from_this(), request, std::move(found));
+  // Changed while it was read: what is already known to be old decides nothing. Later changes find the grant.
+  if (grant->changed_since(then) && reading < kReadings) {
+    grant.reset();
+    return decide(request, reading + 1, done);
+  }
+  if (!valid) {
+    remember(request.client_id, "iot:Connect", request.client_id, request.certificate_id,
+             {"certificate.refused", refusal});
+    return done(refused_because(refusal));
+  }
+  if (!grant->still_valid()) {
+    grant->remember("iot:Connect", request.client_id);
+    return done(refused_because("no policy allows iot:Connect on " + prefix + "client/" + request.client_id,
+                                request.certificate_id));
+  }
+  Decision decision;
+  decision.grant = std::move(grant);
+  done(std::move(decision));
 }
 
 bool DeviceAuthorizer::State::served(std::string_view filter, std::string_view client) const {
@@ -256,32 +311,69 @@ void DeviceAuthorizer::State::remember(std::string_view client_id, std::string_v
   });
 }
 
-void DeviceAuthorizer::State::changed(const std::string& certificate_id) {
-  if (pending.contains(certificate_id)) {
-    again.insert(certificate_id);
+void DeviceAuthorizer::State::changed(RightsKind kind, const std::string& name) {
+  if (pending.contains({kind, name})) {
+    again.emplace(kind, name);
     return;
   }
-  std::vector<std::uint64_t> concerned;
-  for (const auto& [id, grant] : grants) {
-    if (certificate_id.empty() || grant->request().certificate_id == certificate_id) concerned.push_back(id);
-  }
-  if (concerned.empty()) return;
-  pending.insert(certificate_id);
-  reload(std::move(concerned), certificate_id);
+  const auto work = std::make_shared<Reload>(Reload{kind, name, {}, {}});
+  const PolicyGenerations::Slot slot = PolicyGenerations::slot(kind, name);
+  for (auto at = made_of.lower_bound({slot, 0}); at != made_of.end() && at->first == slot; ++at)
+    work->grants.push_back(at->second);
+  if (work->grants.empty()) return;
+  pending.emplace(kind, name);
+  // Thousands may share a policy: its document is read once for all of them.
+  if (kind == RightsKind::kPolicy) return reload_policy(work);
+  reload(work);
 }
 
-void DeviceAuthorizer::State::reload(std::vector<std::uint64_t> concerned, std::string certificate_id) {
+void DeviceAuthorizer::State::reload_policy(Work work) {
+  auto document = std::make_shared<std::optional<std::string>>();
+  store::Store::Body body = [work, document](store::Tx& tx) -> Status {
+    const auto policy = security::find_policy(tx, work->name);
+    *document = policy ? std::optional(policy->current().document) : std::nullopt;
+    return {};
+  };
+  std::weak_ptr<State> weak = weak_from_this();
+  io::Loop* owner = &loop;
+  store.run(std::move(body), [weak, owner, work, document](Status status) {
+    if (weak.expired()) return;
+    owner->post([weak, work, document, ok = status.has_value()] {
+      const auto self = weak.lock();
+      if (!self) return;
+      if (!ok) return self->again_later(work);
+      // Without it, what a connection may do is a matter of all its facts.
+      if (!*document) return self->reload(work);
+      for (const std::uint64_t id : std::exchange(work->grants, {})) {
+        const auto at = self->grants.find(id);
+        if (at == self->grants.end()) continue;
+        DeviceGrant& grant = *at->second;
+        if (!grant.is_valid()) {
+          work->grants.push_back(id);
+          continue;
+        }
+        grant.replace_policy(work->name, **document);
+        if (!grant.still_valid()) work->refused.emplace_back(grant.principal_id());
+      }
+      if (!work->grants.empty()) return self->reload(work);
+      self->finish(work);
+    });
+  });
+}
+
+void DeviceAuthorizer::State::reload(Work work) {
   struct Item {
     std::uint64_t id = 0;
     FactsRequest request;
     DeviceFacts facts;
   };
   auto batch = std::make_shared<std::vector<Item>>();
-  while (!concerned.empty() && batch->size() < kReloadBatch) {
-    const auto at = grants.find(concerned.back());
+  while (!work->grants.empty() && batch->size() < kReloadBatch) {
+    const auto at = grants.find(work->grants.back());
     if (at != grants.end()) batch->push_back({at->first, at->second->request(), {}});
-    concerned.pop_back();
+    work->grants.pop_back();
   }
+  const std::uint64_t then = generations.now();
   store::Store::Body body = [self = shared_from_this(), batch](store::Tx& tx) -> Status {
     for (Item& item : *batch) {
       TRY(item.facts, read_facts(tx, self->realm, item.request, self->cache));
@@ -290,55 +382,63 @@ void DeviceAuthorizer::State::reload(std::vector<std::uint64_t> concerned, std::
   };
   std::weak_ptr<State> weak = weak_from_this();
   io::Loop* owner = &loop;
-  store.run(std::move(body), [weak, owner, batch, concerned = std::move(concerned),
-                              certificate_id = std::move(certificate_id)](Status status) {
+  store.run(std::move(body), [weak, owner, batch, then, work](Status status) {
     if (weak.expired()) return;
-    owner->post([weak, batch, concerned, certificate_id, ok = status.has_value()] {
+    owner->post([weak, batch, then, work, ok = status.has_value()] {
       const auto self = weak.lock();
       if (!self) return;
-      std::vector<std::uint64_t> rest = concerned;
       for (Item& item : *batch) {
         const auto at = self->grants.find(item.id);
         if (at == self->grants.end()) continue;
-        if (ok) {
-          at->second->replace(std::move(item.facts));
-        } else {
-          rest.push_back(item.id);
-        }
+        DeviceGrant& grant = *at->second;
+        if (ok) grant.replace(std::move(item.facts));
+        if (!ok || grant.changed_since(then)) work->grants.push_back(item.id);
+        if (ok && !grant.still_valid()) work->refused.emplace_back(grant.principal_id());
       }
-      if (!rest.empty()) {
-        if (ok) return self->reload(std::move(rest), certificate_id);
-        // Unknown what they may do now: they keep what they had until the store answers again.
-        log::warn("device permissions could not be read again, will retry", {{"connections", rest.size()}});
-        auto timer = std::make_shared<std::unique_ptr<io::Loop::TimerToken>>();
-        *timer = self->loop.after_ms(kRetryMs, [weak, rest, certificate_id, timer] {
-          if (const auto alive = weak.lock()) alive->reload(rest, certificate_id);
-        });
-        return;
-      }
-      self->pending.erase(certificate_id);
-      if (self->again.erase(certificate_id) > 0) self->changed(certificate_id);
-      if (self->reloaded) self->reloaded(certificate_id);
+      if (!ok) return self->again_later(work);
+      if (!work->grants.empty()) return self->reload(work);
+      self->finish(work);
     });
   });
 }
 
-DeviceAuthorizer::DeviceAuthorizer(io::Loop& loop, store::Store& store, Realm realm,
-                                   security::PolicyGenerations& generations, AuthorizerOptions options)
+// Unknown what they may do now: they keep what they had until the store answers again.
+void DeviceAuthorizer::State::again_later(Work work) {
+  log::warn("device permissions could not be read again, will retry", {{"connections", work->grants.size()}});
+  auto timer = std::make_shared<std::unique_ptr<io::Loop::TimerToken>>();
+  *timer = loop.after_ms(kRetryMs, [weak = weak_from_this(), work, timer] {
+    if (const auto alive = weak.lock()) alive->reload(work);
+  });
+}
+
+void DeviceAuthorizer::State::finish(Work work) {
+  pending.erase({work->kind, work->name});
+  if (again.erase({work->kind, work->name}) > 0) changed(work->kind, work->name);
+  std::vector<std::string>& whom = work->refused;
+  if (!refused || whom.empty()) return;
+  std::ranges::sort(whom);
+  const auto repeated = std::ranges::unique(whom);
+  whom.erase(repeated.begin(), repeated.end());
+  if (whom.size() > kNamed) return refused({});
+  for (std::string& principal : whom) refused(std::move(principal));
+}
+
+DeviceAuthorizer::DeviceAuthorizer(io::Loop& loop, store::Store& store, Realm realm, PolicyGenerations& generations,
+                                   AuthorizerOptions options)
     : state_(std::make_shared<State>(loop, store, std::move(realm), generations, std::move(options))) {
-  generations.on_change([weak = std::weak_ptr<State>(state_), owner = &loop](std::string_view certificate_id) {
+  generations.on_change([weak = std::weak_ptr<State>(state_), owner = &loop](RightsKind kind, std::string_view name) {
     if (weak.expired()) return;
-    owner->post([weak, id = std::string(certificate_id)] {
-      if (const auto self = weak.lock()) self->changed(id);
+    owner->post([weak, kind, name = std::string(name)] {
+      if (const auto self = weak.lock()) self->changed(kind, name);
     });
   });
 }
 
 DeviceAuthorizer::~DeviceAuthorizer() = default;
 
-void DeviceAuthorizer::on_reloaded(std::function<void(std::string certificate_id)> reloaded) {
-  state_->iam.on_changed(reloaded);
-  state_->reloaded = std::move(reloaded);
+void DeviceAuthorizer::on_refused(std::function<void(std::string principal_id)> refused) {
+  state_->iam.on_changed(refused);
+  state_->refused = std::move(refused);
 }
 
 void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::function<void(Decision)> done) {
@@ -354,7 +454,7 @@ void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::functio
     return state_->iam.connect(attempt, *identity, remembering);
   }
   const TokenDoor tokens{state_->loop, state_->realm, state_->options.tokens, state_->options.sys_topics,
-                         state_->reloaded};
+                         state_->refused};
   auto claim = std::dynamic_pointer_cast<const TokenClaim>(attempt.identity);
   // The plain listener's clients are judged by its policy alone, unless they came with a token.
   const bool bare_tls = attempt.peer->tls && attempt.peer->client_certificate_der.empty();
@@ -369,7 +469,7 @@ void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::functio
   if (attempt.peer->client_certificate_der.empty()) {
     const std::string& policy = state_->options.plain_policy;
     if (policy.empty())
-      return remembering(refused("the plain listener is not open to clients: no plain policy is set"));
+      return remembering(refused_because("the plain listener is not open to clients: no plain policy is set"));
     if (policy == "*") {
       Decision open;
       open.grant = std::make_unique<OpenGrant>(state_, attempt.client_id);
@@ -379,8 +479,7 @@ void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::functio
   } else {
     request.certificate_id = sha256_hex(attempt.peer->client_certificate_der);
   }
-  const std::uint64_t generation = state_->generations.generation(request.certificate_id);
-  state_->decide(request, generation, 0, done);
+  state_->decide(request, 0, done);
 }
 
 io::Task<iam::Principal> DeviceAuthorizer::identify(std::string certificate_der) {

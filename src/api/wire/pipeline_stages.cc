@@ -226,13 +226,6 @@ io::Task<void> PipelineStages::authorize(Exchange& exchange) const {
     }
     co_return Status();
   }
-  // Source: IAM user guide, "Compare AWS STS credentials": GetSessionToken.
-  const bool user_session =
-      exchange.caller.token_issued_ms != 0 &&
-      (exchange.caller.kind == iam::PrincipalKind::kUser || exchange.caller.kind == iam::PrincipalKind::kRoot);
-  if (user_session && exchange.service->id == "iam") {
-    co_return refuse("InvalidToken", "The security token included in the request is invalid");
-  }
   if (exchange.token_caller) {
     for (const iam::AuthorizationRequest& asked_for : authorization_requests(asked)) {
       bool allowed = !asked_for.resources.empty();
@@ -242,6 +235,13 @@ io::Task<void> PipelineStages::authorize(Exchange& exchange) const {
       if (!allowed) co_return make_error(ErrorKind::kAccessDenied, "Forbidden", "ForbiddenException");
     }
     co_return Status();
+  }
+  // Source: IAM user guide, "Compare AWS STS credentials": GetSessionToken.
+  const bool user_session =
+      exchange.caller.token_issued_ms != 0 &&
+      (exchange.caller.kind == iam::PrincipalKind::kUser || exchange.caller.kind == iam::PrincipalKind::kRoot);
+  if (user_session && exchange.service->id == "iam") {
+    co_return refuse("InvalidToken", "The security token included in the request is invalid");
   }
   // GetCallerIdentity needs no permission; AssumeRole asks the role's trust policy itself.
   if (exchange.operation->action.empty()) co_return Status();

@@ -78,8 +78,18 @@ struct Indexer::State {
   registry::IndexedSources sources;  // what is indexed, or being built
   IndexStatus things_status = IndexStatus::kBuilding, groups_status = IndexStatus::kBuilding;
 
-  // Searches share; the worker, the only one who changes them, does not.
+  // Searches share; the worker, the only one who changes them, does not. Who comes while it waits waits behind it, or
+  // searches without a pause would keep it out.
+  mutable std::mutex turnstile;
   mutable std::shared_mutex index_mutex;
+  std::shared_lock<std::shared_mutex> lock_to_read() const {
+    const std::lock_guard turn(turnstile);
+    return std::shared_lock(index_mutex);
+  }
+  std::unique_lock<std::shared_mutex> lock_to_write() const {
+    const std::lock_guard turn(turnstile);
+    return std::unique_lock(index_mutex);
+  }
   Index things_index{QuerySubject::kThings};
   Index groups_index{QuerySubject::kThingGroups};
 
@@ -190,7 +200,7 @@ Status Indexer::State::build_things(const registry::IndexedSources& wanted) {
     }));
   }
   {
-    const std::unique_lock lock(index_mutex);
+    const auto lock = lock_to_write();
     std::swap(things_index, fresh);
   }
   if (wanted.things) set_status(QuerySubject::kThings, IndexStatus::kActive);
@@ -216,7 +226,7 @@ Status Indexer::State::build_groups(bool on) {
     }));
   }
   {
-    const std::unique_lock lock(index_mutex);
+    const auto lock = lock_to_write();
     std::swap(groups_index, fresh);
   }
   if (on) set_status(QuerySubject::kThingGroups, IndexStatus::kActive);
@@ -292,7 +302,7 @@ Status Indexer::State::apply(std::vector<ReadThing> read) {
     if (unseen && sources.connectivity && parts.connectivity != nullptr) parts.connectivity->recall(thing.name);
   }
   {
-    const std::unique_lock lock(index_mutex);
+    const auto lock = lock_to_write();
     for (ReadThing& thing : read) {
       if (thing.exists)
         put_thing(things_index, thing.name, thing.sources, std::move(thing.read));
@@ -326,7 +336,7 @@ Status Indexer::State::index_changes(const Changes& changes, const std::unordere
     for (const std::string& name : changed_groups) read.emplace_back(name, registry::find_group_record(tx, name, true));
     return {};
   }));
-  const std::unique_lock lock(index_mutex);
+  const auto lock = lock_to_write();
   for (const auto& [name, group] : read) {
     if (group && !group->deleting)
       groups_index.put(name, kAllSources, fields_of_group(*group));
@@ -431,7 +441,7 @@ IndexStatus Indexer::status(QuerySubject subject) const {
 Status Indexer::with_index(QuerySubject subject, const std::function<void(const Index& index)>& look) const {
   const bool of_things = subject == QuerySubject::kThings;
   const std::string name(of_things ? kThingsIndex : kThingGroupsIndex);
-  const std::shared_lock lock(state_->index_mutex);
+  const auto lock = state_->lock_to_read();
   switch (status(subject)) {
     case IndexStatus::kOff:
       return not_found("Index " + name + " does not exist. Please enable index by calling UpdateIndexingConfiguration");
