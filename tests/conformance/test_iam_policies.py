@@ -338,6 +338,26 @@ def test_confused_deputy_with_another_accounts_arn(iam, ann, unique):
     denied(ann("iot").create_thing, thingName=f"t-{unique}")
 
 
+def test_bulk_calls_that_name_foreign_resources(iam, iot, s3, ann, unique):
+    """One resource that is not the caller's to touch, among many that are, refuses the whole call."""
+    mine = iot.create_thing(thingName=f"mine-{unique}")["thingArn"]
+    yours = iot.create_thing(thingName=f"yours-{unique}")["thingArn"]
+    s3.create_bucket(Bucket=f"b-{unique}")
+    for key in ("mine/1", "yours/1"):
+        s3.put_object(Bucket=f"b-{unique}", Key=key, Body=b"x")
+    iam.put_user_policy(UserName=ann.name, PolicyName="p", PolicyDocument=policy(
+        "Allow", ["iot:*", "s3:*"], ["arn:aws:iot:*:*:job/*", mine, f"arn:aws:s3:::b-{unique}/mine/*"]))
+    denied(ann("iot").create_job, jobId=f"j-{unique}", targets=[mine, yours], document="{}")
+    denied(ann("s3").delete_objects, Bucket=f"b-{unique}", Delete={"Objects": [{"Key": "mine/1"}, {"Key": "yours/1"}]})
+    assert s3.list_objects_v2(Bucket=f"b-{unique}")["KeyCount"] == 2
+    foreign = mine.replace(mine.split(":")[4], "999999999999")
+    denied(ann("iot").create_job, jobId=f"j-{unique}", targets=[mine, foreign], document="{}")
+    with pytest.raises(ClientError) as error:  # root may ask, and still nothing of another account is reached
+        iot.create_job(jobId=f"j-{unique}", targets=[mine, foreign], document="{}")
+    assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] in (400, 404)
+    refused("ResourceNotFoundException", 404, iot.describe_job, jobId=f"j-{unique}")
+
+
 # ---- documents that nobody should write
 
 
