@@ -52,8 +52,7 @@ struct DeviceAuthorizer::State : std::enable_shared_from_this<DeviceAuthorizer::
   bool served(std::string_view filter, std::string_view client) const;
   void reload(std::vector<std::uint64_t> grants, std::string certificate_id);
   // A refusal that has one reason.
-  void remember(std::string_view client_id, std::string_view action, std::string_view name, std::string_view principal,
-                const Refusal& refusal) const;
+  void remember(const Refused& refused, const Refusal& refusal) const;
 
   io::Loop& loop;
   store::Store& store;
@@ -118,7 +117,7 @@ class DeviceGrant final : public mqtt::ConnectionGrant {
   const FactsRequest& request() const { return request_; }
   void remember(std::string_view action, std::string_view name) {
     if (owner_->options.denials == nullptr) return;
-    owner_->options.denials->record(request_.client_id, action, name, principal_, [&] {
+    owner_->options.denials->record({request_.client_id, request_.source_ip, action, name, principal_}, [&] {
       const AccessQuestion question{action, name, {request_.client_id}, owner_->options.sys_topics};
       return explain_access(owner_->realm, facts_, question);
     });
@@ -169,8 +168,11 @@ class OpenGrant final : public mqtt::ConnectionGrant {
 class RememberedGrant final : public mqtt::ConnectionGrant {
  public:
   RememberedGrant(std::shared_ptr<DeviceAuthorizer::State> owner, std::unique_ptr<mqtt::ConnectionGrant> grant,
-                  std::string client)
-      : owner_(std::move(owner)), grant_(std::move(grant)), client_(std::move(client)) {}
+                  std::string client, std::string source_ip)
+      : owner_(std::move(owner)),
+        grant_(std::move(grant)),
+        client_(std::move(client)),
+        source_ip_(std::move(source_ip)) {}
   bool may_publish(std::string_view topic, bool retain) override {
     return grant_->may_publish(topic, retain) || denied("iot:Publish", topic);
   }
@@ -184,14 +186,14 @@ class RememberedGrant final : public mqtt::ConnectionGrant {
 
  private:
   bool denied(std::string_view action, std::string_view name) {
-    owner_->remember(client_, action, name, grant_->principal_id(),
+    owner_->remember({client_, source_ip_, action, name, grant_->principal_id()},
                      {"policy.none", "the policies of its credentials do not allow " + std::string(action) + " there"});
     return false;
   }
 
   std::shared_ptr<DeviceAuthorizer::State> owner_;
   std::unique_ptr<mqtt::ConnectionGrant> grant_;
-  std::string client_;
+  std::string client_, source_ip_;
 };
 
 mqtt::Authorizer::Decision refused(std::string reason, std::string principal_id = {}) {
@@ -224,7 +226,7 @@ void DeviceAuthorizer::State::decide(const FactsRequest& request, std::uint64_t 
       if (now != generation && attempt < 5) return self->decide(request, now, attempt + 1, done);
       DeviceFacts& found = **facts;
       if (!found.valid) {
-        self->remember(request.client_id, "iot:Connect", request.client_id, request.certificate_id,
+        self->remember({request.client_id, request.source_ip, "iot:Connect", request.client_id, request.certificate_id},
                        {"certificate.refused", found.refusal});
         return done(refused(found.refusal));
       }
@@ -248,10 +250,9 @@ bool DeviceAuthorizer::State::served(std::string_view filter, std::string_view c
   return false;
 }
 
-void DeviceAuthorizer::State::remember(std::string_view client_id, std::string_view action, std::string_view name,
-                                       std::string_view principal, const Refusal& refusal) const {
+void DeviceAuthorizer::State::remember(const Refused& refused, const Refusal& refusal) const {
   if (options.denials == nullptr) return;
-  options.denials->record(client_id, action, name, principal, [&] {
+  options.denials->record(refused, [&] {
     return Findings{{refusal.code, "It was refused: " + refusal.reason + ".", {}}};
   });
 }
@@ -342,11 +343,13 @@ void DeviceAuthorizer::on_reloaded(std::function<void(std::string certificate_id
 }
 
 void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::function<void(Decision)> done) {
-  const auto remembering = [state = state_, client = attempt.client_id, done](Decision decision) {
+  const auto remembering = [state = state_, client = attempt.client_id, address = attempt.peer->address,
+                            done](Decision decision) {
     if (decision.grant) {
-      decision.grant = std::make_unique<RememberedGrant>(state, std::move(decision.grant), client);
+      decision.grant = std::make_unique<RememberedGrant>(state, std::move(decision.grant), client, address);
     } else {
-      state->remember(client, "iot:Connect", client, decision.principal_id, {"connect.refused", decision.reason});
+      state->remember({client, address, "iot:Connect", client, decision.principal_id},
+                      {"connect.refused", decision.reason});
     }
     done(std::move(decision));
   };

@@ -22,7 +22,9 @@ namespace muster::api::device {
 
 struct UpgradeOptions {
   std::vector<std::string> origins;  // that browsers may come from besides the server's own; "*": any
-  bool tokens = false;               // a custom authoriser is plugged in
+  // Told of each refusal before it is answered; may be null.
+  std::function<void(const io::HttpRequest& request, const Error& error)> refused;
+  bool tokens = false;  // a custom authoriser is plugged in
 };
 
 class WebSocketUpgrade {
