@@ -13,6 +13,7 @@
 #include "api/device/lifecycle_events.h"
 #include "api/device/websocket_upgrade.h"
 #include "api/wire/pipeline.h"
+#include "domain/audit/trail.h"
 #include "domain/iam/identities.h"
 #include "domain/jobs/engine.h"
 #include "domain/jobs/notices.h"
@@ -43,6 +44,7 @@ struct Server::Parts {
   std::unique_ptr<store::Store> store;
   iam::Account account;
   std::optional<TlsIdentity> identity;
+  std::unique_ptr<audit::Trail> trail;
   std::unique_ptr<objects::Blobs> blobs;
   Endpoints endpoints;
 
@@ -78,6 +80,7 @@ struct Server::Parts {
 
   Status open_store();
   Status open_account();
+  Status open_audit();
   Status open_ports();
   Result<std::uint16_t> open_on_each_address(io::ListenOptions options);
   Status make_broker();

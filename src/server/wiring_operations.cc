@@ -3,6 +3,7 @@
 #include "server/parts.h"
 
 #include "api/services/admin/jobs_admin.h"
+#include "api/services/audit/lookup_events.h"
 #include "api/services/data/iot_data.h"
 #include "api/services/data/jobs_data.h"
 #include "api/services/iam/iam.h"
@@ -12,6 +13,7 @@
 #include "api/services/s3/s3.h"
 #include "api/wire/validate.h"
 #include "mqtt/broker/broker_metrics.h"
+#include "server/audit/audit_port.h"
 #include "server/device_port.h"
 #include "server/message_port.h"
 #include "server/meters.h"
@@ -54,6 +56,7 @@ void Server::Parts::make_operations() {
                                         .jobs = *jobs_context,
                                         .clients = clients_port(*broker),
                                         .devices = device_port(device_parts)});
+  api::audit_service::register_audit(operations, {.directory = trail->directory(), .pool = pool.get()});
   api::register_s3(operations, {.store = *store,
                                 .blobs = *blobs,
                                 .pool = *pool,
@@ -73,11 +76,15 @@ Status Server::Parts::make_http() {
                            .credentials = *credentials,
                            .clock = clock,
                            .metrics = metrics,
-                           .certificates = authorizers.front().get()};
+                           .certificates = authorizers.front().get(),
+                           .trail = trail.get()};
   pipeline = std::make_unique<api::Pipeline>(parts, options);
   api::device::UpgradeOptions upgrades;
   upgrades.origins = config.http_allowed_origins;
   if (!config.http_public_origin.empty()) upgrades.origins.push_back(config.http_public_origin);
+  upgrades.refused = [this](const io::HttpRequest& request, const Error& error) {
+    record_refused_upgrade(*trail, request, error);
+  };
   upgrade = std::make_unique<api::device::WebSocketUpgrade>(account.realm, *credentials, clock, std::move(upgrades));
   readiness = std::make_unique<Readiness>(*store, clock);
   observe_store(metrics, *store);
