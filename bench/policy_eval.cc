@@ -92,7 +92,7 @@ void measure(const char* name, double seconds, const std::function<bool(int)>& a
 
 std::unique_ptr<mqtt::ConnectionGrant> connect(io::Loop& loop, api::device::DeviceAuthorizer& authorizer) {
   std::promise<std::unique_ptr<mqtt::ConnectionGrant>> made;
-  io::Peer peer;
+  io::PeerInfo peer;
   peer.address = "10.1.2.3";
   peer.tls = true;
   peer.server_name = "iot.example.com";

@@ -164,7 +164,7 @@ void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::functio
     return state_->iam.connect(attempt, *identity, remembering);
   }
   const TokenDoor tokens{state_->loop, state_->realm, state_->options.tokens, state_->options.sys_topics,
-                         state_->reloaded};
+                         state_->refused};
   auto claim = std::dynamic_pointer_cast<const TokenClaim>(attempt.identity);
   // The plain listener's clients are judged by its policy alone, unless they came with a token.
   const bool bare_tls = attempt.peer->tls && attempt.peer->client_certificate_der.empty();
