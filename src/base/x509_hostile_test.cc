@@ -14,7 +14,7 @@
 namespace muster::x509 {
 namespace {
 
-using testing::HasSubstr;
+using testing::StartsWith;
 
 constexpr std::int64_t kNow = 1'795'406'706'000;
 const Validity kValidity{kNow - 1000, kNow + 86'400'000};
@@ -158,8 +158,7 @@ TEST(HostileCertificates, AnEmptySubjectIsEmpty) {
 TEST(HostileCertificates, NamesAreEscaped) {
   auto parsed = parse_der(strange({.key = EVP_EC_gen("P-256"), .common_name = std::string("a,O=evil+C=x\0\n\"", 16)}));
   ASSERT_TRUE(parsed);
-  EXPECT_EQ(parsed->subject.find(",O=evil"), std::string::npos);
-  EXPECT_THAT(parsed->subject, HasSubstr("\\,O=evil\\+C=x"));
+  EXPECT_THAT(parsed->subject, StartsWith("CN=a\\,O=evil\\+C=x")) << "one entry, not three";
 }
 
 TEST(HostilePem, BlocksThatLieAreRefused) {

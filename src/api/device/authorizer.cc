@@ -1,199 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/device/authorizer.h"
 
-#include <algorithm>
-#include <optional>
-#include <set>
-#include <unordered_map>
 #include <utility>
-#include <vector>
 
-#include "api/device/answer_cache.h"
-#include "api/device/denials.h"
-#include "api/device/explain_access.h"
-#include "api/device/iam_rights.h"
+#include "api/device/authorizer_state.h"
 #include "api/device/reserved_topics.h"
 #include "api/device/token_grant.h"
 #include "base/crypto.h"
 #include "base/log.h"
 #include "domain/security/certificates.h"
-#include "domain/security/device_facts.h"
-#include "domain/security/policies.h"
 #include "store/transact.h"
 
 namespace muster::api::device {
 
-using security::DeviceFacts;
-using security::FactsRequest;
-using security::PolicyGenerations;
-using security::RightsKind;
-
 namespace {
 
-constexpr std::size_t kReloadBatch = 64;  // connections read again in one transaction
-constexpr std::int64_t kRetryMs = 200;    // the store refused
-constexpr int kReadings = 5;              // of what changes while it is read
-constexpr std::size_t kNamed = 8;         // principals told one by one, of more all are looked at
-
-struct Refusal {
-  std::string code;
-  std::string reason;  // without a full stop
-};
-
-}  // namespace
-
-class DeviceGrant;
-
-struct DeviceAuthorizer::State : std::enable_shared_from_this<DeviceAuthorizer::State> {
-  State(io::Loop& on, store::Store& records, Realm where, security::PolicyGenerations& changes,
-        AuthorizerOptions chosen)
-      : loop(on),
-        store(records),
-        realm(std::move(where)),
-        generations(changes),
-        options(std::move(chosen)),
-        prefix("arn:aws:iot:" + realm.region + ":" + realm.account_id + ":"),
-        iam(on, records, realm, cache) {}
-
-  void decide(const FactsRequest& request, int reading, const std::function<void(Decision)>& done);
-  void judge(const FactsRequest& request, int reading, std::uint64_t then, DeviceFacts found,
-             const std::function<void(Decision)>& done);
-  void changed(RightsKind kind, const std::string& name);
-  // Of one change: what is still to be read, and whom to tell.
-  struct Reload {
-    RightsKind kind = RightsKind::kCertificate;
-    std::string name;
-    std::vector<std::uint64_t> grants;
-    std::vector<std::string> refused;  // principals; more than kNamed: any
-  };
-  using Work = std::shared_ptr<Reload>;
-  void reload(Work work);
-  void reload_policy(Work work);
-  void again_later(Work work);
-  void finish(Work work);
-  // Whether there is anything to hear by a filter; says in the log why not.
-  bool served(std::string_view filter, std::string_view client) const;
-  // A refusal that has one reason.
-  void remember(std::string_view client_id, std::string_view action, std::string_view name, std::string_view principal,
-                const Refusal& refusal) const;
-
-  io::Loop& loop;
-  store::Store& store;
-  const Realm realm;
-  security::PolicyGenerations& generations;
-  const AuthorizerOptions options;
-  const std::string prefix;
-  iam::PolicyCache cache;
-  std::function<void(std::string)> refused;
-  // On the loop.
-  std::unordered_map<std::uint64_t, DeviceGrant*> grants;
-  std::set<std::pair<PolicyGenerations::Slot, std::uint64_t>> made_of;  // and the grants that are
-  std::uint64_t last_grant = 0;
-  using Change = std::pair<RightsKind, std::string>;
-  std::set<Change> pending;  // changes with a reload under way, and those that came again meanwhile
-  std::set<Change> again;
-  std::string resource;  // scratch
-  AnswerRoom room;
-  IamConnections iam;
-};
-
-// On the broker's loop, like everything that holds it.
-class DeviceGrant final : public mqtt::ConnectionGrant {
- public:
-  DeviceGrant(std::shared_ptr<DeviceAuthorizer::State> owner, FactsRequest asked, DeviceFacts found)
-      : owner_(std::move(owner)),
-        id_(++owner_->last_grant),
-        request_(std::move(asked)),
-        facts_(std::move(found)),
-        principal_(request_.certificate_id.empty() ? "plain:" + request_.plain_policy : request_.certificate_id) {
-    owner_->grants.emplace(id_, this);
-    watch();
-  }
-  ~DeviceGrant() override {
-    unwatch();
-    owner_->grants.erase(id_);
-  }
-
-  bool may_publish(std::string_view topic, bool retain) override {
-    AnswerCache& known = retain ? known_retain_ : known_publish_;
-    const bool may = known.answer(topic, [&] {
-      return allowed("iot:Publish", "topic/", topic) && (!retain || allowed("iot:RetainPublish", "topic/", topic));
-    });
-    if (!may) remember(retain && allowed("iot:Publish", "topic/", topic) ? "iot:RetainPublish" : "iot:Publish", topic);
-    return may;
-  }
-  bool may_subscribe(std::string_view filter) override {
-    const bool may = filter_allowed(filter);
-    if (!may) remember("iot:Subscribe", filter);
-    return may;
-  }
-  // Asked for every message: only the first refusal of a topic is worth a memory.
-  bool may_receive(std::string_view topic) override {
-    return known_receive_.answer(topic, [&] {
-      const bool may = allowed("iot:Receive", "topic/", topic);
-      if (!may) remember("iot:Receive", topic);
-      return may;
-    });
-  }
-  bool is_valid() const { return facts_.valid; }
-  bool still_valid() override { return facts_.valid && allowed("iot:Connect", "client/", request_.client_id); }
-  std::string_view principal_id() const override { return principal_; }
-
-  void replace(DeviceFacts facts) {
-    unwatch();
-    facts_ = std::move(facts);
-    watch();
-    forget();
-  }
-  void replace_policy(std::string_view name, std::string_view document) {
-    security::replace_policy(facts_, name, document, owner_->cache);
-    forget();
-  }
-  bool changed_since(std::uint64_t then) const { return owner_->generations.changed_since(then, facts_.made_of); }
-  const FactsRequest& request() const { return request_; }
-  void remember(std::string_view action, std::string_view name) {
-    if (owner_->options.denials == nullptr) return;
-    owner_->options.denials->record(request_.client_id, action, name, principal_, [&] {
-      const AccessQuestion question{action, name, {request_.client_id}, owner_->options.sys_topics};
-      return explain_access(owner_->realm, facts_, question);
-    });
-  }
-
- private:
-  void watch() {
-    owner_->generations.watch(facts_.made_of);
-    for (const PolicyGenerations::Slot slot : facts_.made_of) owner_->made_of.emplace(slot, id_);
-  }
-  void unwatch() {
-    owner_->generations.unwatch(facts_.made_of);
-    for (const PolicyGenerations::Slot slot : facts_.made_of) owner_->made_of.erase({slot, id_});
-  }
-  void forget() {
-    known_publish_.forget();
-    known_retain_.forget();
-    known_receive_.forget();
-  }
-  bool filter_allowed(std::string_view filter) {
-    if (!owner_->served(filter, request_.client_id)) return false;
-    std::string& resource = owner_->resource;
-    resource.assign(owner_->prefix).append("topicfilter/").append(filter);
-    return allows_filter(facts_, resource, filter);
-  }
-  bool allowed(std::string_view action, std::string_view kind, std::string_view name) {
-    std::string& resource = owner_->resource;
-    resource.assign(owner_->prefix).append(kind).append(name);
-    return allows(facts_, action, resource);
-  }
-
-  std::shared_ptr<DeviceAuthorizer::State> owner_;
-  std::uint64_t id_;
-  FactsRequest request_;
-  DeviceFacts facts_;
-  std::string principal_;
-  AnswerCache known_publish_{&owner_->room}, known_retain_{&owner_->room}, known_receive_{&owner_->room};
-};
-
-namespace {
+constexpr int kReadings = 5;  // of what changes while it is read
 
 // The plain listener with plain_policy "*": the operator opened it to everybody.
 class OpenGrant final : public mqtt::ConnectionGrant {
@@ -208,15 +30,18 @@ class OpenGrant final : public mqtt::ConnectionGrant {
 
  private:
   std::shared_ptr<DeviceAuthorizer::State> owner_;
-  std::string client_;
+  std::string client_, source_ip_;
 };
 
 // Of connections by IAM credentials or a token, whose grants know nothing of memories.
 class RememberedGrant final : public mqtt::ConnectionGrant {
  public:
   RememberedGrant(std::shared_ptr<DeviceAuthorizer::State> owner, std::unique_ptr<mqtt::ConnectionGrant> grant,
-                  std::string client)
-      : owner_(std::move(owner)), grant_(std::move(grant)), client_(std::move(client)) {}
+                  std::string client, std::string source_ip)
+      : owner_(std::move(owner)),
+        grant_(std::move(grant)),
+        client_(std::move(client)),
+        source_ip_(std::move(source_ip)) {}
   bool may_publish(std::string_view topic, bool retain) override {
     return grant_->may_publish(topic, retain) || denied("iot:Publish", topic);
   }
@@ -230,14 +55,14 @@ class RememberedGrant final : public mqtt::ConnectionGrant {
 
  private:
   bool denied(std::string_view action, std::string_view name) {
-    owner_->remember(client_, action, name, grant_->principal_id(),
+    owner_->remember({client_, source_ip_, action, name, grant_->principal_id()},
                      {"policy.none", "the policies of its credentials do not allow " + std::string(action) + " there"});
     return false;
   }
 
   std::shared_ptr<DeviceAuthorizer::State> owner_;
   std::unique_ptr<mqtt::ConnectionGrant> grant_;
-  std::string client_;
+  std::string client_, source_ip_;
 };
 
 mqtt::Authorizer::Decision refused_because(std::string reason, std::string principal_id = {}) {
@@ -282,7 +107,7 @@ void DeviceAuthorizer::State::judge(const FactsRequest& request, int reading, st
     return decide(request, reading + 1, done);
   }
   if (!valid) {
-    remember(request.client_id, "iot:Connect", request.client_id, request.certificate_id,
+    remember({request.client_id, request.source_ip, "iot:Connect", request.client_id, request.certificate_id},
              {"certificate.refused", refusal});
     return done(refused_because(refusal));
   }
@@ -303,124 +128,9 @@ bool DeviceAuthorizer::State::served(std::string_view filter, std::string_view c
   return false;
 }
 
-void DeviceAuthorizer::State::remember(std::string_view client_id, std::string_view action, std::string_view name,
-                                       std::string_view principal, const Refusal& refusal) const {
+void DeviceAuthorizer::State::remember(const Refused& who, const Refusal& refusal) const {
   if (options.denials == nullptr) return;
-  options.denials->record(client_id, action, name, principal, [&] {
-    return Findings{{refusal.code, "It was refused: " + refusal.reason + ".", {}}};
-  });
-}
-
-void DeviceAuthorizer::State::changed(RightsKind kind, const std::string& name) {
-  if (pending.contains({kind, name})) {
-    again.emplace(kind, name);
-    return;
-  }
-  const auto work = std::make_shared<Reload>(Reload{kind, name, {}, {}});
-  const PolicyGenerations::Slot slot = PolicyGenerations::slot(kind, name);
-  for (auto at = made_of.lower_bound({slot, 0}); at != made_of.end() && at->first == slot; ++at)
-    work->grants.push_back(at->second);
-  if (work->grants.empty()) return;
-  pending.emplace(kind, name);
-  // Thousands may share a policy: its document is read once for all of them.
-  if (kind == RightsKind::kPolicy) return reload_policy(work);
-  reload(work);
-}
-
-void DeviceAuthorizer::State::reload_policy(Work work) {
-  auto document = std::make_shared<std::optional<std::string>>();
-  store::Store::Body body = [work, document](store::Tx& tx) -> Status {
-    const auto policy = security::find_policy(tx, work->name);
-    *document = policy ? std::optional(policy->current().document) : std::nullopt;
-    return {};
-  };
-  std::weak_ptr<State> weak = weak_from_this();
-  io::Loop* owner = &loop;
-  store.run(std::move(body), [weak, owner, work, document](Status status) {
-    if (weak.expired()) return;
-    owner->post([weak, work, document, ok = status.has_value()] {
-      const auto self = weak.lock();
-      if (!self) return;
-      if (!ok) return self->again_later(work);
-      // Without it, what a connection may do is a matter of all its facts.
-      if (!*document) return self->reload(work);
-      for (const std::uint64_t id : std::exchange(work->grants, {})) {
-        const auto at = self->grants.find(id);
-        if (at == self->grants.end()) continue;
-        DeviceGrant& grant = *at->second;
-        if (!grant.is_valid()) {
-          work->grants.push_back(id);
-          continue;
-        }
-        grant.replace_policy(work->name, **document);
-        if (!grant.still_valid()) work->refused.emplace_back(grant.principal_id());
-      }
-      if (!work->grants.empty()) return self->reload(work);
-      self->finish(work);
-    });
-  });
-}
-
-void DeviceAuthorizer::State::reload(Work work) {
-  struct Item {
-    std::uint64_t id = 0;
-    FactsRequest request;
-    DeviceFacts facts;
-  };
-  auto batch = std::make_shared<std::vector<Item>>();
-  while (!work->grants.empty() && batch->size() < kReloadBatch) {
-    const auto at = grants.find(work->grants.back());
-    if (at != grants.end()) batch->push_back({at->first, at->second->request(), {}});
-    work->grants.pop_back();
-  }
-  const std::uint64_t then = generations.now();
-  store::Store::Body body = [self = shared_from_this(), batch](store::Tx& tx) -> Status {
-    for (Item& item : *batch) {
-      TRY(item.facts, read_facts(tx, self->realm, item.request, self->cache));
-    }
-    return {};
-  };
-  std::weak_ptr<State> weak = weak_from_this();
-  io::Loop* owner = &loop;
-  store.run(std::move(body), [weak, owner, batch, then, work](Status status) {
-    if (weak.expired()) return;
-    owner->post([weak, batch, then, work, ok = status.has_value()] {
-      const auto self = weak.lock();
-      if (!self) return;
-      for (Item& item : *batch) {
-        const auto at = self->grants.find(item.id);
-        if (at == self->grants.end()) continue;
-        DeviceGrant& grant = *at->second;
-        if (ok) grant.replace(std::move(item.facts));
-        if (!ok || grant.changed_since(then)) work->grants.push_back(item.id);
-        if (ok && !grant.still_valid()) work->refused.emplace_back(grant.principal_id());
-      }
-      if (!ok) return self->again_later(work);
-      if (!work->grants.empty()) return self->reload(work);
-      self->finish(work);
-    });
-  });
-}
-
-// Unknown what they may do now: they keep what they had until the store answers again.
-void DeviceAuthorizer::State::again_later(Work work) {
-  log::warn("device permissions could not be read again, will retry", {{"connections", work->grants.size()}});
-  auto timer = std::make_shared<std::unique_ptr<io::Loop::TimerToken>>();
-  *timer = loop.after_ms(kRetryMs, [weak = weak_from_this(), work, timer] {
-    if (const auto alive = weak.lock()) alive->reload(work);
-  });
-}
-
-void DeviceAuthorizer::State::finish(Work work) {
-  pending.erase({work->kind, work->name});
-  if (again.erase({work->kind, work->name}) > 0) changed(work->kind, work->name);
-  std::vector<std::string>& whom = work->refused;
-  if (!refused || whom.empty()) return;
-  std::ranges::sort(whom);
-  const auto repeated = std::ranges::unique(whom);
-  whom.erase(repeated.begin(), repeated.end());
-  if (whom.size() > kNamed) return refused({});
-  for (std::string& principal : whom) refused(std::move(principal));
+  options.denials->record(who, [&] { return Findings{{refusal.code, "It was refused: " + refusal.reason + ".", {}}}; });
 }
 
 DeviceAuthorizer::DeviceAuthorizer(io::Loop& loop, store::Store& store, Realm realm, PolicyGenerations& generations,
@@ -442,11 +152,13 @@ void DeviceAuthorizer::on_refused(std::function<void(std::string principal_id)> 
 }
 
 void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::function<void(Decision)> done) {
-  const auto remembering = [state = state_, client = attempt.client_id, done](Decision decision) {
+  const auto remembering = [state = state_, client = attempt.client_id, address = attempt.peer->address,
+                            done](Decision decision) {
     if (decision.grant) {
-      decision.grant = std::make_unique<RememberedGrant>(state, std::move(decision.grant), client);
+      decision.grant = std::make_unique<RememberedGrant>(state, std::move(decision.grant), client, address);
     } else {
-      state->remember(client, "iot:Connect", client, decision.principal_id, {"connect.refused", decision.reason});
+      state->remember({client, address, "iot:Connect", client, decision.principal_id},
+                      {"connect.refused", decision.reason});
     }
     done(std::move(decision));
   };

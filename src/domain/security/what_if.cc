@@ -82,7 +82,8 @@ std::string variable_name(const std::string& lower_name) {
 void add_missing(const DeviceFacts& facts, std::string_view action, std::string_view resource,
                  std::vector<std::string>& missing) {
   iam::PolicyRequest request{action, resource, &facts.context, nullptr};
-  for (const iam::StatementMiss& miss : iam::explain(facts.policies, request).misses) {
+  const iam::Explained explained = iam::explain(facts.policies, request);
+  for (const iam::StatementMiss& miss : explained.misses) {
     if (miss.by != iam::Stopped::kVariable) continue;
     for (const std::string& lower_name : miss.what) {
       std::string name = variable_name(lower_name);
