@@ -126,6 +126,9 @@ def test_a_token_becomes_credentials_that_work(site):
     bounded = site.assume(arn, site.token(), Policy=document(statement("Allow", "iot:ListThings", "*")))
     assert bounded["PackedPolicySize"] >= 0
     refused("AccessDeniedException", 403, site.client(bounded["Credentials"], "iot").describe_thing, thingName="user-1")
+    read_only = [{"arn": "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"}]
+    bounded = site.assume(arn, site.token(), PolicyArns=read_only)
+    refused("AccessDeniedException", 403, site.client(bounded["Credentials"], "iot").describe_thing, thingName="user-1")
     assert site.issuer.calls == {"/.well-known/openid-configuration": 1, "/keys": 1}, "keys are fetched once"
 
 
@@ -232,10 +235,9 @@ def test_keys_from_a_file_for_sites_without_a_way_out(start, tmp_path):
 
 def test_what_is_not_served_is_refused_by_name(site):
     arn = site.role()
-    for member in ({"ProviderId": "www.amazon.com"}, {"PolicyArns": [{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}]}):
-        with pytest.raises(ClientError) as error:
-            site.assume(arn, site.token(), **member)
-        assert next(iter(member)) in error.value.response["Error"]["Message"]
+    with pytest.raises(ClientError) as error:
+        site.assume(arn, site.token(), ProviderId="www.amazon.com")
+    assert "ProviderId" in error.value.response["Error"]["Message"]
     assert "https://aws.amazon.com/tags" in invalid(site, arn, site.token(**{"https://aws.amazon.com/tags": {}}))
     # Tokens never reach the log.
     assert site.token().rsplit(".", 1)[1] not in site.server.log()

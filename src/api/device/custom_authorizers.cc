@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::size_t kMaxKept = 10'000;
 constexpr std::string_view kTopics = "/topics/";
+constexpr std::string_view kNobody = "there is no such authoriser, and no default one";
 
 using security::AuthorizerQuestion;
 using security::CustomAuthorizer;
@@ -70,15 +71,6 @@ TokenAnswer answer_of(const CustomAuthorizer& authorizer, const Result<std::stri
   answer.authorizer_name = authorizer.name;
   answer.cache_for_http = authorizer.cache_for_http;
   return answer;
-}
-
-struct WhatThereIs {
-  bool a_default = false, active = false;
-};
-
-WhatThereIs what_there_is(store::Tx& tx) {
-  const auto active = security::list_authorizers(tx, {"", 1}, true, true);
-  return {security::default_authorizer(tx).has_value(), active && !active->items.empty()};
 }
 
 class RequestCaller final : public TokenCaller {
@@ -145,8 +137,8 @@ struct CustomAuthorizers::State : std::enable_shared_from_this<CustomAuthorizers
   State(store::Store& records, Realm where, functions::FunctionInvoker& functions, const io::Clock& time)
       : store(records), realm(std::move(where)), invoker(functions), clock(time) {}
 
-  void read_again();
   void changed();
+  void any_active(std::function<void(bool)> done);
   void find(std::string wanted, std::function<void(Result<CustomAuthorizer>)> done);
   void ask(TokenQuestion question, Answered done);
   void call(const CustomAuthorizer& authorizer, const TokenQuestion& question, Answered done);
@@ -157,8 +149,6 @@ struct CustomAuthorizers::State : std::enable_shared_from_this<CustomAuthorizers
   const Realm realm;
   functions::FunctionInvoker& invoker;
   const io::Clock& clock;
-  std::atomic<bool> has_default{false}, has_active{false};
-  std::atomic<std::uint64_t> reads{0};  // only the last one counts
   std::atomic<std::uint64_t> epoch{0};  // grows with each change of an authoriser
 
   struct Kept {
@@ -169,28 +159,20 @@ struct CustomAuthorizers::State : std::enable_shared_from_this<CustomAuthorizers
   std::unordered_map<std::string, Kept> answers;  // under mutex
 };
 
-void CustomAuthorizers::State::read_again() {
-  auto found = std::make_shared<WhatThereIs>();
-  const std::uint64_t turn = ++reads;
-  store.run(
-      [found](store::Tx& tx) -> Status {
-        *found = what_there_is(tx);
-        return {};
-      },
-      [self = shared_from_this(), found, turn](Status status) {
-        if (!status || turn != self->reads) return;
-        self->has_default = found->a_default;
-        self->has_active = found->active;
-      });
-}
-
 void CustomAuthorizers::State::changed() {
   ++epoch;
-  {
-    std::lock_guard lock(mutex);
-    answers.clear();
-  }
-  read_again();
+  std::lock_guard lock(mutex);
+  answers.clear();
+}
+
+void CustomAuthorizers::State::any_active(std::function<void(bool)> done) {
+  auto found = std::make_shared<bool>(false);
+  auto read = [found](store::Tx& tx) -> Status {
+    const auto active = security::list_authorizers(tx, {"", 1}, true, true);
+    *found = active && !active->items.empty();
+    return {};
+  };
+  store.run(read, [found, done = std::move(done)](Status status) { done(status && *found); });
 }
 
 // The active authoriser of that name, or the default one. kNotFound says what is missing.
@@ -202,7 +184,7 @@ void CustomAuthorizers::State::find(std::string wanted, std::function<void(Resul
   };
   store.run(read, [found, done = std::move(done)](Status status) {
     if (!status) return done(status.error());
-    if (!*found) return done(not_found("there is no such authoriser, and no default one"));
+    if (!*found) return done(not_found(std::string(kNobody)));
     if (!(*found)->active) return done(not_found("the authoriser is not active"));
     done(**found);
   });
@@ -256,14 +238,6 @@ CustomAuthorizers::CustomAuthorizers(store::Store& store, Realm realm, functions
                             [weak = std::weak_ptr<State>(state_)](const std::vector<std::string>&) {
                               if (const auto state = weak.lock()) state->changed();
                             });
-  // Now, while nobody else runs transactions that might be told of.
-  const Status read = store::run_blocking(store, [this](store::Tx& tx) -> Status {
-    const WhatThereIs found = what_there_is(tx);
-    state_->has_default = found.a_default;
-    state_->has_active = found.active;
-    return {};
-  });
-  if (!read) log::warn("custom authorisers could not be read", {{"why", read.error().message}});
 }
 
 CustomAuthorizers::~CustomAuthorizers() = default;
@@ -273,7 +247,7 @@ void CustomAuthorizers::decide(TokenQuestion question, std::function<void(TokenA
 }
 
 void CustomAuthorizers::admit(TokenClaim claim, std::function<void(bool)> done) {
-  if (claim.authorizer_name.empty() && claim.signature.empty()) return done(state_->has_active);
+  if (claim.authorizer_name.empty() && claim.signature.empty()) return state_->any_active(std::move(done));
   state_->find(claim.authorizer_name, [claim, done = std::move(done)](Result<CustomAuthorizer> found) {
     if (!found) return done(false);
     TokenQuestion question;
@@ -288,7 +262,7 @@ bool CustomAuthorizers::claims(const io::HttpRequest& request, const Pairs& quer
            equals_ignore_case(pair.first, kAuthorizerSignatureKey);
   };
   if (std::ranges::any_of(query, names) || std::ranges::any_of(request.headers.items(), names)) return true;
-  return state_->has_default && request.method == "POST" && request.raw_path().starts_with(kTopics);
+  return request.method == "POST" && request.raw_path().starts_with(kTopics);
 }
 
 io::Task<Caller> CustomAuthorizers::identify(const io::HttpRequest& request, const Pairs& query) {
@@ -301,6 +275,10 @@ io::Task<Caller> CustomAuthorizers::identify(const io::HttpRequest& request, con
     state->ask(question, [done](TokenAnswer answer) { done(std::move(answer)); });
   };
   CO_TRY(const TokenAnswer answer, co_await await_callback<TokenAnswer>(start));
+  const bool unasked = question.claim.authorizer_name.empty() && answer.reason == kNobody;
+  if (!answer.accepted && unasked) {
+    co_return make_error(ErrorKind::kUnauthenticated, "Missing Authentication Token", "MissingAuthenticationToken");
+  }
   if (!answer.accepted) {
     log::info("custom authoriser refuses a request",
               {{"authorizer", question.claim.authorizer_name}, {"peer", question.source_ip}, {"why", answer.reason}});

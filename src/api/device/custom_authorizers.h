@@ -22,8 +22,7 @@ namespace muster::api::device {
 
 class CustomAuthorizers final : public TokenAuthorizer, public TokenCallers {
  public:
-  // References outlive it. Subscribes to the store's changes and reads what there is: make it before the store serves
-  // others.
+  // References outlive it. Subscribes to the store's changes: make it before the store serves others.
   CustomAuthorizers(store::Store& store, Realm realm, functions::FunctionInvoker& invoker, const io::Clock& clock);
   ~CustomAuthorizers() override;
 

@@ -206,6 +206,11 @@ class CustomAuthorizersTest : public testing::Test {
     authorizers_.admit(claim, [&](bool admit) { promise.set_value(admit); });
     return promise.get_future().get();
   }
+  // The principal, or the code of the refusal.
+  std::string identify(const io::HttpRequest& request) {
+    auto caller = loop_.run(authorizers_.identify(request, {}));
+    return caller ? (*caller)->principal().user_id : caller.error().reason;
+  }
   static const jwt::TestSigner& signer() {
     static const jwt::TestSigner made;
     return made;
@@ -222,6 +227,7 @@ class CustomAuthorizersTest : public testing::Test {
   io::VirtualClock clock_;
   std::unique_ptr<store::MemoryStore> store_ = store::make_memory_store(clock_);
   Function function_;
+  io::TestLoop loop_;
   CustomAuthorizers authorizers_{*store_, kRealm, function_, clock_};
 };
 
@@ -276,13 +282,16 @@ TEST_F(CustomAuthorizersTest, TheDefaultIsAskedForHttpsOnceItIsSet) {
   io::HttpRequest request;
   request.method = "POST";
   request.target = "/topics/t?qos=1";
-  EXPECT_FALSE(authorizers_.claims(request, {}));
+  EXPECT_EQ(identify(request), "MissingAuthenticationToken");
   const Status status = store::run_blocking(*store_, [&](store::Tx& tx) -> Status {
     TRY_VOID(security::set_default_authorizer(tx, kRealm, "a"));
     return {};
   });
   ASSERT_TRUE(status);
   EXPECT_TRUE(authorizers_.claims(request, {}));
+  EXPECT_EQ(identify(request), "ForbiddenException");
+  function_.answer = R"({"isAuthenticated":true,"principalId":"p","policyDocuments":[)" + policy("t") + "]}";
+  EXPECT_EQ(identify(request), "p");
   request.target = "/bucket/key";
   EXPECT_FALSE(authorizers_.claims(request, {}));
   request.headers.add("X-Amz-CustomAuthorizer-Name", "b");

@@ -116,10 +116,11 @@ Status find_end(Opened& opened) {
 
 Result<Opened> open_files(const LogFiles& files, std::int64_t now_ms) {
   if (::mkdir(files.directory.c_str(), 0700) != 0 && errno != EEXIST) return system_error("make", files.directory);
+  TRY(auto lock, FolderLock::take(files.directory));
   TRY(const auto listed, list_segments(files.directory));
   TRY(const auto head_bytes, read_small(files.head));
   TRY(auto key, open_key(files, !listed.empty() || head_bytes));
-  Opened opened{.key = std::move(key), .head = {}, .segments = {}, .at = {}, .notes = {}};
+  Opened opened{.lock = std::move(lock), .key = std::move(key), .head = {}, .segments = {}, .at = {}, .notes = {}};
   if (!head_bytes && listed.empty()) TRY_VOID(write_file(files.head, head_text(opened.head, opened.key)));
   if (!head_bytes && !listed.empty()) opened.notes.emplace_back("damaged", files.head + " was gone");
   if (head_bytes) {

@@ -4,13 +4,14 @@
 #include <algorithm>
 
 #include "domain/iam/identities.h"
+#include "domain/iam/managed_policies.h"
 #include "domain/iam/policy/eval.h"
 #include "domain/iam/principal_policies.h"
 
 namespace muster::iam {
 namespace {
 
-constexpr std::size_t kSessionPolicyLimit = 2048;
+constexpr std::size_t kSessionPolicyLimit = 2048, kSessionPolicyArns = 10;
 
 Error wrong(std::string message) {
   return make_error(ErrorKind::kInvalid, std::move(message), "ValidationError");
@@ -48,17 +49,27 @@ bool is_session_name(std::string_view name) {
          });
 }
 
-Status check(const WebIdentitySession& wanted) {
+Status check(store::Tx& tx, const Realm& realm, const WebIdentitySession& wanted) {
   if (!parse_arn(wanted.role_arn)) return wrong(wanted.role_arn + " is invalid");
   if (!is_session_name(wanted.session_name)) return wrong("RoleSessionName must match [\\w+=,.@-]{2,64}");
   if (wanted.duration_s < 900 || wanted.duration_s > 43200) {
     return wrong("DurationSeconds must be between 900 and 43200.");
   }
-  if (wanted.session_policy.empty()) return {};
-  if (wanted.session_policy.size() > kSessionPolicyLimit) {
-    return make_error(ErrorKind::kInvalid, "Session policy exceeds 2048 characters.", "PackedPolicyTooLarge");
+  if (!wanted.session_policy.empty()) TRY_VOID(compile_policy(wanted.session_policy, PolicyUse::kIdentity));
+  if (wanted.policy_arns.size() > kSessionPolicyArns) {
+    return wrong("PolicyArns must not name more than 10 managed policies.");
   }
-  TRY_VOID(compile_policy(wanted.session_policy, PolicyUse::kIdentity));
+  std::size_t size = wanted.session_policy.size();
+  for (const std::string& arn : wanted.policy_arns) {
+    size += arn.size();
+    if (!managed_policy_exists(tx, realm, arn)) {
+      return make_error(ErrorKind::kInvalid, "Policy " + arn + " does not exist or is not attachable.",
+                        "MalformedPolicyDocument");
+    }
+  }
+  if (size > kSessionPolicyLimit) {
+    return make_error(ErrorKind::kInvalid, "Session policies exceed 2048 characters.", "PackedPolicyTooLarge");
+  }
   return {};
 }
 
@@ -90,7 +101,7 @@ Result<RoleSession> session_for_device(store::Tx& tx, const Realm& realm, const 
 
 Result<RoleSession> assume_role_with_web_identity(store::Tx& tx, const Realm& realm, const WebIdentity& identity,
                                                   const WebIdentitySession& wanted) {
-  TRY_VOID(check(wanted));
+  TRY_VOID(check(tx, realm, wanted));
   const Error denied =
       make_error(ErrorKind::kAccessDenied, "Not authorized to perform sts:AssumeRoleWithWebIdentity", "AccessDenied");
   const auto role = role_of(tx, realm, wanted.role_arn);
@@ -109,6 +120,7 @@ Result<RoleSession> assume_role_with_web_identity(store::Tx& tx, const Realm& re
   TRY(const std::string secret, session_secret(tx));
   Principal session = session_of(*role, wanted.session_name);
   session.session_policy = wanted.session_policy;
+  session.session_policy_arns = wanted.policy_arns;
   session.session_keys = {{identity.provider + ":sub", identity.subject},
                           {identity.provider + ":aud", identity.audience},
                           {"aws:FederatedProvider", who.federated}};

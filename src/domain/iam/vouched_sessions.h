@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/result.h"
@@ -36,6 +37,7 @@ struct WebIdentitySession {
   std::string session_name;
   std::int64_t duration_s = 3600;
   std::string session_policy;
+  std::vector<std::string> policy_arns;  // managed policies, as session_policy
 };
 Result<RoleSession> assume_role_with_web_identity(store::Tx& tx, const Realm& realm, const WebIdentity& identity,
                                                   const WebIdentitySession& wanted);

@@ -40,7 +40,7 @@ class VouchedSessionsTest : public testing::Test {
   }
   Result<RoleSession> assume(const std::string& role, std::int64_t duration_s = 3600, const std::string& policy = {}) {
     return store::run_blocking_for(*store_, [&](store::Tx& tx) {
-      return assume_role_with_web_identity(tx, realm_, identity_, {role, "session", duration_s, policy});
+      return assume_role_with_web_identity(tx, realm_, identity_, {role, "session", duration_s, policy, {}});
     });
   }
   std::string said(const std::string& role) {
