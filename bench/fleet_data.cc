@@ -2,15 +2,23 @@
 // Makes the data directory of a large fleet, quickly and truly: every record is written by the domain's own functions
 // into the embedded store, in transactions of --batch things with several on their way to the disk. No server may run
 // on the directory meanwhile. Prints one JSON line.
-//   fleet_data things --dir D --things N [--group G] [--groups K] [--prefix P]
-//       things P0..P(N-1) in group G, or in its child groups G-0..G-(K-1)
+//   fleet_data things --dir D --things N [--group G] [--groups K] [--prefix P] [--attributes A] [--hierarchies H]
+//       things P0..P(N-1) in group G, or in its child groups G-0..G-(K-1); with A attributes; and as G in the groups
+//       G:2 to G:H of other hierarchies too
+//   fleet_data list --dir D
+//       ListThings in pages of 250, all of them to the end, all with an attribute, all where it begins with a prefix:
+//       the longest page and the median in each tenth of the way
+//   fleet_data compact --dir D
+//       what the store takes on the disk before and after a compaction of everything
 //   fleet_data jobs --dir D --job J --state queued|running|finished [--count C] [--group G] [--timeout-minutes M]
 //       jobs J-0..J-(C-1) (just J without --count) on group G, each with an execution a member: QUEUED; or IN_PROGRESS,
 //       which arms a timer each when the job has a timeout; or SUCCEEDED after IN_PROGRESS
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -30,6 +38,7 @@
 #include "process_cpu.h"
 #include "store/embedded_engine.h"
 #include "store/outbox.h"
+#include "store/rocks.h"
 
 namespace muster::bench {
 namespace {
@@ -39,10 +48,11 @@ constexpr std::string_view kDocument =
 constexpr std::size_t kInFlight = 4;
 
 struct Options {
-  std::map<std::string, std::string> values{{"dir", ""},         {"things", "0"},        {"group", "fleet"},
-                                            {"groups", "0"},     {"prefix", "thing-"},   {"job", ""},
-                                            {"state", "queued"}, {"count", "0"},         {"timeout-minutes", "0"},
-                                            {"batch", "1000"},   {"region", "us-east-1"}};
+  std::map<std::string, std::string> values{{"dir", ""},         {"things", "0"},         {"group", "fleet"},
+                                            {"groups", "0"},     {"prefix", "thing-"},    {"job", ""},
+                                            {"state", "queued"}, {"count", "0"},          {"timeout-minutes", "0"},
+                                            {"batch", "1000"},   {"region", "us-east-1"}, {"attributes", "0"},
+                                            {"hierarchies", "1"}};
   const std::string& text(const char* name) const { return values.at(name); }
   std::int64_t number(const char* name) const { return std::atoll(values.at(name).c_str()); }
   std::size_t batch() const { return static_cast<std::size_t>(std::max<std::int64_t>(1, number("batch"))); }
@@ -95,15 +105,11 @@ class Fleet {
   Status make_things() {
     const std::int64_t things = options_.number("things");
     const auto batch = static_cast<std::int64_t>(options_.batch());
-    TRY(const auto groups, make_groups());
+    TRY(const auto hierarchies, make_groups());
     Writer writer(store_);
     for (std::int64_t from = 0; from < things; from += batch) {
-      TRY_VOID(writer.write([this, &groups, from, to = std::min(things, from + batch)](store::Tx& tx) -> Status {
-        for (std::int64_t i = from; i < to; ++i) {
-          const std::string name = options_.text("prefix") + std::to_string(i);
-          TRY_VOID(registry::create_thing(tx, realm_, {name, {}, {}}));
-          TRY_VOID(registry::add_thing_to_group(tx, groups[static_cast<std::size_t>(i) % groups.size()], name));
-        }
+      TRY_VOID(writer.write([this, &hierarchies, from, to = std::min(things, from + batch)](store::Tx& tx) -> Status {
+        for (std::int64_t i = from; i < to; ++i) TRY_VOID(make_thing(tx, i, hierarchies));
         return {};
       }));
     }
@@ -126,20 +132,48 @@ class Fleet {
   std::int64_t made() const { return made_; }
 
  private:
-  Result<std::vector<std::string>> make_groups() {
+  using Hierarchies = std::vector<std::vector<std::string>>;  // the groups of each that get things
+
+  Status make_thing(store::Tx& tx, std::int64_t number, const Hierarchies& hierarchies) {
+    const std::string thing = options_.text("prefix") + std::to_string(number);
+    TRY_VOID(registry::create_thing(tx, realm_, {thing, {}, attributes_of(number)}));
     std::vector<std::string> groups;
+    for (const auto& hierarchy : hierarchies)
+      groups.push_back(hierarchy[static_cast<std::size_t>(number) % hierarchy.size()]);
+    TRY_VOID(registry::join_groups_of_new_thing(tx, thing, groups));
+    return {};
+  }
+
+  // Some that many things share, some of few, one of its own.
+  registry::Attributes attributes_of(std::int64_t number) const {
+    const auto of = [&](std::int64_t kinds) { return std::to_string(number % kinds); };
+    const std::vector<std::pair<std::string, std::string>> all{
+        {"model", "gateway-" + of(10)},
+        {"site", "hall-" + of(100)},
+        {"firmware", "2.4." + of(7)},
+        {"owner", "customer-" + of(1000)},
+        {"serial", "SN" + std::to_string(1'000'000'000 + number * 7919 % 999'999'937)}};
+    const auto count = std::min<std::size_t>(all.size(), static_cast<std::size_t>(options_.number("attributes")));
+    return {all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count)};
+  }
+
+  Result<Hierarchies> make_groups() {
+    Hierarchies hierarchies;
     TRY_VOID(store::run_blocking(store_, [&](store::Tx& tx) -> Status {
-      const std::string& root = options_.text("group");
-      groups.clear();
-      TRY_VOID(registry::create_group(tx, realm_, {root, {}, {}, {}}));
-      for (std::int64_t i = 0; i < options_.number("groups"); ++i) {
-        groups.push_back(root + "-" + std::to_string(i));
-        TRY_VOID(registry::create_group(tx, realm_, {groups.back(), root, {}, {}}));
+      hierarchies.clear();
+      for (std::int64_t number = 1; number <= options_.number("hierarchies"); ++number) {
+        const std::string root = options_.text("group") + (number == 1 ? "" : ":" + std::to_string(number));
+        TRY_VOID(registry::create_group(tx, realm_, {root, {}, {}, {}}));
+        auto& groups = hierarchies.emplace_back();
+        for (std::int64_t i = 0; i < options_.number("groups"); ++i) {
+          groups.push_back(root + "-" + std::to_string(i));
+          TRY_VOID(registry::create_group(tx, realm_, {groups.back(), root, {}, {}}));
+        }
+        if (groups.empty()) groups.push_back(root);
       }
-      if (groups.empty()) groups.push_back(root);
       return {};
     }));
-    return groups;
+    return hierarchies;
   }
 
   Status make_job(const std::string& id, store::Outbox& outbox) {
@@ -227,6 +261,89 @@ std::uint64_t bytes_below(const std::string& directory) {
   return bytes;
 }
 
+struct Walk {
+  std::vector<double> pages_ms;      // from asked to answered
+  std::vector<double> pages_cpu_ms;  // of the asking thread: what a busy machine does not blur
+  std::size_t things = 0;
+};
+
+double thread_cpu_ms() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
+}
+
+// A listing from its first page to its last, each page a transaction as the API makes it.
+Result<Walk> walk(store::Store& store, registry::ListThings list) {
+  Walk walk;
+  list.page.limit = 250;
+  do {
+    const auto began = std::chrono::steady_clock::now();
+    const double cpu_began = thread_cpu_ms();
+    TRY(auto page, store::run_blocking_for(store, [&](store::Tx& tx) { return registry::list_things(tx, list); }));
+    walk.pages_cpu_ms.push_back(thread_cpu_ms() - cpu_began);
+    const auto took = std::chrono::steady_clock::now() - began;
+    walk.pages_ms.push_back(std::chrono::duration<double, std::milli>(took).count());
+    walk.things += page.items.size();
+    list.page.token = std::move(page.next_token);
+  } while (!list.page.token.empty());
+  return walk;
+}
+
+json::object shape_of(std::vector<double> pages) {
+  json::array medians;
+  const auto at = [&](std::size_t tenth) {
+    return pages.begin() + static_cast<std::ptrdiff_t>(pages.size() * tenth / 10);
+  };
+  for (std::size_t tenth = 0; tenth < 10; ++tenth) {
+    std::vector<double> part(at(tenth), at(tenth + 1));
+    if (part.empty()) continue;
+    std::ranges::sort(part);
+    medians.emplace_back(rounded(part[part.size() / 2]));
+  }
+  std::ranges::sort(pages);
+  return {{"median_by_tenth", std::move(medians)},
+          {"p99", rounded(pages[pages.size() * 99 / 100])},
+          {"longest", rounded(pages.back())}};
+}
+
+json::object shape_of(const Walk& walk) {
+  return {{"things", walk.things},
+          {"pages", walk.pages_ms.size()},
+          {"ms", shape_of(walk.pages_ms)},
+          {"cpu_ms", shape_of(walk.pages_cpu_ms)}};
+}
+
+Result<json::object> list(const Options& options) {
+  const io::SystemClock clock;
+  TRY(const auto store, store::open_embedded_store({.directory = options.text("dir") + "/store", .clock = &clock}));
+  json::object out{{"made", "list"}};
+  TRY(const Walk all, walk(*store, {}));
+  out["all"] = shape_of(all);
+  registry::ListThings filter;
+  filter.attribute_name = "model";
+  filter.attribute_value = "gateway-3";
+  TRY(const Walk one, walk(*store, filter));
+  out["attribute"] = shape_of(one);
+  filter.attribute_name = "owner";
+  filter.attribute_value = "customer-9";
+  filter.prefix = true;
+  TRY(const Walk prefix, walk(*store, filter));
+  out["prefix"] = shape_of(prefix);
+  return out;
+}
+
+Result<json::object> compact(const Options& options) {
+  const std::string directory = options.text("dir") + "/store";
+  json::object out{{"made", "compact"}, {"store_bytes_before", bytes_below(directory)}};
+  {
+    TRY(const auto rocks, store::Rocks::open(directory, std::size_t{32} << 20));
+    TRY_VOID(rocks->compact());
+  }
+  out["store_bytes"] = bytes_below(directory);
+  return out;
+}
+
 Result<json::object> make(const std::string& what, const Options& options) {
   const io::SystemClock clock;
   const auto began = std::chrono::steady_clock::now();
@@ -262,6 +379,7 @@ bool parse(int argc, char** argv, Options& options) {
   if (argc < 2 || options.text("dir").empty()) return false;
   const std::string_view what = argv[1], state = options.text("state");
   if (what == "things") return options.number("things") > 0;
+  if (what == "list" || what == "compact") return true;
   return what == "jobs" && !options.text("job").empty() &&
          (state == "queued" || state == "running" || state == "finished");
 }
@@ -273,14 +391,19 @@ int main(int argc, char** argv) {
   muster::bench::Options options;
   if (!muster::bench::parse(argc, argv, options)) {
     std::fputs(
-        "fleet_data things --dir D --things N [--group G] [--groups K] [--prefix P] [--batch B]\n"
+        "fleet_data things --dir D --things N [--group G] [--groups K] [--prefix P] [--batch B] [--attributes A]\n"
+        "           [--hierarchies H]\n"
+        "fleet_data list|compact --dir D\n"
         "fleet_data jobs --dir D --job J --state queued|running|finished [--count C] [--group G] [--timeout-minutes "
         "M]\n"
         "           [--batch B]\n",
         stderr);
     return 2;
   }
-  const auto made = muster::bench::make(argv[1], options);
+  const std::string what = argv[1];
+  const auto made = what == "list"      ? muster::bench::list(options)
+                    : what == "compact" ? muster::bench::compact(options)
+                                        : muster::bench::make(what, options);
   if (!made) {
     std::fprintf(stderr, "fleet_data: %s\n", made.error().message.c_str());
     return 1;

@@ -23,7 +23,7 @@ find_program(MUSTER_CCACHE ccache)
 if(MUSTER_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
     CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-    CCACHE_NOHASHDIR=1 CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} ${MUSTER_CCACHE})
+    CCACHE_NOHASHDIR=1 CCACHE_PCH_EXTSUM=1 CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} ${MUSTER_CCACHE})
 endif()
 
 add_compile_options(-Wall -Wextra -Wshadow -Wno-missing-field-initializers -Werror
@@ -45,6 +45,7 @@ add_compile_definitions(BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_NO_TS_EXECUTORS BOOS
 
 find_package(Threads REQUIRED)
 find_package(OpenSSL REQUIRED)
+find_package(CURL REQUIRED)
 find_package(GTest REQUIRED)
 find_package(PkgConfig REQUIRED)
 
@@ -52,6 +53,17 @@ find_package(PkgConfig REQUIRED)
 add_library(muster_pch OBJECT ${CMAKE_SOURCE_DIR}/cmake/pch.cc)
 target_precompile_headers(muster_pch PRIVATE ${CMAKE_SOURCE_DIR}/cmake/pch.h)
 target_include_directories(muster_pch PRIVATE ${CMAKE_SOURCE_DIR}/src)
+# The precompiled file names the folder it was made in, so ccache takes it for another one in each checkout. It compares
+# this sum of the headers' text instead, and a second checkout builds from the cache.
+execute_process(COMMAND ${CMAKE_CXX_COMPILER} -std=c++23 -E -P -x c++ ${CMAKE_SOURCE_DIR}/cmake/pch.h
+  OUTPUT_VARIABLE muster_pch_text ERROR_QUIET)
+string(SHA256 muster_pch_sum "${muster_pch_text} ${CMAKE_CXX_COMPILER_VERSION}")
+# For the same reason the path is relative, to the folder in which Ninja runs the compiler.
+function(muster_use_pch target)
+  target_compile_options(${target} PRIVATE -include-pch CMakeFiles/muster_pch.dir/cmake_pch.hxx.pch)
+  add_dependencies(${target} muster_pch)
+endfunction()
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/CMakeFiles/muster_pch.dir/cmake_pch.hxx.pch.sum CONTENT "${muster_pch_sum}" @ONLY)
 
 # muster_library(name DEPS other ... LINKS external ...): all .cc of this folder except *_test.cc and main.cc become
 # library muster_<name>; the *_test.cc become test_<name>, run by ctest.
@@ -72,12 +84,12 @@ function(muster_library name)
     add_library(muster_${name} STATIC ${sources})
     target_include_directories(muster_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
     target_link_libraries(muster_${name} PUBLIC ${ARG_DEPS} ${ARG_LINKS} Threads::Threads)
-    target_precompile_headers(muster_${name} REUSE_FROM muster_pch)
+    muster_use_pch(muster_${name})
   endif()
   if(tests AND NOT MUSTER_FUZZ)
     add_executable(test_${name} ${tests})
     target_link_libraries(test_${name} PRIVATE muster_${name} ${ARG_TEST_DEPS} GTest::gmock GTest::gtest_main)
-    target_precompile_headers(test_${name} REUSE_FROM muster_pch)
+    muster_use_pch(test_${name})
     add_test(NAME ${name} COMMAND test_${name})
   endif()
 endfunction()

@@ -2,6 +2,7 @@
 #include "base/x509.h"
 
 #include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -57,6 +58,25 @@ std::string serial_text(const ASN1_INTEGER* serial) {
   return text;
 }
 
+// Empty for another kind of key.
+std::string curve_of(EVP_PKEY* key) {
+  char group[64] = "";
+  if (EVP_PKEY_get_base_id(key) != EVP_PKEY_EC || EVP_PKEY_get_group_name(key, group, sizeof group, nullptr) != 1)
+    return {};
+  const std::string_view name = group;
+  if (name == "prime256v1") return "P-256";
+  if (name == "secp384r1") return "P-384";
+  if (name == "secp521r1") return "P-521";
+  return group;
+}
+
+std::string signature_digest(X509* certificate) {
+  int digest = NID_undef;
+  if (X509_get_signature_info(certificate, &digest, nullptr, nullptr, nullptr) != 1) return {};
+  const char* name = digest == NID_undef ? nullptr : OBJ_nid2sn(digest);
+  return name == nullptr ? std::string() : name;
+}
+
 }  // namespace
 
 namespace openssl {
@@ -109,6 +129,16 @@ Result<KeyPtr> read_private_key(std::string_view pem) {
   return key;
 }
 
+bool is_sound(EVP_PKEY* key) {
+  const int id = EVP_PKEY_get_base_id(key);
+  if (id != EVP_PKEY_RSA && id != EVP_PKEY_RSA_PSS) return true;
+  BIGNUM* exponent = nullptr;
+  const bool sound = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &exponent) == 1 && BN_is_odd(exponent) &&
+                     !BN_is_one(exponent) && !BN_is_negative(exponent);
+  BN_free(exponent);
+  return sound;
+}
+
 Result<Certificate> describe(X509* certificate) {
   Certificate out;
   unsigned char* der = nullptr;
@@ -134,6 +164,10 @@ Result<Certificate> describe(X509* certificate) {
   const char* kind = EVP_PKEY_get0_type_name(key);
   out.key_algorithm = kind != nullptr ? kind : "";
   out.key_bits = EVP_PKEY_get_bits(key);
+  out.key_is_sound = is_sound(key);
+  out.key_curve = curve_of(key);
+  out.signature_digest = signature_digest(certificate);
+  ERR_clear_error();
   return out;
 }
 
@@ -175,6 +209,19 @@ Status verify_issued_by(const Certificate& certificate, std::string_view ca_pem,
   if (verified == 1) return {};
   return invalid(std::string("The certificate is not valid: ") +
                  X509_verify_cert_error_string(X509_STORE_CTX_get_error(context.get())));
+}
+
+bool is_signed_by(const Certificate& certificate, const Certificate& ca) {
+  const auto read = [](const std::string& der) {
+    const auto* at = reinterpret_cast<const unsigned char*>(der.data());
+    return X509Ptr(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
+  };
+  const X509Ptr leaf = read(certificate.der), issuer = read(ca.der);
+  EVP_PKEY* key = issuer ? X509_get0_pubkey(issuer.get()) : nullptr;
+  const bool is = leaf && key != nullptr && ca.is_ca && X509_check_issued(issuer.get(), leaf.get()) == X509_V_OK &&
+                  X509_verify(leaf.get(), key) == 1;
+  ERR_clear_error();
+  return is;
 }
 
 bool key_matches(std::string_view certificate_pem, std::string_view private_key_pem) {

@@ -24,7 +24,10 @@ struct Certificate {
   std::string serial;         // hex, lower case, no leading zeros
   std::string common_name;    // UTF-8, or empty
   std::string key_algorithm;  // "RSA", "EC", ...
+  std::string key_curve;      // of an EC key: "P-256", "P-384", "P-521", else OpenSSL's name
   int key_bits = 0;
+  bool key_is_sound = true;      // false: RSA whose exponent gives every signature away (even, or below 3)
+  std::string signature_digest;  // "SHA256", ...; empty: of an unknown algorithm
   bool is_ca = false;
   std::int64_t not_before_ms = 0;
   std::int64_t not_after_ms = 0;
@@ -87,6 +90,9 @@ class CertificateAuthority {
 
 // Whether `certificate` is signed by this CA and both are valid at `now_ms`. kInvalid says what is wrong.
 Status verify_issued_by(const Certificate& certificate, std::string_view ca_pem, std::int64_t now_ms);
+// Whether the CA's key made the certificate's signature, the names are in line, and the CA may sign certificates; dates
+// do not count.
+bool is_signed_by(const Certificate& certificate, const Certificate& ca);
 // Whether the private key belongs to the certificate.
 bool key_matches(std::string_view certificate_pem, std::string_view private_key_pem);
 

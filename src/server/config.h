@@ -44,6 +44,10 @@ struct Config {
 
   std::vector<std::string> tls_names;
 
+  std::string outgoing_ca_file;
+  std::vector<std::string> functions_endpoints;
+  std::vector<std::string> iam_oidc_keys;
+
   std::string store_engine;
   std::string store_postgresql;
 

@@ -69,7 +69,7 @@ boost::asio::awaitable<io::HttpResponse> FrontDoor::answer(io::HttpRequest& requ
 }
 
 boost::asio::awaitable<io::HttpResponse> FrontDoor::answer_device(io::HttpRequest& request, io::HttpBody& body) {
-  if (!request.peer.client_certificate_der.empty() || upgrade_->wants(request)) {
+  if (!request.peer.client_certificate_der.empty() || upgrade_->wants(request) || token_(request)) {
     co_return co_await answer(request, body);
   }
   io::HttpResponse response;
@@ -151,12 +151,14 @@ boost::asio::awaitable<void> FrontDoor::serve_device(std::size_t shard, std::uni
   co_await io::serve_http(*device_loops_[shard], std::move(stream), std::move(initial), device_handler_, stopping_);
 }
 
-void FrontDoor::start(mqtt::Broker& broker, const api::device::WebSocketUpgrade& upgrade, io::HttpHandler handler) {
+void FrontDoor::start(mqtt::Broker& broker, const api::device::WebSocketUpgrade& upgrade, Token token,
+                      io::HttpHandler handler) {
   broker_ = &broker;
   tls_listener_ = broker.add_listener("device");
   plain_listener_ = broker.add_listener("plain");
   websocket_listener_ = broker.add_listener("websocket");
   upgrade_ = &upgrade;
+  token_ = std::move(token);
   inner_ = std::move(handler);
   for (auto& listener : listeners_) listener->start();
 }

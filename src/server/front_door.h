@@ -2,9 +2,9 @@
 // FrontDoor: decides what a fresh connection speaks. The API port serves HTTP, with TLS when the first byte asks for
 // it; the device ports (TLS with client certificates) serve MQTT or HTTPS, told apart by ALPN or else by the first
 // byte; the plain MQTT port serves MQTT alone. Wherever HTTP is served, a WebSocket at /mqtt is handed to the broker.
-// Without a client certificate, HTTP on the device ports is nothing but that WebSocket. Counts running requests, so
-// that a stop can wait for them. A device port has a listener on each device loop (SO_REUSEPORT): the kernel spreads
-// connections, and so handshakes, over the loops.
+// Without a client certificate, HTTP on the device ports is nothing but that WebSocket and custom authentication.
+// Counts running requests, so that a stop can wait for them. A device port has a listener on each device loop
+// (SO_REUSEPORT): the kernel spreads connections, and so handshakes, over the loops.
 #pragma once
 
 #include <atomic>
@@ -34,9 +34,11 @@ class FrontDoor {
   Result<std::uint16_t> open_api(const io::ListenOptions& options);
   Result<std::uint16_t> open_device(const io::ListenOptions& options);
   Result<std::uint16_t> open_plain_mqtt(const io::ListenOptions& options);
-  // `handler` answers HTTP but upgrades; it, `upgrade` and the broker, whose shards live on the device loops in this
-  // order, outlive the loops. Before the broker's start.
-  void start(mqtt::Broker& broker, const api::device::WebSocketUpgrade& upgrade, io::HttpHandler handler);
+  // `token` says whether a request without a client certificate asks for custom authentication: the one kind that the
+  // device ports answer besides. `handler` answers HTTP but upgrades; it, `upgrade` and the broker, whose shards live
+  // on the device loops in this order, outlive the loops. Before the broker's start.
+  using Token = std::function<bool(const io::HttpRequest& request)>;
+  void start(mqtt::Broker& broker, const api::device::WebSocketUpgrade& upgrade, Token token, io::HttpHandler handler);
 
   // Stops accepting and taking new requests on open connections. On any thread.
   void close();
@@ -59,6 +61,7 @@ class FrontDoor {
   std::uint16_t tls_listener_ = 0, plain_listener_ = 0, websocket_listener_ = 0;  // names of the broker
   std::atomic<std::size_t> next_shard_{0};
   const api::device::WebSocketUpgrade* upgrade_ = nullptr;
+  Token token_;
   io::HttpHandler inner_;
   io::HttpHandler handler_;
   io::HttpHandler device_handler_;

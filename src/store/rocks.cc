@@ -266,6 +266,16 @@ Status Rocks::resume() {
   return {};
 }
 
+Status Rocks::compact() {
+  rocksdb::CompactRangeOptions options;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+  for (auto* family : families_) {
+    const auto status = database_->CompactRange(options, family, nullptr, nullptr);
+    if (!status.ok()) return make_error(ErrorKind::kUnavailable, "The compaction failed: " + status.ToString());
+  }
+  return {};
+}
+
 Status Rocks::checkpoint(const std::string& directory) {
   std::error_code error;
   const auto kind = std::filesystem::status(directory, error).type();

@@ -57,7 +57,7 @@ inline constexpr char kConnectivity = 'Z';           // text thing -> last conne
 inline constexpr char kShadow = 'y';  // text thing, text shadow ("" is the classic one) -> shadow document
 
 inline constexpr char kCaCertificate = '!';     // text CA certificate id -> registered CA
-inline constexpr char kCertificateOfCa = '#';   // text CA certificate id, text certificate id
+inline constexpr char kCertificateOfCa = '#';   // text CA id, integer created_ms, text certificate id; CAs' indexes
 inline constexpr char kRegistrationCode = '%';  // text "account" -> code that proves possession of a CA's key
 inline constexpr char kRoleAlias = '&';         // text alias -> role alias
 inline constexpr char kAuthorizer = '(';        // text authoriser -> custom authoriser; text "" -> the default's name

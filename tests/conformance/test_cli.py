@@ -25,8 +25,8 @@ def test_lists_are_paged_by_the_command_line(platform, iot, unique):
 def test_errors_have_exit_codes_and_words(platform, unique):
     done = platform.cli("iot", "describe-thing", "--thing-name", f"no-{unique}", check=False)
     assert done.returncode == 254 and "(ResourceNotFoundException)" in done.stderr and f"no-{unique}" in done.stderr
-    done = platform.cli("iot", "list-thing-types", check=False)
-    assert done.returncode == 254 and "ListThingTypes" in done.stderr
+    done = platform.cli("iot", "list-streams", check=False)
+    assert done.returncode == 254 and "ListStreams" in done.stderr
 
 
 def test_certificate_files(platform, tmp_path):

@@ -27,8 +27,9 @@ LOCATIONS = {None: "kBody", "uri": "kUri", "querystring": "kQuery", "header": "k
              "statusCode": "kStatusCode"}
 PROTOCOLS = {"rest-json": "kRestJson", "rest-xml": "kRestXml", "query": "kQuery", "json": "kJson"}
 TIMESTAMPS = {None: "kDefault", "unixTimestamp": "kEpochSeconds", "iso8601": "kIso8601", "rfc822": "kHttpDate"}
-SERVICE_KEYS = {"signing_names", "action_prefix", "xml_namespace", "title", "note"}
-OPERATION_KEYS = {"support", "note", "action", "resources", "anonymous", "refuse", "xml_root", "xml_unwrapped"}
+SERVICE_KEYS = {"signing_names", "action_prefix", "xml_namespace", "title", "note", "tags_action"}
+OPERATION_KEYS = {"support", "note", "action", "resources", "anonymous", "refuse", "xml_root", "xml_unwrapped",
+                  "pass_role", "passed_to", "tags_action"}
 
 
 class ModelError(Exception):
@@ -211,7 +212,8 @@ class Tables:
             http = operation["http"]
             row = {"name": name, "method": http["method"], "uri": http["requestUri"], "support": "kRefused", "note": "",
                    "status": http.get("responseCode", 200), "input": "kNone", "output": "kNone", "action": "",
-                   "resources": "", "anonymous": False, "errors": (0, 0), "wrapper": "", "root": "", "unwrapped": False}
+                   "resources": "", "anonymous": False, "errors": (0, 0), "wrapper": "", "root": "", "unwrapped": False,
+                   "pass_role": "", "passed_to": "", "tags_action": ""}
             rows.append(row)
             if entry is None:
                 continue
@@ -228,11 +230,48 @@ class Tables:
                        resources=" ".join(self._resources(name, operation, entry)),
                        anonymous=entry.get("anonymous", False), errors=self.error_run(operation),
                        wrapper=operation.get("output", {}).get("resultWrapper", ""),
-                       root=entry.get("xml_root", ""), unwrapped=entry.get("xml_unwrapped", False))
+                       root=entry.get("xml_root", ""), unwrapped=entry.get("xml_unwrapped", False),
+                       tags_action=self._tags_action(name, operation, entry), **self._passed(name, operation, entry))
         unknown = set(self.support) - SERVICE_KEYS - set(self.model["operations"])
         if unknown:
             self._fail("the support list has keys that mean nothing: %s" % sorted(unknown))
         return rows
+
+    def _passed(self, name, operation, entry):
+        """Paths of the roles that the caller hands over, and to which service. Lists are walked item by item, "*" is
+        any member."""
+        paths = entry.get("pass_role", [])
+        paths = [paths] if isinstance(paths, str) else paths
+        for path in paths:
+            shapes = [operation.get("input", {}).get("shape")]
+            for part in path.split("."):
+                shapes = [m["shape"] for s in shapes for n, m in self._members_through_lists(s) if part in ("*", n)]
+            if not shapes:
+                self._fail("support list, %s: pass_role names %s, which the input does not have" % (name, path))
+        if "passed_to" in entry and not paths:
+            self._fail("support list, %s: passed_to without pass_role" % name)
+        prefix = self.support.get("action_prefix", self.service)
+        to = entry.get("passed_to", prefix + ".amazonaws.com") if paths else ""
+        return {"pass_role": " ".join(paths), "passed_to": to}
+
+    def _members_through_lists(self, name):
+        shape = self.model["shapes"].get(name, {})
+        while shape.get("type") == "list":
+            shape = self.model["shapes"][shape["member"]["shape"]]
+        if shape.get("type") == "map":
+            return [("*", shape["value"])]
+        return list(shape.get("members", {}).items())
+
+    def _tags_action(self, name, operation, entry):
+        """What is asked besides when the call brings tags; the service's default where the input has any."""
+        members = self.model["shapes"].get(operation.get("input", {}).get("shape"), {}).get("members", {})
+        if not {"tags", "Tags"} & set(members):
+            if "tags_action" in entry:
+                self._fail("support list, %s: tags_action, but the input has no tags" % name)
+            return ""
+        action = entry.get("tags_action", self.support.get("tags_action", ""))
+        prefix = self.support.get("action_prefix", self.service)
+        return "" if action == entry.get("action", "%s:%s" % (prefix, name)) else action
 
     def _resources(self, name, operation, entry):
         resources = entry.get("resources", ["*"])
@@ -240,7 +279,7 @@ class Tables:
         for template in resources:
             if " " in template:
                 self._fail("support list, %s: a resource holds a space" % name)
-            for member in re.findall(r"\{(\w+)\}", template):
+            for member in re.findall(r"\{/?(\w+)\}", template):
                 if member not in members:
                     self._fail("support list, %s: resource names %s, which the input does not have" % (name, member))
         return resources
@@ -287,10 +326,11 @@ def member_row(m):
 
 
 def operation_row(o):
-    return "{%s, %s, %s, %s, %s, %d, Support::%s, %s, %s, %s, %s, %d, %d, %s, %s, %s}" % (
+    return "{%s, %s, %s, %s, %s, %d, Support::%s, %s, %s, %s, %s, %s, %s, %s, %d, %d, %s, %s, %s}" % (
         quote(o["name"]), quote(o["method"]), quote(o["uri"]), o["input"], o["output"], o["status"], o["support"],
-        quote(o["note"]), quote(o["action"]), quote(o["resources"]), flag(o["anonymous"]), o["errors"][0],
-        o["errors"][1], quote(o["wrapper"]), quote(o["root"]), flag(o["unwrapped"]))
+        quote(o["note"]), quote(o["action"]), quote(o["resources"]), quote(o["pass_role"]), quote(o["passed_to"]),
+        quote(o["tags_action"]), flag(o["anonymous"]), o["errors"][0], o["errors"][1], quote(o["wrapper"]),
+        quote(o["root"]), flag(o["unwrapped"]))
 
 
 def table(kind, name, rows):
@@ -334,14 +374,30 @@ def generate(service, model, support):
         "\n}  // namespace muster::api::model\n"])
 
 
+def no_member_twice(pairs):
+    """Two "operations" in an overlay would silently lose the first."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ModelError("an overlay has a member twice, one of %s" % sorted({k for k, _ in pairs}))
+    return found
+
+
 def read_model(service):
     with open(model_path(service), encoding="utf-8") as file:
         model = json.load(file)
     overlay = os.path.join(HERE, "overlay", service + ".json")
     if os.path.exists(overlay):
         with open(overlay, encoding="utf-8") as file:
-            merge(model, json.load(file))
+            merge(model, json.load(file, object_pairs_hook=each_name_once))
     return model
+
+
+def each_name_once(pairs):
+    """Of two members of one name the parser would drop the first in silence."""
+    twice = sorted({name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1})
+    if twice:
+        raise ModelError("an overlay names %s twice in one object" % ", ".join(twice))
+    return dict(pairs)
 
 
 def write_file(path, text):

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Custom authorisation at CONNECT: finds the token's claim, asks the TokenAuthorizer, and makes the grant of the IoT
 // policies that it answers with. Without a TokenAuthorizer everything is refused. On the authorizer's loop.
+//
+// A grant ends when the answer's disconnectAfterInSeconds have passed. After refreshAfterInSeconds the authoriser is
+// asked again, with what the client sent at CONNECT, and its new answer replaces the rights; a refusal, an answer that
+// cannot be had, or one for another principal ends the grant. Source: AWS IoT developer guide, "Defining your Lambda
+// function".
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "api/device/transport_identity.h"
@@ -17,13 +23,16 @@ namespace muster::api::device {
 
 // Whether query parameters, headers or a user name ("name?x-amz-customauthorizer-name=N&...") ask for custom
 // authorisation; then the claim.
-std::shared_ptr<const TokenClaim> token_claim(const std::vector<std::pair<std::string, std::string>>& parameters);
+std::shared_ptr<TokenClaim> token_claim(const std::vector<std::pair<std::string, std::string>>& parameters);
 std::shared_ptr<const TokenClaim> token_claim_of_username(std::string_view username);
 
 struct TokenDoor {
   io::Loop& loop;
-  const Realm& realm;
+  Realm realm;
   TokenAuthorizer* authorizer = nullptr;  // null: refuses
+  bool sys_topics = false;                // $SYS/broker/... is published
+  // On the loop, after the rights of connections of that principal changed.
+  std::function<void(std::string principal_id)> changed;
 };
 // `done` on the loop, possibly before this returns. `claim` may be null: the default authoriser is asked, by user name
 // and password.

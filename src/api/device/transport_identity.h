@@ -29,6 +29,10 @@ struct TokenClaim final : mqtt::TransportIdentity {
   std::string signature;        // of the token, base64
   // Names as sent, in order: the authoriser knows which one carries its token.
   std::vector<std::pair<std::string, std::string>> parameters;
+  // Of the HTTP request that it came with, for the authoriser's function; all absent when the user name brought it.
+  bool http = false;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string raw_query;  // without "?"
 };
 
 struct TokenQuestion {
@@ -38,6 +42,9 @@ struct TokenQuestion {
   std::string password;
   std::string source_ip;
   std::string server_name;  // SNI
+  bool mqtt = true;         // false: one HTTPS request
+  bool tls = true;
+  std::string connection_id;  // a UUID, the same each time that this connection is asked about
 };
 
 struct TokenAnswer {
@@ -47,12 +54,17 @@ struct TokenAnswer {
   std::vector<std::string> policy_documents;  // IoT policies; they alone decide
   std::int64_t disconnect_after_s = 0;        // 0: never
   std::int64_t refresh_after_s = 0;           // ask again then; 0: never
+  std::string authorizer_name;                // who answered
+  bool cache_for_http = false;
 };
 
 // Custom authorisation. Plugged in by server/wiring; without one, tokens are refused.
 class TokenAuthorizer {
  public:
   virtual ~TokenAuthorizer() = default;
+  // Whether a WebSocket with that claim is worth opening: its authoriser exists and is active, and a signature that it
+  // brings is right; a claim that names nothing, and so may still come with CONNECT, while there is any authoriser.
+  virtual void admit(TokenClaim claim, std::function<void(bool)> done) = 0;
   // Calls `done` once, on any thread.
   virtual void decide(TokenQuestion question, std::function<void(TokenAnswer)> done) = 0;
 };

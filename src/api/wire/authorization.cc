@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "domain/iam/entities.h"
 
 namespace muster::api {
 namespace {
@@ -33,11 +34,21 @@ bool fill(std::string_view text, const AuthorizationInput& in, std::string& out)
     if (open == std::string_view::npos) break;
     std::size_t close = text.find('}', open);
     std::string_view member = text.substr(open + 1, close - open - 1);
+    const bool optional = member.starts_with('/');  // "{/shadowName}": with its slash, or nothing
+    if (optional) member.remove_prefix(1);
     std::string_view value = get_string(in.input, member);
     // iam calls without a user name are about the caller.
     if (value.empty() && member == "UserName" && in.caller.kind == iam::PrincipalKind::kUser) value = in.caller.name;
-    if (value.empty()) complete = false;
-    out += value.empty() ? std::string_view("*") : value;
+    if (value.empty() && member == "Path") value = "/";
+    if (value.empty() && member == "indexName") value = "AWS_Things";
+    // An OpenID Connect provider is named by its address without the scheme.
+    if (member == "Url" && value.starts_with("https://")) value.remove_prefix(8);
+    if (optional) {
+      if (!value.empty()) out.append("/").append(value);
+    } else {
+      if (value.empty()) complete = false;
+      out += value.empty() ? std::string_view("*") : value;
+    }
     text.remove_prefix(close + 1);
   }
   return complete;
@@ -137,6 +148,12 @@ void add_tag_keys(const json::object& input, std::map<std::string, std::vector<s
 
 std::map<std::string, std::vector<std::string>> context_of(const AuthorizationInput& in) {
   auto context = request_context(in.request, in.realm, in.now_ms);
+  if (in.service.id == "iam") {
+    const std::string_view policy = get_string(in.input, "PolicyArn"),
+                           boundary = get_string(in.input, "PermissionsBoundary");
+    if (!policy.empty()) context["iam:PolicyARN"] = {std::string(policy)};
+    if (!boundary.empty()) context["iam:PermissionsBoundary"] = {std::string(boundary)};
+  }
   if (in.service.id != "s3") {
     add_tag_keys(in.input, context);
     return context;
@@ -151,16 +168,89 @@ std::map<std::string, std::vector<std::string>> context_of(const AuthorizationIn
   return context;
 }
 
-// A role handed to the service acts for whoever handed it over: without this anybody who may create jobs could read
+// What a dotted path of the support list reaches: lists item by item, "*" any member.
+void collect_path(const json::value& at, std::string_view path, std::vector<std::string>& out) {
+  if (const json::array* items = at.if_array()) {
+    for (const json::value& item : *items) collect_path(item, path, out);
+    return;
+  }
+  if (path.empty()) {
+    if (at.is_string() && !at.get_string().empty()) out.emplace_back(at.get_string());
+    return;
+  }
+  const json::object* object = at.if_object();
+  if (object == nullptr) return;
+  const std::size_t dot = path.find('.');
+  const std::string_view name = path.substr(0, dot);
+  const std::string_view rest = dot == std::string_view::npos ? std::string_view() : path.substr(dot + 1);
+  for (const auto& member : *object) {
+    if (name == "*" || name == member.key()) collect_path(member.value(), rest, out);
+  }
+}
+
+// A role handed to a service acts for whoever handed it over: without this anybody who may create jobs could read
 // with any role that trusts AWS IoT. Source: IAM user guide, "Granting a user permissions to pass a role".
-std::string_view passed_role(const AuthorizationInput& in) {
-  constexpr std::string_view kPassing[] = {"CreateJob", "UpdateJob", "CreateJobTemplate"};
-  if (in.service.id != "iot" || std::ranges::find(kPassing, in.operation.name) == std::end(kPassing)) return {};
-  const json::object* presigned = find_object(in.input, "presignedUrlConfig");
-  return presigned != nullptr ? get_string(*presigned, "roleArn") : std::string_view();
+std::vector<std::string> passed_roles(const AuthorizationInput& in) {
+  std::vector<std::string> roles;
+  if (in.operation.pass_role.empty()) return roles;
+  const json::value input(in.input);
+  for (std::string_view path : split(in.operation.pass_role, ' ')) {
+    if (!path.empty()) collect_path(input, path, roles);
+  }
+  std::ranges::sort(roles);
+  roles.erase(std::ranges::unique(roles).begin(), roles.end());
+  return roles;
+}
+
+bool brings_tags(const json::object& input) {
+  for (const char* member : {"tags", "Tags"}) {
+    const json::array* tags = find_array(input, member);
+    if (tags != nullptr && !tags->empty()) return true;
+  }
+  return false;
+}
+
+// A change of name or path is asked for what the user or group will be as well. Source: IAM API reference,
+// "UpdateUser".
+std::optional<std::string> renamed(store::Tx& tx, const AuthorizationInput& in) {
+  const bool user = in.operation.name == "UpdateUser";
+  if (!user && in.operation.name != "UpdateGroup") return std::nullopt;
+  const auto kind = user ? iam::EntityKind::kUser : iam::EntityKind::kGroup;
+  auto entity = iam::find_entity(tx, kind, get_string(in.input, user ? "UserName" : "GroupName"));
+  if (!entity) return std::nullopt;
+  const std::string_view name = get_string(in.input, user ? "NewUserName" : "NewGroupName");
+  if (!name.empty()) entity->name = name;
+  if (has(in.input, "NewPath")) entity->path = get_string(in.input, "NewPath");
+  return iam::entity_arn(in.realm, *entity);
+}
+
+void add_target_keys(store::Tx& tx, const AuthorizationInput& in, iam::AuthorizationRequest& request) {
+  for (auto [member, kind] : {std::pair{"UserName", iam::EntityKind::kUser}, {"RoleName", iam::EntityKind::kRole}}) {
+    if (!has(in.input, member)) continue;
+    auto target = iam::find_entity(tx, kind, get_string(in.input, member));
+    if (!target) continue;
+    for (const auto& [key, value] : target->tags) request.context["iam:ResourceTag/" + key] = {value};
+    if (!target->boundary.empty() && !request.context.contains("iam:PermissionsBoundary"))
+      request.context["iam:PermissionsBoundary"] = {target->boundary};
+  }
 }
 
 }  // namespace
+
+void complete_iam_requests(store::Tx& tx, const AuthorizationInput& input,
+                           std::vector<iam::AuthorizationRequest>& requests) {
+  if (input.service.id != "iam") return;
+  if (input.operation.name == "GetAccessKeyLastUsed") {
+    auto key = iam::find_access_key(tx, get_string(input.input, "AccessKeyId"));
+    auto owner = key && !key->user.empty() ? iam::find_user(tx, key->user) : std::nullopt;
+    if (owner) requests[0].resources = {iam::user_arn(input.realm, *owner)};
+  }
+  for (iam::AuthorizationRequest& request : requests) {
+    for (std::string& resource : request.resources) resource = iam::with_path(tx, input.realm, resource);
+    add_target_keys(tx, input, request);
+  }
+  if (auto target = renamed(tx, input)) requests[0].resources.push_back(*std::move(target));
+}
 
 std::map<std::string, std::vector<std::string>> request_context(const io::HttpRequest& request, const Realm& realm,
                                                                 std::int64_t now_ms) {
@@ -205,20 +295,18 @@ std::vector<iam::AuthorizationRequest> authorization_requests(const Authorizatio
     out.push_back(std::move(retain));
   }
   // Whoever may create a job may not by that put tags on it. Source: Service authorization reference, "AWS IoT".
-  const json::array* tags = find_array(input.input, "tags");
-  const bool tagging = input.operation.name == "CreateJob" || input.operation.name == "CreateJobTemplate";
-  if (input.service.id == "iot" && tagging && tags != nullptr && !tags->empty()) {
+  if (!input.operation.tags_action.empty() && brings_tags(input.input)) {
     iam::AuthorizationRequest tag = out[0];
-    tag.action = "iot:TagResource";
+    tag.action = input.operation.tags_action;
     tag.resources.resize(1);  // the job or template; what it is made of is not tagged
     out.push_back(std::move(tag));
   }
-  if (const std::string_view role = passed_role(input); !role.empty()) {
+  for (std::string& role : passed_roles(input)) {
     iam::AuthorizationRequest pass;
     pass.action = "iam:PassRole";
-    pass.resources = {std::string(role)};
+    pass.resources = {std::move(role)};
     pass.context = out[0].context;
-    pass.context["iam:PassedToService"] = {"iot.amazonaws.com"};
+    pass.context["iam:PassedToService"] = {std::string(input.operation.passed_to)};
     out.push_back(std::move(pass));
   }
   return out;

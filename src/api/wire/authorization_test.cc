@@ -4,6 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "base/text.h"
+
 namespace muster::api {
 namespace {
 
@@ -35,6 +39,13 @@ TEST(Resources, AreFilledFromTheInput) {
   EXPECT_THAT(resources("iot-data", "Publish", R"({"topic":"a/b"})"),
               ElementsAre("arn:aws:iot:eu-west-1:123456789012:topic/a/b"));
   EXPECT_THAT(resources("iot", "ListThings", "{}"), ElementsAre("*"));
+}
+
+TEST(Resources, NamedShadowsHaveAResourceOfTheirOwn) {
+  EXPECT_THAT(resources("iot-data", "GetThingShadow", R"({"thingName":"t"})"),
+              ElementsAre("arn:aws:iot:eu-west-1:123456789012:thing/t"));
+  EXPECT_THAT(resources("iot-data", "UpdateThingShadow", R"({"thingName":"t","shadowName":"n"})"),
+              ElementsAre("arn:aws:iot:eu-west-1:123456789012:thing/t/n"));
 }
 
 TEST(Resources, JobTargetsAreAskedToo) {
@@ -104,6 +115,46 @@ TEST(Resources, TheRoleThatAJobIsGivenMustBeTheCallersToPass) {
     EXPECT_THAT(job[1].context["iam:PassedToService"], ElementsAre("iot.amazonaws.com"));
     EXPECT_EQ(ask("iot", operation, R"({"jobId":"j"})").size(), 1u);
   }
+}
+
+// Every member of every served operation that holds a role is one that the caller must be allowed to pass.
+void find_roles(const model::Service& service, std::uint16_t index, const std::string& path,
+                std::vector<std::uint16_t>& open, std::vector<std::string>& out) {
+  if (index == model::kNone || std::ranges::find(open, index) != open.end()) return;
+  const model::Shape& shape = service.shapes[index];
+  open.push_back(index);
+  find_roles(service, shape.element, shape.type == model::Type::kMap ? path + ".*" : path, open, out);
+  for (const model::Member& member : service.members.subspan(shape.first_member, shape.member_count)) {
+    const std::string name = path.empty() ? std::string(member.name) : path + "." + std::string(member.name);
+    if (member.refused) continue;
+    if (lower(member.name).ends_with("rolearn")) out.push_back(name);
+    find_roles(service, member.shape, name, open, out);
+  }
+  open.pop_back();
+}
+
+TEST(Resources, NoOperationTakesARoleWithoutAskingForPassRole) {
+  for (const model::Service* service : model::services()) {
+    if (service->id == "sts") continue;  // the role's trust policy decides who assumes it
+    for (const model::Operation& operation : service->operations) {
+      std::vector<std::string> roles;
+      std::vector<std::uint16_t> open;
+      find_roles(*service, operation.input, "", open, roles);
+      for (const std::string& role : roles) {
+        const auto named = split(operation.pass_role, ' ');
+        EXPECT_TRUE(std::ranges::find(named, role) != named.end())
+            << service->id << ' ' << operation.name << ": " << role << " is handed over; see pass_role";
+      }
+    }
+  }
+}
+
+TEST(Resources, TagsAreAskedForWhereverTheyComeWithSomethingNew) {
+  const auto group = ask("iot", "CreateThingGroup", R"({"thingGroupName":"g","tags":[{"Key":"k","Value":"v"}]})");
+  ASSERT_EQ(group.size(), 2u);
+  EXPECT_EQ(group[1].action, "iot:TagResource");
+  EXPECT_THAT(group[1].resources, ElementsAre("arn:aws:iot:eu-west-1:123456789012:thinggroup/g"));
+  EXPECT_EQ(ask("iot", "TagResource", R"({"resourceArn":"arn:j","tags":[{"Key":"k","Value":"v"}]})").size(), 1u);
 }
 
 TEST(Resources, TemplateMadeFromAJobAsksForBothAndForItsTags) {

@@ -86,7 +86,11 @@ struct Operation {
   std::string_view note;       // difference from AWS, or the reason of a refusal
   std::string_view action;     // IAM action, "iot:CreateThing"; empty: any authenticated caller
   std::string_view resources;  // space-separated ARN templates over the input: "thing/{thingName}", "*"
-  bool anonymous;              // may be called unsigned (then policies of the resource decide)
+  // Roles that the call hands to a service: space-separated paths over the input ("presignedUrlConfig.roleArn"; lists
+  // item by item, "*" any member). Each is asked as iam:PassRole with iam:PassedToService = passed_to.
+  std::string_view pass_role, passed_to;
+  std::string_view tags_action;  // asked besides on the first resource when the call brings tags: "iot:TagResource"
+  bool anonymous;                // may be called unsigned (then policies of the resource decide)
   std::uint16_t first_error, error_count;
   std::string_view result_wrapper;  // query protocol: "CreateUserResult"
   std::string_view xml_root;        // rest-xml: root element of the answer, "ListBucketResult"

@@ -37,8 +37,8 @@ struct PipelineOptions {
   bool log_requests = true;
 };
 
-// What a pipeline uses; everything outlives it. `certificates` may be null: callers without a signature are then
-// anonymous. `trail` may be null: nothing is recorded.
+// What a pipeline uses; everything outlives it. `certificates` and `tokens` may be null: callers without a signature
+// are then anonymous. `trail` may be null: nothing is recorded.
 struct PipelineParts {
   const Operations& operations;
   store::Store& store;
@@ -47,6 +47,7 @@ struct PipelineParts {
   io::Clock& clock;
   metrics::Registry& metrics;
   CertificateAuthorizer* certificates = nullptr;
+  TokenCallers* tokens = nullptr;
   audit::Trail* trail = nullptr;
 };
 

@@ -35,7 +35,9 @@ struct Exchange {
   Result<Route> route;
   const model::Operation* operation = nullptr;
 
+  bool token = false;  // neither signed nor with a certificate: a custom authoriser is asked
   iam::Principal caller;
+  std::shared_ptr<const TokenCaller> token_caller;
   PayloadRule payload;
   SigningContext signing;
   std::optional<std::string> body_text;         // read already
@@ -59,7 +61,7 @@ struct Exchange {
             request.headers,
             signature.kind,
             signature.scope.service,
-            !request.peer.client_certificate_der.empty()};
+            token || !request.peer.client_certificate_der.empty()};
   }
 };
 

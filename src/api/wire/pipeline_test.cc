@@ -77,9 +77,9 @@ TEST(Pipeline, UnsupportedOperationsAreNamed) {
   io::HttpResponse response = server.send(signed_s3("PUT", "/b?policy", "{}"));
   EXPECT_EQ(response.status, 501);
   EXPECT_THAT(response.body, HasSubstr("<Code>NotImplemented</Code><Message>The operation PutBucketPolicy is not"));
-  response = server.send(signed_iot("GET", "/billing-groups"));
+  response = server.send(signed_iot("GET", "/streams"));
   EXPECT_EQ(response.status, 400);
-  EXPECT_THAT(response.body, HasSubstr("ListBillingGroups is not supported"));
+  EXPECT_THAT(response.body, HasSubstr("ListStreams is not supported"));
   EXPECT_EQ(response.headers.get("x-amzn-errortype"), "InvalidRequestException");
   SignedRequest in = make_request("POST", "/", "Action=CreateGroup&Version=2010-05-08&GroupName=g");
   in.request.headers.add("Content-Type", "application/x-www-form-urlencoded");

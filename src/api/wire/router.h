@@ -29,8 +29,8 @@ struct RouteInput {
   const Pairs& query;  // decoded
   const io::HttpHeaders& headers;
   SignatureKind signature = SignatureKind::kNone;
-  std::string_view scope_service;  // of the credential scope; empty without SigV4
-  bool client_certificate = false;
+  std::string_view scope_service;   // of the credential scope; empty without SigV4
+  bool client_certificate = false;  // or a custom authoriser's token: who calls is a device
 };
 
 struct Route {

@@ -68,8 +68,9 @@ TEST(Validate, CountsCharactersNotBytes) {
 }
 
 TEST(Validate, FalseAsksForNothing) {
-  EXPECT_EQ(check("iot", "UpdateThing", R"({"thingName":"t","removeThingType":false})"), "ok");
-  EXPECT_THAT(check("iot", "UpdateThing", R"({"thingName":"t","removeThingType":true})"), HasSubstr("not supported"));
+  EXPECT_EQ(check("s3", "CreateBucket", R"({"Bucket":"bbb","ObjectLockEnabledForBucket":false})"), "ok");
+  EXPECT_THAT(check("s3", "CreateBucket", R"({"Bucket":"bbb","ObjectLockEnabledForBucket":true})"),
+              HasSubstr("not implemented"));
 }
 
 TEST(Validate, LongValuesAreCutAtACharacter) {

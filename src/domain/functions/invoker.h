@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 
@@ -21,6 +22,9 @@ struct Invocation {
 class FunctionInvoker {
  public:
   virtual ~FunctionInvoker() = default;
+  // Whether there is anybody to call for it; true without knowing better. Resources that name a function ask.
+  virtual bool knows(std::string_view) const { return true; }
+
   // The function's answer, JSON. kNotFound: no such function is known here; kTimeout; kUnavailable: it could not be
   // reached or, with reason "FunctionError", it ended in an error (the message is its own).
   using Done = std::function<void(Result<std::string>)>;

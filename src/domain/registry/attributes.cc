@@ -21,12 +21,15 @@ bool is_attribute_text(std::string_view text) {
 
 }  // namespace
 
+bool is_attribute_name(std::string_view name) {
+  return !name.empty() && name.size() <= kNameLimit && is_attribute_text(name);
+}
+
 Result<Attributes> checked_attributes(const Attributes& wanted) {
   Attributes attributes;
   std::size_t total = 0;
   for (const auto& [name, value] : wanted) {
-    if (name.empty() || name.size() > kNameLimit || !is_attribute_text(name))
-      return invalid("Attribute name must match [a-zA-Z0-9_.,@/:#-]{1,128}");
+    if (!is_attribute_name(name)) return invalid("Attribute name must match [a-zA-Z0-9_.,@/:#-]{1,128}");
     if (value.size() > kValueLimit || !is_attribute_text(value))
       return invalid("Attribute value of " + name + " must match [a-zA-Z0-9_.,@/:#-]{0,800}");
     if (value.empty()) continue;

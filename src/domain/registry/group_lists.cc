@@ -23,7 +23,8 @@ std::optional<std::string> next_child(store::Tx& tx, std::string_view parent, st
   return reader.text();
 }
 
-Result<Page<std::string>> list_below(store::Tx& tx, const ListGroups& list, std::string_view position) {
+Result<Page<std::string>> list_below(store::Tx& tx, const ListGroups& list, const std::string& listing,
+                                     std::string_view position) {
   if (!find_group(tx, list.parent)) return group_not_found(list.parent);
   GroupPath path{list.parent};
   if (!position.empty()) path = split_path(position);
@@ -34,17 +35,18 @@ Result<Page<std::string>> list_below(store::Tx& tx, const ListGroups& list, std:
     if (!advance(tx, path, true)) return page;
     if (!path.back().starts_with(list.name_prefix)) continue;
     if (page.items.size() == list.page.limit) {
-      page.next_token = page_token("groups-below", before);
+      page.next_token = page_token(listing, before);
       return page;
     }
     page.items.push_back(path.back());
   }
-  page.next_token = page_token("groups-below", join_path(path));
+  page.next_token = page_token(listing, join_path(path));
   return page;
 }
 
 // A flat range of keys whose last component is the group's name.
-Result<Page<std::string>> list_flat(store::Tx& tx, const ListGroups& list, std::string_view position) {
+Result<Page<std::string>> list_flat(store::Tx& tx, const ListGroups& list, const std::string& listing,
+                                    std::string_view position) {
   std::string prefix(1, store::table::kThingGroup);
   if (!list.recursive) prefix = store::Key(store::table::kGroupChild).text(list.parent).str();
   auto key_of = [&](std::string_view name) {
@@ -72,7 +74,7 @@ Result<Page<std::string>> list_flat(store::Tx& tx, const ListGroups& list, std::
         if (!group || group->deleting) continue;
       }
       if (page.items.size() == list.page.limit) {
-        page.next_token = page_token("groups", page.items.back());
+        page.next_token = page_token(listing, page.items.back());
         return page;
       }
       page.items.push_back(*std::move(name));
@@ -119,10 +121,12 @@ GroupPath split_path(std::string_view text) {
 
 Result<Page<std::string>> list_groups(store::Tx& tx, const ListGroups& list) {
   bool below = !list.parent.empty() && list.recursive;
-  TRY(std::string position, page_position(below ? "groups-below" : "groups", list.page.token));
-  if (below) return list_below(tx, list, position);
+  const std::string listing =
+      listing_of("thing-groups", {list.parent, list.name_prefix, list.recursive ? "recursive" : ""});
+  TRY(std::string position, page_position(listing, list.page.token));
+  if (below) return list_below(tx, list, listing, position);
   if (!list.parent.empty() && !find_group(tx, list.parent)) return group_not_found(list.parent);
-  return list_flat(tx, list, position);
+  return list_flat(tx, list, listing, position);
 }
 
 }  // namespace muster::registry

@@ -22,7 +22,8 @@ void put_group(store::Tx& tx, const ThingGroup& group);
 // A new root, or a child of its parent; kind and name decide whether there may be one.
 void put_new_group(store::Tx& tx, const ThingGroup& group);
 Status check_version(const ThingGroup& group, std::optional<std::int64_t> expected);
-Status check_description(std::string_view description);
+// Of a thing group, thing type, billing group; `what` is the beginning of the refusal.
+Status check_description(std::string_view what, std::string_view description);
 Error group_exists(const Realm& realm, const ThingGroup& group);
 Status apply_update(ThingGroup& group, const UpdateGroup& change);  // all but writing it
 // One batch of delete_group, for a group of either kind: the first hides it, each lets go of members.
@@ -39,7 +40,10 @@ struct DynamicQuery {
   FleetQuery query;
 };
 Result<std::vector<DynamicQuery>> dynamic_queries(store::Tx& tx);
-Status refresh_thing(store::Tx& tx, std::string_view thing, const std::vector<DynamicQuery>& queries);
+// `index_fields`: those beside the registry's (domain/fleet/document.h); without them who is in a group that asks for
+// such stays in it, and the indexer decides later.
+Status refresh_thing(store::Tx& tx, std::string_view thing, const std::vector<DynamicQuery>& queries,
+                     const FieldValues* index_fields = nullptr);
 
 // Rows of a membership and its count; the caller knows that it is new, or is there.
 void put_member(store::Tx& tx, std::string_view group, std::string_view thing);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/crypto.h"
+#include "base/text.h"
 #include "domain/registry/attributes.h"
 #include "domain/registry/dynamic_groups.h"
 #include "domain/registry/group_records.h"
@@ -50,9 +51,13 @@ Status check_version(const ThingGroup& group, std::optional<std::int64_t> expect
                     "The version for thing group " + group.name + " does not match the expected version.");
 }
 
-Status check_description(std::string_view description) {
-  if (description.size() <= kDescriptionLimit) return {};
-  return invalid("Thing group description exceeds " + std::to_string(kDescriptionLimit) + " characters");
+// [\p{Graph}\x20]{0,2028}
+Status check_description(std::string_view what, std::string_view description) {
+  if (!is_utf8(description) || has_control_characters(description))
+    return invalid(std::string(what) + " description must not contain control characters");
+  const auto bytes_within = std::ranges::count_if(description, [](char c) { return (c & 0xC0) == 0x80; });
+  if (description.size() - static_cast<std::size_t>(bytes_within) <= kDescriptionLimit) return {};
+  return invalid(std::string(what) + " description exceeds " + std::to_string(kDescriptionLimit) + " characters");
 }
 
 Error group_exists(const Realm& realm, const ThingGroup& group) {
@@ -71,7 +76,7 @@ void put_new_group(store::Tx& tx, const ThingGroup& group) {
 Status apply_update(ThingGroup& group, const UpdateGroup& change) {
   TRY_VOID(check_version(group, change.expected_version));
   if (change.description) {
-    TRY_VOID(check_description(*change.description));
+    TRY_VOID(check_description("Thing group", *change.description));
     group.description = *change.description;
   }
   if (change.attributes) {
@@ -127,7 +132,7 @@ Result<ThingGroup> get_group(store::Tx& tx, std::string_view name) {
 
 Result<ThingGroup> create_group(store::Tx& tx, const Realm& realm, const CreateGroup& wanted) {
   if (!is_thing_name(wanted.name)) return invalid("Invalid thing group name: it must match [a-zA-Z0-9:_-]{1,128}");
-  TRY_VOID(check_description(wanted.description));
+  TRY_VOID(check_description("Thing group", wanted.description));
   ThingGroup group;
   TRY(group.attributes, checked_attributes(wanted.attributes));
   if (auto existing = find_group_record(tx, wanted.name, false)) {

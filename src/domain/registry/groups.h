@@ -94,6 +94,10 @@ struct UpdateGroupsOfThing {
   DynamicGroups dynamic = DynamicGroups::kKeep;
 };
 Result<MembershipChange> update_groups_of_thing(store::Tx& tx, const UpdateGroupsOfThing& wanted);
+// The same for a thing that create_thing has made in this transaction: that it is in no group yet is not read. For bulk
+// registration, where that read is most of the work.
+Result<MembershipChange> join_groups_of_new_thing(store::Tx& tx, std::string_view thing,
+                                                  const std::vector<std::string>& groups);
 
 // Members of the group, and of all groups below it: no scan of them, a read a group. A snapshot.
 std::int64_t member_count(store::Tx& tx, std::string_view group, bool recursive);

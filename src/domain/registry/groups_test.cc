@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "domain/registry/dynamic_groups.h"
 #include "domain/registry/registry_test_support.h"
 
 namespace muster::registry {
@@ -264,6 +265,65 @@ TEST_F(Groups, SeveralGroupsOfAThingAreExchangedInOneStep) {
   EXPECT_EQ(update({.thing = "t", .remove = {"nosuch"}, .add = {}}), "Thing Group nosuch not found.");
   EXPECT_EQ(update({.thing = "nosuch", .remove = {}, .add = {"b"}}), "Thing nosuch not found.");
   EXPECT_EQ(update({.thing = "t", .remove = {"a"}, .add = {"b"}}), "ok") << "nothing to do";
+}
+
+TEST_F(Groups, ANewThingJoinsItsGroupsAsAnyOtherDoes) {
+  tree();
+  auto make = [&](const std::string& name, const std::vector<std::string>& groups) {
+    return said([&](store::Tx& tx) -> Result<MembershipChange> {
+      TRY_VOID(create_thing(tx, realm_, {name, "", {{"site", "berlin"}}}));
+      return join_groups_of_new_thing(tx, name, groups);
+    });
+  };
+  auto groups_of = [&](std::string_view name) {
+    return run([&](store::Tx& tx) -> Result<std::vector<std::string>> { return groups_of_thing(tx, name); });
+  };
+  EXPECT_EQ(make("t", {"a1", "other"}), "ok");
+  EXPECT_THAT(groups_of("t"), ElementsAre("a1", "other"));
+  EXPECT_EQ(run([](store::Tx& tx) -> Result<std::int64_t> { return member_count(tx, "root", true); }), 1);
+  EXPECT_THAT(make("u", {"a1", "b"}), HasSubstr("same hierarchy"));
+  EXPECT_EQ(make("u", {"nosuch"}), "Thing Group nosuch not found.");
+  EXPECT_FALSE(run([](store::Tx& tx) -> Result<bool> { return thing_exists(tx, "u"); })) << "all or nothing";
+  std::vector<std::string> many;
+  for (int i = 0; i < 11; ++i) many.push_back(group("g" + std::to_string(i)).name);
+  EXPECT_THAT(make("u", many), HasSubstr("maximum number of thing groups, 10"));
+  run([&](store::Tx& tx) {
+    return create_dynamic_group(tx, realm_,
+                                {.name = "dyn",
+                                 .query = "attributes.site:berlin",
+                                 .index_name = {},
+                                 .query_version = {},
+                                 .description = {},
+                                 .attributes = {}});
+  });
+  EXPECT_EQ(make("u", {"b"}), "ok");
+  EXPECT_THAT(groups_of("u"), ElementsAre("b", "dyn"));
+}
+
+TEST_F(Groups, ATokenServesItsOwnListingAlone) {
+  tree();
+  ListGroups list{.page = {.token = {}, .limit = 1}};
+  const std::string token = run([&](store::Tx& tx) { return list_groups(tx, list); }).next_token;
+  ASSERT_FALSE(token.empty());
+  list.page.token = token;
+  EXPECT_EQ(run([&](store::Tx& tx) { return list_groups(tx, list); }).items.size(), 1u);
+  for (ListGroups other : {ListGroups{.name_prefix = "a"}, ListGroups{.recursive = false}, ListGroups{.parent = "root"},
+                           ListGroups{.parent = "root", .recursive = false}}) {
+    other.page.token = token;
+    EXPECT_EQ(said([&](store::Tx& tx) { return list_groups(tx, other); }), "Invalid next token");
+  }
+}
+
+TEST_F(Groups, DescriptionsHaveBounds) {
+  auto create = [&](const std::string& name, const std::string& description) {
+    return said([&](store::Tx& tx) { return create_group(tx, realm_, {name, "", description, {}}); });
+  };
+  std::string longest;
+  for (int i = 0; i < 2028; ++i) longest += "\xC3\xBC";  // characters count, not bytes
+  EXPECT_EQ(create("g", longest), "ok");
+  EXPECT_THAT(create("h", longest + "x"), HasSubstr("2028"));
+  EXPECT_THAT(create("h", "a\nb"), HasSubstr("control characters"));
+  EXPECT_THAT(create("h", "\xC3"), HasSubstr("control characters"));
 }
 
 TEST_F(Groups, ListsByParentAndPrefix) {

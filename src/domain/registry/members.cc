@@ -40,8 +40,9 @@ Error is_dynamic(std::string_view group) {
 // refresh.
 class Memberships {
  public:
-  Memberships(store::Tx& tx, std::string_view thing) : tx_(tx), thing_(thing) {
-    for (const std::string& name : memberships_of(tx, thing))
+  Memberships(store::Tx& tx, std::string_view thing) : Memberships(tx, thing, memberships_of(tx, thing)) {}
+  Memberships(store::Tx& tx, std::string_view thing, const std::vector<std::string>& names) : tx_(tx), thing_(thing) {
+    for (const std::string& name : names)
       if (auto group = find_group(tx, name)) groups_.push_back(*std::move(group));
   }
 
@@ -142,6 +143,15 @@ Result<MembershipChange> update_groups_of_thing(store::Tx& tx, const UpdateGroup
     change.after = groups.with_ancestors();
   }
   return change;
+}
+
+Result<MembershipChange> join_groups_of_new_thing(store::Tx& tx, std::string_view thing,
+                                                  const std::vector<std::string>& names) {
+  // Then it may be in some already.
+  if (has_dynamic_groups(tx)) return update_groups_of_thing(tx, {std::string(thing), {}, names});
+  Memberships groups(tx, thing, {});
+  for (const std::string& name : names) TRY_VOID(groups.join(name, DynamicGroups::kKeep));
+  return MembershipChange{.thing = std::string(thing), .before = {}, .after = groups.with_ancestors()};
 }
 
 std::int64_t member_count(store::Tx& tx, std::string_view group, bool recursive) {

@@ -6,7 +6,8 @@
 namespace muster::registry {
 
 Result<Page<std::string>> second_components(store::Tx& tx, const IndexOwner& index, const PageRequest& request) {
-  TRY(std::string position, page_position(index.listing, request.token));
+  const std::string listing = listing_of(index.listing, {index.owner});
+  TRY(std::string position, page_position(listing, request.token));
   std::string prefix = store::Key(index.table).text(index.owner).str();
   std::string begin = prefix;
   if (!position.empty()) begin = store::after_key(store::Key(index.table).text(index.owner).text(position).str());
@@ -15,7 +16,7 @@ Result<Page<std::string>> second_components(store::Tx& tx, const IndexOwner& ind
       tx.range({.begin = begin, .end = store::after_prefix(prefix), .limit = request.limit + 1, .snapshot = true});
   for (const store::KeyValue& item : found) {
     if (page.items.size() == request.limit) {
-      page.next_token = page_token(index.listing, page.items.back());
+      page.next_token = page_token(listing, page.items.back());
       return page;
     }
     store::KeyReader reader(item.key);

@@ -25,6 +25,7 @@ struct Thing {
   std::string name;
   std::string id;  // UUID
   std::string type;
+  std::string billing_group;
   Attributes attributes;
   std::int64_t version = 1;
   std::int64_t created_ms = 0;
@@ -36,8 +37,9 @@ struct CreateThing {
   std::string name;
   std::string type;
   Attributes attributes;
+  std::string billing_group = {};
 };
-// The existing thing when it has the same type and attributes.
+// The existing thing when it has the same type, attributes and billing group.
 Result<Thing> create_thing(store::Tx& tx, const Realm& realm, const CreateThing& wanted);
 std::optional<Thing> find_thing(store::Tx& tx, std::string_view name);
 bool thing_exists(store::Tx& tx, std::string_view name);
@@ -63,7 +65,8 @@ struct ListThings {
   std::string type;
   PageRequest page;
 };
-// By name, or by (value, name) with an attribute. A page may hold fewer than the limit and still have a next one.
+// By name, or by (value, name) with an attribute. A page may hold fewer than the limit and still have a next one, when
+// attribute and type are asked for: the work of a page is bounded.
 Result<Page<Thing>> list_things(store::Tx& tx, const ListThings& list);
 
 // "Thing NAME not found." with AWS's wording.

@@ -117,19 +117,60 @@ TEST_F(Things, ListsByNameAndAttributeInPages) {
 }
 
 TEST_F(Things, TokensOfOtherListingsAndJunkAreRefused) {
-  thing("t1");
+  for (int i = 0; i < 3; ++i) thing("t" + std::to_string(i), {{"site", "berlin"}});
+  const std::string all = listing_of("things", {"", "", "", ""});
   ListThings wanted;
-  for (std::string token :
-       {std::string("junk"), std::string("!!!"), page_token("groups", "t1"), page_token("things", "")}) {
+  const auto answer = [&](const std::string& token) {
     wanted.page.token = token;
-    EXPECT_EQ(said([&](store::Tx& tx) { return list_things(tx, wanted); }), "Invalid next token") << token;
+    return said([&](store::Tx& tx) { return list_things(tx, wanted); });
+  };
+  for (const std::string& token : {std::string("junk"), std::string("!!!"), page_token("groups", "t1"),
+                                   page_token(all, ""), page_token("things", "t1"), std::string(9000, 'A')})
+    EXPECT_EQ(answer(token), "Invalid next token") << token;
+  // A forged position of the listing itself leads nowhere else.
+  wanted.page.token = page_token(all, std::string("\xff\xff\xff", 3));
+  EXPECT_EQ(run([&](store::Tx& tx) { return list_things(tx, wanted); }).items.size(), 0u);
+  wanted = by("site", "b");
+  wanted.page.token = page_token(listing_of("things", {"site", "b", "", ""}), std::string(1, '\0'));
+  EXPECT_EQ(run([&](store::Tx& tx) { return list_things(tx, wanted); }).items.size(), 0u);
+}
+
+TEST_F(Things, ATokenServesItsOwnFilterAlone) {
+  for (int i = 0; i < 3; ++i) thing("t" + std::to_string(i), {{"site", "berlin"}});
+  ListThings one = by("site", "berlin");
+  one.page.limit = 1;
+  const std::string token = run([&](store::Tx& tx) { return list_things(tx, one); }).next_token;
+  ASSERT_FALSE(token.empty());
+  for (ListThings other : {ListThings(), by("site", "bern"), by("site", "berlin", true), by("kind", "berlin")}) {
+    other.page.token = token;
+    EXPECT_EQ(said([&](store::Tx& tx) { return list_things(tx, other); }), "Invalid next token");
   }
-  wanted.page.token = page_token("things", std::string("\xff\xff\xff", 3));  // a forged position past the end
-  EXPECT_EQ(run([&](store::Tx& tx) { return list_things(tx, wanted); }).items.size(), 0u);
-  wanted.attribute_name = "a";
-  wanted.attribute_value = "b";
-  wanted.page.token = page_token("things", std::string(1, '\0'));
-  EXPECT_EQ(run([&](store::Tx& tx) { return list_things(tx, wanted); }).items.size(), 0u);
+  one.type = "bulb";
+  one.page.token = token;
+  EXPECT_EQ(said([&](store::Tx& tx) { return list_things(tx, one); }), "Invalid next token");
+}
+
+TEST_F(Things, NamesWithWildcardsSlashesAndControlCharactersAreRefused) {
+  for (const std::string& name : {std::string("+"), std::string("#"), std::string("*"), std::string("a/b"),
+                                  std::string("$aws"), std::string("a\0b", 3), std::string("a\n"), std::string("\x7f"),
+                                  std::string("\xC3\xBC"), std::string("${x}"), std::string("a b")})
+    EXPECT_THAT(said([&](store::Tx& tx) {
+                  return create_thing(tx, realm_, {name, "", {}});
+                }),
+                HasSubstr("Invalid thing name"))
+        << name;
+  EXPECT_EQ(store_->size(), 0u);
+}
+
+TEST_F(Things, FiftyAttributesOfFullLengthFitAndOneMoreDoesNot) {
+  Attributes attributes;
+  for (int i = 0; i < 50; ++i) attributes[std::string(126, 'n') + std::to_string(10 + i)] = std::string(800, 'x');
+  EXPECT_EQ(thing("t", attributes).attributes, attributes);
+  attributes["one-more"] = "x";
+  EXPECT_THAT(said([&](store::Tx& tx) {
+                return create_thing(tx, realm_, {"u", "", attributes});
+              }),
+              HasSubstr("limit of 50"));
 }
 
 TEST_F(Things, TagsHaveBounds) {

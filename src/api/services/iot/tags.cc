@@ -2,6 +2,7 @@
 #include "api/services/iot/tags.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "api/services/iot/jobs_shapes.h"
@@ -11,7 +12,8 @@
 #include "domain/jobs/jobs.h"
 #include "domain/jobs/templates.h"
 #include "domain/registry/groups.h"
-#include "domain/security/policies.h"
+#include "store/keys.h"
+#include "store/schema.h"
 
 namespace muster::api::iot {
 
@@ -23,13 +25,27 @@ std::optional<std::string> job_in(const RegistryServices& services, std::string_
   return name_in_iot_arn(services.realm, "job", arn);
 }
 
-// Jobs, job templates, thing groups and policies carry tags.
+// Whose records tell by themselves that they are there.
+struct Taggable {
+  std::string_view kind;
+  char table;
+};
+constexpr std::array kTaggable{Taggable{"thingtype", store::table::kThingType},
+                               Taggable{"billinggroup", store::table::kBillingGroup},
+                               Taggable{"policy", store::table::kPolicy},
+                               Taggable{"cacert", store::table::kCaCertificate},
+                               Taggable{"rolealias", store::table::kRoleAlias},
+                               Taggable{"authorizer", store::table::kAuthorizer},
+                               Taggable{"provisioningtemplate", store::table::kProvisioningTemplate}};
+
+// As AWS: things and certificates carry no tags.
 Status check_resource(const RegistryServices& services, Tx& tx, std::string_view arn) {
   Error missing = not_found("Resource " + std::string(arn) + " not found.");
   if (auto group = name_in_iot_arn(services.realm, "thinggroup", arn))
     return registry::find_group(tx, *group) ? Status() : Status(missing);
-  if (auto policy = name_in_iot_arn(services.realm, "policy", arn))
-    return security::find_policy(tx, *policy) ? Status() : Status(missing);
+  for (const Taggable& taggable : kTaggable)
+    if (auto name = name_in_iot_arn(services.realm, taggable.kind, arn))
+      return tx.get(store::Key(taggable.table).text(*name)) ? Status() : Status(missing);
   if (auto name = job_in(services, arn)) {
     TRY(auto job, jobs::find_job(services.jobs, tx, *name));
     return job ? Status() : Status(missing);
@@ -111,6 +127,13 @@ Status refuse_reserved_tags(const registry::Tags& tags) {
     if (is_reserved_tag(key)) return invalid("Tag " + key + " is reserved: it can only be put on a job.");
   }
   return {};
+}
+
+Status tag_new_resource(store::Tx& tx, std::string_view arn, const json::object& input) {
+  TRY(const registry::Tags tags, read_tags(input));
+  TRY_VOID(refuse_reserved_tags(tags));
+  if (tags.empty()) return {};
+  return registry::tag_resource(tx, arn, tags);
 }
 
 void register_tags(Operations& operations, const SharedRegistry& services) {

@@ -19,5 +19,7 @@ Result<registry::Tags> read_tags(const json::object& input);
 bool is_reserved_tag(std::string_view key);
 // kInvalid names the first reserved one: for resources that are not jobs.
 Status refuse_reserved_tags(const registry::Tags& tags);
+// The member "tags" of whatever creates a resource that is no job.
+Status tag_new_resource(store::Tx& tx, std::string_view arn, const json::object& input);
 
 }  // namespace muster::api::iot

@@ -18,6 +18,7 @@ struct PrincipalSet {
   std::vector<std::string> accounts;  // 12 digits; arn:aws:iam::A:root means the same
   std::vector<std::string> arns;
   std::vector<std::string> services;
+  std::vector<std::string> federated;  // ARNs of OpenID Connect providers
 };
 
 struct Statement {

@@ -49,6 +49,15 @@ bool is_word(std::string_view text, std::string_view extra) {
   });
 }
 
+// arn:aws:iam::A:oidc-provider/HOST[:PORT][/PATH]. The providers that AWS knows by their host alone need an account
+// with AWS.
+bool is_oidc_provider(std::string_view name) {
+  constexpr std::string_view kKind = ":oidc-provider/";
+  const std::size_t at = name.find(kKind);
+  return name.starts_with("arn:aws:iam::") && at == 13 + 12 && name.size() > at + kKind.size() &&
+         is_word(name.substr(13, 12), "") && name.find_first_of("*?$") == std::string_view::npos;
+}
+
 class Compiler {
  public:
   explicit Compiler(PolicyUse use) : use_(use) {}
@@ -260,6 +269,8 @@ Status Compiler::read_principals(const json::object& object, Statement& statemen
         TRY_VOID(add_account_principal(name, set));
       } else if (kind.key() == "Service" && name.ends_with(".amazonaws.com") && is_word(name, ".-")) {
         set.services.emplace_back(name);
+      } else if (kind.key() == "Federated" && use_ == PolicyUse::kTrust && is_oidc_provider(name)) {
+        set.federated.emplace_back(name);
       } else {
         return invalid("Invalid principal in policy: \"" + std::string(kind.key()) + "\":\"" + std::string(name) +
                        "\"");

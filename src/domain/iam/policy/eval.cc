@@ -76,11 +76,13 @@ bool resource_applies(const Statement& statement, const PolicyRequest& request) 
 
 enum class Named : std::uint8_t { kNo, kAccount, kDirect };
 
-Named principal_named(const PrincipalSet& set, const PolicyPrincipal& who) {
-  if (set.any) return Named::kDirect;
+Named principal_named(const PrincipalSet& set, const PolicyPrincipal& who, bool allow) {
+  // Everybody does not mean every identity provider: who is let in has to be named.
+  if (set.any && (who.federated.empty() || !allow)) return Named::kDirect;
   auto in = [](const std::vector<std::string>& list, const std::string& value) {
     return !value.empty() && std::ranges::find(list, value) != list.end();
   };
+  if (in(set.federated, who.federated)) return Named::kDirect;
   if (in(set.services, who.service) || in(set.arns, who.arn) || in(set.arns, who.role_arn)) return Named::kDirect;
   if (in(set.accounts, who.account_id)) return who.is_root ? Named::kDirect : Named::kAccount;
   return Named::kNo;
@@ -90,9 +92,14 @@ Named principal_applies(const Statement& statement, const PolicyRequest& request
   const PrincipalSet& set = statement.principals;
   if (!set.present) return Named::kDirect;
   static const PolicyPrincipal kAnonymous;
-  Named named = principal_named(set, request.principal == nullptr ? kAnonymous : *request.principal);
+  Named named = principal_named(set, request.principal == nullptr ? kAnonymous : *request.principal, statement.allow);
   if (!set.negated) return named;
   return named == Named::kNo ? Named::kDirect : Named::kNo;
+}
+
+bool names_session(const PrincipalSet& set, const PolicyRequest& request) {
+  if (set.negated || request.principal == nullptr || request.principal->role_arn.empty()) return false;
+  return std::ranges::find(set.arns, request.principal->arn) != set.arns.end();
 }
 
 }  // namespace
@@ -103,7 +110,8 @@ Decision evaluate(std::span<const PolicyPtr> policies, const PolicyRequest& requ
     const CompiledPolicy& policy = *policies[p];
     for (std::size_t s = 0; s < policy.statements.size(); ++s) {
       const Statement& statement = policy.statements[s];
-      if (statement.allow && decision.verdict == Verdict::kAllow) continue;
+      const bool settled = decision.verdict == Verdict::kAllow;
+      if (statement.allow && settled && (decision.named_session || statement.principals.arns.empty())) continue;
       if (!action_applies(statement, request) || !resource_applies(statement, request)) continue;
       Named named = principal_applies(statement, request);
       if (named == Named::kNo) continue;
@@ -114,6 +122,8 @@ Decision evaluate(std::span<const PolicyPtr> policies, const PolicyRequest& requ
         decision.delegated = true;
         continue;
       }
+      if (statement.allow && names_session(statement.principals, request)) decision.named_session = true;
+      if (statement.allow && settled) continue;
       decision.verdict = statement.allow ? Verdict::kAllow : Verdict::kExplicitDeny;
       decision.policy = static_cast<int>(p);
       decision.statement = static_cast<int>(s);

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/services/security/credentials_provider.h"
+
+#include "base/crypto.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "domain/iam/vouched_sessions.h"
+#include "domain/registry/things.h"
+#include "domain/security/principals.h"
+#include "domain/security/role_aliases.h"
+#include "store/transact.h"
+
+namespace muster::api::iot {
+namespace {
+
+using store::Tx;
+
+constexpr std::string_view kBegin = "/role-aliases/", kEnd = "/credentials";
+constexpr std::string_view kThingHeader = "x-amzn-iot-thingname";
+constexpr std::string_view kAction = "iot:AssumeRoleWithCertificate";
+
+// The alias as it stands in the path, encoded; empty when the path is another one.
+std::string_view alias_in(std::string_view path) {
+  if (!path.starts_with(kBegin) || !path.ends_with(kEnd) || path.size() <= kBegin.size() + kEnd.size()) return {};
+  const std::string_view alias = path.substr(kBegin.size(), path.size() - kBegin.size() - kEnd.size());
+  return alias.find('/') == std::string_view::npos ? alias : std::string_view();
+}
+
+bool is_alias(std::string_view name) {
+  return !name.empty() && name.size() <= 128 && std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_=,@-").find(c) != std::string_view::npos;
+  });
+}
+
+Error denied(std::string message) {
+  return make_error(ErrorKind::kAccessDenied, std::move(message));
+}
+
+struct StatusRow {
+  int status;
+  std::string_view type;
+};
+
+StatusRow status_of(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kAccessDenied:
+    case ErrorKind::kUnauthenticated:
+      return {403, "AccessDeniedException"};
+    case ErrorKind::kNotFound:
+      return {404, "ResourceNotFoundException"};
+    case ErrorKind::kInvalid:
+      return {400, "InvalidRequestException"};
+    default:
+      return {500, "InternalFailureException"};
+  }
+}
+
+io::HttpResponse response_of(int status, std::string body, const std::string& request_id) {
+  io::HttpResponse response;
+  response.status = status;
+  response.headers.add("Content-Type", "application/json");
+  response.headers.add("x-amzn-RequestId", request_id);
+  response.body = std::move(body);
+  return response;
+}
+
+// What the certificate says to the role's policies. kAccessDenied when the thing is not attached to it.
+Result<iam::SessionKeys> session_keys(Tx& tx, const Realm& realm, const std::string& certificate_id,
+                                      const std::string& thing_name) {
+  iam::SessionKeys keys{{"credentials-iot:AwsCertificateId", certificate_id}};
+  if (thing_name.empty()) return keys;
+  const auto thing = is_thing_name(thing_name) && security::is_attached(tx, realm, thing_name, certificate_id)
+                         ? registry::find_thing(tx, thing_name)
+                         : std::nullopt;
+  if (!thing) return denied("Invalid thing name passed");
+  keys["credentials-iot:ThingName"] = thing->name;
+  if (!thing->type.empty()) keys["credentials-iot:ThingTypeName"] = thing->type;
+  return keys;
+}
+
+std::string credentials_text(const iam::RoleSession& session) {
+  return to_text(json::object{{"credentials", json::object{{"accessKeyId", session.credentials.access_key_id},
+                                                           {"secretAccessKey", session.credentials.secret_access_key},
+                                                           {"sessionToken", session.credentials.session_token},
+                                                           {"expiration", to_iso8601(session.expires_ms, false)}}}});
+}
+
+}  // namespace
+
+CredentialsProvider::CredentialsProvider(store::Store& store, Realm realm, CertificateAuthorizer& certificates)
+    : store_(store), realm_(std::move(realm)), certificates_(certificates) {}
+
+bool CredentialsProvider::wants(const io::HttpRequest& request) const {
+  return !request.peer.client_certificate_der.empty() && !alias_in(request.raw_path()).empty();
+}
+
+io::Task<std::string> CredentialsProvider::credentials(const io::HttpRequest& request, std::string request_id) const {
+  if (request.method != "GET") co_return invalid("Only GET is supported");
+  const auto alias = percent_decode(alias_in(request.raw_path()));
+  if (!alias || !is_alias(*alias)) co_return invalid("Invalid role alias");
+  const std::string& der = request.peer.client_certificate_der;
+  auto principal = co_await certificates_.identify(der);
+  if (!principal) {
+    const bool unknown = principal.error().kind == ErrorKind::kUnauthenticated;
+    co_return unknown ? denied("Certificate is invalid on this endpoint") : principal.error();
+  }
+  const std::string thing(request.headers.get(kThingHeader));
+  const std::string certificate_id = principal->name;
+  auto attached = [&](Tx& tx) { return session_keys(tx, realm_, certificate_id, thing); };
+  CO_TRY(const iam::SessionKeys keys, co_await store::transact(store_, attached));
+  CertificateCall call;
+  call.certificate_der = der;
+  call.action = kAction;
+  call.resources = {security::role_alias_arn(realm_, *alias)};
+  call.source_ip = request.peer.address;
+  call.request_id = request_id;
+  call.thing = thing;
+  const Status allowed = co_await certificates_.authorize(std::move(call));
+  if (!allowed) co_return allowed.error().kind == ErrorKind::kAccessDenied ? denied("Access Denied") : allowed.error();
+  auto begin = [&](Tx& tx) -> Result<iam::RoleSession> {
+    const auto found = security::find_role_alias(tx, *alias);
+    if (!found) return not_found("Role alias does not exist");
+    return iam::session_for_device(tx, realm_,
+                                   {.role_arn = found->role_arn,
+                                    .session_name = certificate_id,
+                                    .duration_s = found->credential_duration_s,
+                                    .keys = keys});
+  };
+  CO_TRY(const iam::RoleSession session, co_await store::transact(store_, begin));
+  co_return credentials_text(session);
+}
+
+boost::asio::awaitable<io::HttpResponse> CredentialsProvider::answer(const io::HttpRequest& request) const {
+  const std::string request_id = random_uuid();
+  Result<std::string> text = co_await credentials(request, request_id);
+  const int status = text ? 200 : status_of(text.error().kind).status;
+  log::info("request", {{"service", "credentials-provider"},
+                        {"operation", "AssumeRoleWithCertificate"},
+                        {"status", status},
+                        {"certificate", sha256_hex(request.peer.client_certificate_der)},
+                        {"source", request.peer.address},
+                        {"request_id", request_id}});
+  if (text) co_return response_of(200, *std::move(text), request_id);
+  const StatusRow row = status_of(text.error().kind);
+  const std::string message = row.status == 500 ? "Internal Failure" : text.error().message;
+  if (row.status == 500) log::error("credentials provider", {{"reason", text.error().message}});
+  io::HttpResponse response = response_of(row.status, to_text(json::object{{"message", message}}), request_id);
+  response.headers.add("x-amzn-ErrorType", std::string(row.type));
+  co_return response;
+}
+
+}  // namespace muster::api::iot
