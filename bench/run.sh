@@ -69,6 +69,7 @@ PY
 case $what in
   store) "$build/bench/store_bench" --dir "$work/store" ;;
   shadows) "$build/bench/shadow_bench" "$work/shadows" ;;
+  audit) "$build/bench/audit_bench" "$work/audit" ;;
   devices) start_server; bench_devices ;;
   api) start_server; bench_api ;;
   broker) shift; /usr/bin/python3 bench/broker/brokers.py "$@" ;;
@@ -84,5 +85,5 @@ case $what in
     server=
     bench_start
     ;;
-  *) echo "bench: store, shadows, devices, api, start, broker, jobs or all" >&2; exit 2 ;;
+  *) echo "bench: store, shadows, audit, devices, api, start, broker, jobs or all" >&2; exit 2 ;;
 esac

@@ -18,6 +18,7 @@
 #include "api/services/iam/web_identity_keys.h"
 #include "api/services/security/credentials_provider.h"
 #include "api/wire/pipeline.h"
+#include "domain/audit/trail.h"
 #include "domain/fleet/indexer.h"
 #include "domain/functions/invoker.h"
 #include "domain/iam/identities.h"
@@ -51,6 +52,7 @@ struct Server::Parts {
   std::unique_ptr<store::Store> store;
   iam::Account account;
   std::optional<TlsIdentity> identity;
+  std::unique_ptr<audit::Trail> trail;
   std::unique_ptr<objects::Blobs> blobs;
   Endpoints endpoints;
 
@@ -97,6 +99,7 @@ struct Server::Parts {
 
   Status open_store();
   Status open_account();
+  Status open_audit();
   Status open_ports();
   Result<std::uint16_t> open_on_each_address(io::ListenOptions options);
   Status make_callers();

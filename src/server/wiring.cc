@@ -58,6 +58,7 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, const DataD
   auto parts = std::make_unique<Parts>(config, data);
   TRY_VOID(parts->open_store());
   TRY_VOID(parts->open_account());
+  TRY_VOID(parts->open_audit());
   TRY_VOID(parts->open_ports());
   TRY_VOID(parts->make_callers());
   TRY_VOID(parts->make_broker());

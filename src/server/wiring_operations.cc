@@ -3,6 +3,7 @@
 #include "server/parts.h"
 
 #include "api/services/admin/jobs_admin.h"
+#include "api/services/audit/lookup_events.h"
 #include "api/services/data/iot_data.h"
 #include "api/services/data/jobs_data.h"
 #include "api/services/data/shadows.h"
@@ -16,6 +17,7 @@
 #include "api/services/security/authorizers.h"
 #include "api/wire/validate.h"
 #include "mqtt/broker/broker_metrics.h"
+#include "server/audit/audit_port.h"
 #include "server/device_port.h"
 #include "server/message_port.h"
 #include "server/meters.h"
@@ -70,6 +72,7 @@ void Server::Parts::make_operations() {
                                         .jobs = *jobs_context,
                                         .clients = clients_port(*broker),
                                         .devices = device_port(device_parts)});
+  api::audit_service::register_audit(operations, {.directory = trail->directory(), .pool = pool.get()});
   api::register_s3(operations, {.store = *store,
                                 .blobs = *blobs,
                                 .pool = *pool,
@@ -90,13 +93,17 @@ Status Server::Parts::make_http() {
                            .clock = clock,
                            .metrics = metrics,
                            .certificates = authorizers.front().get(),
-                           .tokens = custom_authorizers.get()};
+                           .tokens = custom_authorizers.get(),
+                           .trail = trail.get()};
   pipeline = std::make_unique<api::Pipeline>(parts, options);
   api::device::UpgradeOptions upgrades;
   upgrades.origins = config.http_allowed_origins;
   upgrades.tokens = custom_authorizers.get();
   credentials_provider = std::make_unique<api::iot::CredentialsProvider>(*store, account.realm, *authorizers.front());
   if (!config.http_public_origin.empty()) upgrades.origins.push_back(config.http_public_origin);
+  upgrades.refused = [this](const io::HttpRequest& request, const Error& error) {
+    record_refused_upgrade(*trail, request, error);
+  };
   upgrade = std::make_unique<api::device::WebSocketUpgrade>(account.realm, *credentials, clock, std::move(upgrades));
   readiness = std::make_unique<Readiness>(*store, clock);
   observe_store(metrics, *store);

@@ -30,15 +30,18 @@ class OpenGrant final : public mqtt::ConnectionGrant {
 
  private:
   std::shared_ptr<DeviceAuthorizer::State> owner_;
-  std::string client_;
+  std::string client_, source_ip_;
 };
 
 // Of connections by IAM credentials or a token, whose grants know nothing of memories.
 class RememberedGrant final : public mqtt::ConnectionGrant {
  public:
   RememberedGrant(std::shared_ptr<DeviceAuthorizer::State> owner, std::unique_ptr<mqtt::ConnectionGrant> grant,
-                  std::string client)
-      : owner_(std::move(owner)), grant_(std::move(grant)), client_(std::move(client)) {}
+                  std::string client, std::string source_ip)
+      : owner_(std::move(owner)),
+        grant_(std::move(grant)),
+        client_(std::move(client)),
+        source_ip_(std::move(source_ip)) {}
   bool may_publish(std::string_view topic, bool retain) override {
     return grant_->may_publish(topic, retain) || denied("iot:Publish", topic);
   }
@@ -52,14 +55,14 @@ class RememberedGrant final : public mqtt::ConnectionGrant {
 
  private:
   bool denied(std::string_view action, std::string_view name) {
-    owner_->remember(client_, action, name, grant_->principal_id(),
+    owner_->remember({client_, source_ip_, action, name, grant_->principal_id()},
                      {"policy.none", "the policies of its credentials do not allow " + std::string(action) + " there"});
     return false;
   }
 
   std::shared_ptr<DeviceAuthorizer::State> owner_;
   std::unique_ptr<mqtt::ConnectionGrant> grant_;
-  std::string client_;
+  std::string client_, source_ip_;
 };
 
 mqtt::Authorizer::Decision refused_because(std::string reason, std::string principal_id = {}) {
@@ -104,7 +107,7 @@ void DeviceAuthorizer::State::judge(const FactsRequest& request, int reading, st
     return decide(request, reading + 1, done);
   }
   if (!valid) {
-    remember(request.client_id, "iot:Connect", request.client_id, request.certificate_id,
+    remember({request.client_id, request.source_ip, "iot:Connect", request.client_id, request.certificate_id},
              {"certificate.refused", refusal});
     return done(refused_because(refusal));
   }
@@ -125,12 +128,9 @@ bool DeviceAuthorizer::State::served(std::string_view filter, std::string_view c
   return false;
 }
 
-void DeviceAuthorizer::State::remember(std::string_view client_id, std::string_view action, std::string_view name,
-                                       std::string_view principal, const Refusal& refusal) const {
+void DeviceAuthorizer::State::remember(const Refused& who, const Refusal& refusal) const {
   if (options.denials == nullptr) return;
-  options.denials->record(client_id, action, name, principal, [&] {
-    return Findings{{refusal.code, "It was refused: " + refusal.reason + ".", {}}};
-  });
+  options.denials->record(who, [&] { return Findings{{refusal.code, "It was refused: " + refusal.reason + ".", {}}}; });
 }
 
 DeviceAuthorizer::DeviceAuthorizer(io::Loop& loop, store::Store& store, Realm realm, PolicyGenerations& generations,
@@ -152,11 +152,13 @@ void DeviceAuthorizer::on_refused(std::function<void(std::string principal_id)> 
 }
 
 void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::function<void(Decision)> done) {
-  const auto remembering = [state = state_, client = attempt.client_id, done](Decision decision) {
+  const auto remembering = [state = state_, client = attempt.client_id, address = attempt.peer->address,
+                            done](Decision decision) {
     if (decision.grant) {
-      decision.grant = std::make_unique<RememberedGrant>(state, std::move(decision.grant), client);
+      decision.grant = std::make_unique<RememberedGrant>(state, std::move(decision.grant), client, address);
     } else {
-      state->remember(client, "iot:Connect", client, decision.principal_id, {"connect.refused", decision.reason});
+      state->remember({client, address, "iot:Connect", client, decision.principal_id},
+                      {"connect.refused", decision.reason});
     }
     done(std::move(decision));
   };

@@ -65,8 +65,7 @@ struct DeviceAuthorizer::State : std::enable_shared_from_this<DeviceAuthorizer::
   // Whether there is anything to hear by a filter; says in the log why not.
   bool served(std::string_view filter, std::string_view client) const;
   // A refusal that has one reason.
-  void remember(std::string_view client_id, std::string_view action, std::string_view name, std::string_view principal,
-                const Refusal& refusal) const;
+  void remember(const Refused& who, const Refusal& refusal) const;
 
   io::Loop& loop;
   store::Store& store;
@@ -144,7 +143,7 @@ class DeviceGrant final : public mqtt::ConnectionGrant {
   const FactsRequest& request() const { return request_; }
   void remember(std::string_view action, std::string_view name) {
     if (owner_->options.denials == nullptr) return;
-    owner_->options.denials->record(request_.client_id, action, name, principal_, [&] {
+    owner_->options.denials->record({request_.client_id, request_.source_ip, action, name, principal_}, [&] {
       const AccessQuestion question{action, name, {request_.client_id}, owner_->options.sys_topics};
       return explain_access(owner_->realm, facts_, question);
     });

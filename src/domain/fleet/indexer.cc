@@ -242,7 +242,9 @@ Result<std::vector<ReadThing>> Indexer::State::read_things(
     result.clear();
     GroupCache cache;
     for (const auto& [name, mask] : batch) {
-      ReadThing thing{.name = name, .sources = queries.empty() ? mask : kAllSources};
+      // A new document begins whole: shadows and clients may be older than their thing.
+      const bool whole = !queries.empty() || !things_index.has(name);
+      ReadThing thing{.name = name, .sources = whole ? kAllSources : mask};
       auto rows = read_rows(tx, name, sources, thing.sources);
       thing.exists = rows.has_value();
       if (rows) {
