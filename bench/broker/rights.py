@@ -67,8 +67,10 @@ def main():
     parser.add_argument("--only", default=",".join(SCENARIOS))
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--muster", help="binary, instead of build/release")
+    parser.add_argument("--muster", help="binary, instead of the build's")
+    parser.add_argument("--build", type=pathlib.Path, default=servers.BUILD)
     options = parser.parse_args()
+    servers.BUILD = options.build
     with tempfile.TemporaryDirectory(prefix="muster-rights-", dir=os.environ.get("BENCH_DIR", "/var/tmp")) as base:
         folder = pathlib.Path(base) / "server"
         for scenario in options.only.split(","):
