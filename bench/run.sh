@@ -76,6 +76,8 @@ bench_registry() {
 
 case $what in
   store) "$build/bench/store_bench" --dir "$work/store" ;;
+  shadows) "$build/bench/shadow_bench" "$work/shadows" ;;
+  audit) "$build/bench/audit_bench" "$work/audit" ;;
   devices) start_server; bench_devices ;;
   api) start_server; bench_api ;;
   registry) bench_registry ;;
@@ -92,5 +94,5 @@ case $what in
     server=
     bench_start
     ;;
-  *) echo "bench: store, devices, api, start, registry, broker, jobs or all" >&2; exit 2 ;;
+  *) echo "bench: store, shadows, audit, devices, api, start, registry, broker, jobs or all" >&2; exit 2 ;;
 esac

@@ -20,7 +20,8 @@ namespace {
 constexpr std::size_t kMaxHeadBytes = 64 * 1024;
 constexpr std::size_t kMaxUrlBytes = 2048;
 constexpr long kConnectTimeoutMs = 10'000;
-constexpr int kPollMs = 1000;  // wake-ups end it earlier
+constexpr int kPollMs = 1000;        // wake-ups end it earlier
+constexpr int kPollWaitingMs = 100;  // while calls wait for room, so that they end in time
 
 std::int64_t steady_ms() {
   using namespace std::chrono;
@@ -146,23 +147,28 @@ struct HttpClient::State {
   std::thread thread;
 };
 
-// Takes what waits, as far as there is room; what waited for too long ends here.
+// Takes what waits, as far as there is room, and ends what has waited for too long.
 void HttpClient::State::admit() {
-  for (;;) {
-    Waiting next;
-    {
-      std::lock_guard lock(mutex);
-      if (waiting.empty()) return;
-      if (running.size() >= options.max_running && steady_ms() < waiting.front().due_ms) return;
-      next = std::move(waiting.front());
+  std::vector<Waiting> next, late;
+  {
+    std::lock_guard lock(mutex);
+    const std::int64_t now_ms = steady_ms();
+    std::deque<Waiting> kept;
+    for (Waiting& one : waiting) {
+      if (one.due_ms > now_ms) {
+        kept.push_back(std::move(one));
+      } else {
+        late.push_back(std::move(one));
+      }
+    }
+    waiting.swap(kept);
+    while (!waiting.empty() && running.size() + next.size() < options.max_running) {
+      next.push_back(std::move(waiting.front()));
       waiting.pop_front();
     }
-    if (steady_ms() >= next.due_ms) {
-      next.done(make_error(ErrorKind::kTimeout, "no answer in time"));
-    } else {
-      begin(std::move(next));
-    }
   }
+  for (Waiting& one : late) one.done(make_error(ErrorKind::kTimeout, "no answer in time"));
+  for (Waiting& one : next) begin(std::move(one));
 }
 
 void HttpClient::State::begin(Waiting next) {
@@ -200,12 +206,12 @@ void HttpClient::State::run() {
     while (CURLMsg* message = curl_multi_info_read(multi, &left)) {
       if (message->msg == CURLMSG_DONE) finish(message->easy_handle, message->data.result);
     }
-    bool more = false;
+    int wait_ms = kPollMs;
     {
       std::lock_guard lock(mutex);
-      more = stopping || (!waiting.empty() && running.size() < options.max_running);
+      if (!waiting.empty()) wait_ms = running.size() < options.max_running ? 0 : kPollWaitingMs;
     }
-    if (!more) curl_multi_poll(multi, nullptr, 0, kPollMs, nullptr);
+    curl_multi_poll(multi, nullptr, 0, wait_ms, nullptr);
   }
   while (!running.empty()) finish(running.begin()->first, CURLE_ABORTED_BY_CALLBACK);
   std::deque<Waiting> rest;

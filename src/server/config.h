@@ -44,6 +44,10 @@ struct Config {
 
   std::vector<std::string> tls_names;
 
+  std::string outgoing_ca_file;
+  std::vector<std::string> functions_endpoints;
+  std::vector<std::string> iam_oidc_keys;
+
   std::string store_engine;
   std::string store_postgresql;
 
@@ -83,6 +87,10 @@ struct Config {
   std::int64_t jobs_retention_days = 0;
 
   std::int64_t objects_max_bytes = 0;
+
+  std::int64_t audit_keep_days = 0;
+  std::int64_t audit_max_bytes = 0;
+  bool audit_data_events = false;
 
   std::string log_level;
   std::string log_format;

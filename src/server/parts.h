@@ -8,11 +8,19 @@
 #include <vector>
 
 #include "api/device/authorizer.h"
+#include "api/device/connectivity_watch.h"
+#include "api/device/custom_authorizers.h"
 #include "api/device/denials.h"
 #include "api/device/jobs_topics.h"
 #include "api/device/lifecycle_events.h"
+#include "api/device/shadow_topics.h"
 #include "api/device/websocket_upgrade.h"
+#include "api/services/iam/web_identity_keys.h"
+#include "api/services/security/credentials_provider.h"
 #include "api/wire/pipeline.h"
+#include "domain/audit/trail.h"
+#include "domain/fleet/indexer.h"
+#include "domain/functions/invoker.h"
 #include "domain/iam/identities.h"
 #include "domain/jobs/engine.h"
 #include "domain/jobs/notices.h"
@@ -20,6 +28,7 @@
 #include "domain/registry/dynamic_group_builder.h"
 #include "io/env.h"
 #include "io/files.h"
+#include "io/http_client.h"
 #include "mqtt/broker/broker.h"
 #include "server/admin.h"
 #include "server/front_door.h"
@@ -43,6 +52,7 @@ struct Server::Parts {
   std::unique_ptr<store::Store> store;
   iam::Account account;
   std::optional<TlsIdentity> identity;
+  std::unique_ptr<audit::Trail> trail;
   std::unique_ptr<objects::Blobs> blobs;
   Endpoints endpoints;
 
@@ -52,11 +62,18 @@ struct Server::Parts {
   std::unique_ptr<io::BlockingPool> pool;
   std::unique_ptr<FrontDoor> door;
 
+  std::unique_ptr<io::HttpClient> http_client;  // calls out, on a thread of its own
+  std::unique_ptr<functions::FunctionInvoker> invoker;
+  std::unique_ptr<api::device::CustomAuthorizers> custom_authorizers;
+  std::unique_ptr<api::iam_service::WebIdentityKeys> web_identity_keys;
+
   security::PolicyGenerations generations;
   std::unique_ptr<iam::StoreCredentials> credentials;
   api::device::Denials denials{clock};
   std::vector<std::unique_ptr<api::device::DeviceAuthorizer>> authorizers;  // by device loop
   std::unique_ptr<api::device::LifecycleEvents> lifecycle;
+  std::unique_ptr<fleet::ConnectivityRecorder> connectivity;
+  std::unique_ptr<api::device::ConnectivityWatch> connectivity_watch;
   std::unique_ptr<mqtt::Broker> broker;
   std::unique_ptr<SysTopics> sys_topics;
   std::unique_ptr<jobs::NoticeExpander> notices;
@@ -65,12 +82,16 @@ struct Server::Parts {
   std::optional<jobs::Context> jobs_context;
   jobs::Signals signals;
   std::unique_ptr<jobs::Engine> engine;
+  jobs::Effects indexed;  // of the indexer's transaction; on its thread
+  std::unique_ptr<fleet::Indexer> indexer;
   jobs::Effects built;  // of the builder's transaction; on its thread
   std::unique_ptr<registry::DynamicGroupBuilder> group_builder;
   std::vector<std::unique_ptr<api::device::JobsTopics>> jobs_topics;  // by device loop
+  std::vector<std::unique_ptr<api::device::ShadowTopics>> shadow_topics;
   api::Operations operations;
   std::unique_ptr<api::Pipeline> pipeline;
   std::unique_ptr<api::device::WebSocketUpgrade> upgrade;
+  std::unique_ptr<api::iot::CredentialsProvider> credentials_provider;
   std::unique_ptr<Readiness> readiness;
   std::unique_ptr<Admin> admin;
   std::unique_ptr<io::Loop::TimerToken> sweep_timer;
@@ -78,10 +99,15 @@ struct Server::Parts {
 
   Status open_store();
   Status open_account();
+  Status open_audit();
   Status open_ports();
   Result<std::uint16_t> open_on_each_address(io::ListenOptions options);
+  Status make_callers();
   Status make_broker();
   void make_jobs();
+  void make_fleet_index();
+  void start_fleet_index();
+  void make_shadows();
   void make_group_builder();
   void make_operations();
   Status make_http();

@@ -58,9 +58,13 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, const DataD
   auto parts = std::make_unique<Parts>(config, data);
   TRY_VOID(parts->open_store());
   TRY_VOID(parts->open_account());
+  TRY_VOID(parts->open_audit());
   TRY_VOID(parts->open_ports());
+  TRY_VOID(parts->make_callers());
   TRY_VOID(parts->make_broker());
   parts->make_jobs();
+  parts->make_fleet_index();
+  parts->make_shadows();
   parts->make_group_builder();
   parts->make_operations();
   TRY_VOID(parts->make_http());
@@ -69,12 +73,20 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, const DataD
 
 void Server::start() {
   Parts& p = *parts_;
-  p.door->start(*p.broker, *p.upgrade,
+  const auto token = [&p](const io::HttpRequest& request) {
+    const auto query = api::parse_form(request.raw_query(), 64 * 1024);
+    return query && p.custom_authorizers->claims(request, *query);
+  };
+  p.door->start(*p.broker, *p.upgrade, token,
                 [&p](io::HttpRequest& request, io::HttpBody& body) -> boost::asio::awaitable<io::HttpResponse> {
                   if (auto answer = p.admin->answer(request)) co_return std::move(*answer);
+                  if (p.credentials_provider->wants(request)) {
+                    co_return co_await p.credentials_provider->answer(request);
+                  }
                   co_return co_await p.pipeline->handle(request, body);
                 });
   mqtt::register_listener_metrics(p.metrics, *p.broker);
+  p.start_fleet_index();
   p.broker->start();
   if (p.sys_topics) p.sys_topics->start();
   p.timers->start_thread();
@@ -94,9 +106,12 @@ void Server::stop() {
   wait_for([&p] { return p.door->running_requests() == 0; }, p.config.drain_s * 1000);
   wait_for_call([&p](auto done) { p.broker->stop(done); }, p.config.drain_s * 1000);
   p.group_builder->stop();
+  p.connectivity->stop();
+  p.indexer->stop();
   p.engine->stop();
   for (const auto& loop : p.device_loops) loop->stop();
   p.api_loop.stop();
+  p.http_client->stop();  // what it still calls back is about loops that have ended
   p.pool.reset();
   p.timers.reset();  // its handlers wake the outbox
   p.notices->stop();

@@ -3,6 +3,7 @@
 #include "server/parts.h"
 
 #include "api/services/iot/jobs_objects.h"
+#include "domain/fleet/document.h"
 #include "domain/jobs/membership.h"
 #include "server/job_limits.h"
 
@@ -37,7 +38,9 @@ void Server::Parts::make_group_builder() {
   };
   // A run that was thrown away has left its effects too: one look too many at a job is harmless.
   auto committed = [this] { signals.send(std::exchange(built, {})); };
-  group_builder = std::make_unique<registry::DynamicGroupBuilder>(*store, changed, committed);
+  group_builder = std::make_unique<registry::DynamicGroupBuilder>(
+      *store, changed, committed, fleet::index_fields,
+      [this](const registry::FleetQuery& query) { return indexer->candidates(query); });
 }
 
 }  // namespace muster::server

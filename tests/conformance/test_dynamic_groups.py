@@ -133,8 +133,9 @@ def test_a_group_is_created_once(iot, unique, make_group):
 
 @pytest.mark.parametrize("query, said", [
     ("attributes.a:", "position 14"), ("(a", "position 1"), ("a AND", "position 6"), ("[1 TO 2]", "needs a field"),
-    ("connectivity.connected:true", "connectivity.connected is not indexed"),
-    ("a AND shadow.reported.x>5", "position 7: the field shadow.reported.x"), ("jobs.status:x", "jobs.status"),
+    ("connectivity.connected:true", "connectivity fields are not indexed"),
+    ("a AND shadow.reported.x>5", "shadow fields are not indexed"), ("jobs.status:x", "jobs fields"),
+    ("registry.version>1", "cannot be searched"), ("a AND deviceDefender.x:1", "position 7: the field deviceDefender.x"),
     ("a~2", "'~'"), ("a\x01", "control character"), ("(" * 400 + "a" + ")" * 400, "position 17"),
     (" ".join(f"a{n}" for n in range(13)), "12 terms"), ("x" * 1001, "1000"), ("*a *b", "leading wildcard|begin with")])
 def test_queries_that_are_refused(iot, unique, query, said):

@@ -80,12 +80,12 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
 # ---- what is not served
 
 
-def test_unsupported_operations_are_named(iot, iot_data, s3, iam, sts):
+def test_unsupported_operations_are_named(iot, s3, iam, sts):
     cases = [(iot.create_topic_rule, {"ruleName": "r", "topicRulePayload": {"sql": "SELECT 1", "actions": []}}),
              (iot.describe_stream, {"streamId": "s"}), (iot.list_streams, {}),
-             (iot_data.get_thing_shadow, {"thingName": "t"}), (s3.get_bucket_versioning, {"Bucket": "b-1"}),
-             (s3.put_bucket_acl, {"Bucket": "b-1", "ACL": "private"}), (iam.create_group, {"GroupName": "g"}),
-             (sts.get_session_token, {})]
+             (s3.get_bucket_versioning, {"Bucket": "b-1"}),
+             (s3.put_bucket_acl, {"Bucket": "b-1", "ACL": "private"}), (iam.create_saml_provider, {"SAMLMetadataDocument": "x" * 1000, "Name": "p"}),
+             (sts.decode_authorization_message, {"EncodedMessage": "x"})]
     for call, arguments in cases:
         with pytest.raises(ClientError) as error:
             call(**arguments)
@@ -107,10 +107,10 @@ def test_refused_member_of_a_job_is_named(iot, send, unique):
 def test_refused_members_of_others_are_named(s3, iam, sts, unique):
     for call, member, arguments in (
             (s3.create_bucket, "ACL", {"Bucket": f"b-{unique}", "ACL": "public-read"}),
-            (iam.create_user, "PermissionsBoundary", {"UserName": unique,
-                                                      "PermissionsBoundary": "arn:aws:iam::aws:policy/x1"}),
-            (sts.assume_role, "Tags", {"RoleArn": "arn:aws:iam::123456789012:role/x", "RoleSessionName": "ss",
-                                       "Tags": [{"Key": "a", "Value": "b"}]})):
+            (iam.simulate_custom_policy, "ResourceHandlingOption", {"PolicyInputList": ["{}"], "ActionNames": ["a:b"],
+                                                                    "ResourceHandlingOption": "EC2-VPC-InstanceStore"}),
+            (sts.assume_role, "SerialNumber", {"RoleArn": "arn:aws:iam::123456789012:role/x", "RoleSessionName": "ss",
+                                               "SerialNumber": "arn:aws:iam::123456789012:mfa/x"})):
         with pytest.raises(ClientError) as error:
             call(**arguments)
         assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] in (400, 501)

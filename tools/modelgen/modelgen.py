@@ -25,7 +25,7 @@ TYPES = {"string": "kString", "blob": "kBlob", "boolean": "kBoolean", "integer":
          "list": "kList", "map": "kMap"}
 LOCATIONS = {None: "kBody", "uri": "kUri", "querystring": "kQuery", "header": "kHeader", "headers": "kHeaderPrefix",
              "statusCode": "kStatusCode"}
-PROTOCOLS = {"rest-json": "kRestJson", "rest-xml": "kRestXml", "query": "kQuery"}
+PROTOCOLS = {"rest-json": "kRestJson", "rest-xml": "kRestXml", "query": "kQuery", "json": "kJson"}
 TIMESTAMPS = {None: "kDefault", "unixTimestamp": "kEpochSeconds", "iso8601": "kIso8601", "rfc822": "kHttpDate"}
 SERVICE_KEYS = {"signing_names", "action_prefix", "xml_namespace", "title", "note", "tags_action"}
 OPERATION_KEYS = {"support", "note", "action", "resources", "anonymous", "refuse", "xml_root", "xml_unwrapped",
@@ -149,7 +149,7 @@ class Tables:
             self._no_format(source["value"])
             row["key"] = self.shape(source["key"]["shape"])
             row["element"] = self.shape(source["value"]["shape"])
-        if "enum" in source:
+        if source.get("enum"):
             row["enum"] = (len(self.enums), len(source["enum"]))
             self.enums += source["enum"]
         if "pattern" in source:
@@ -279,7 +279,7 @@ class Tables:
         for template in resources:
             if " " in template:
                 self._fail("support list, %s: a resource holds a space" % name)
-            for member in re.findall(r"\{(\w+)\}", template):
+            for member in re.findall(r"\{/?(\w+)\}", template):
                 if member not in members:
                     self._fail("support list, %s: resource names %s, which the input does not have" % (name, member))
         return resources
@@ -352,6 +352,7 @@ def generate(service, model, support):
         tables._fail("too many rows for 16-bit indexes")
     names = support.get("signing_names") or [metadata.get("signingName", metadata["endpointPrefix"])]
     namespace = support.get("xml_namespace", metadata.get("xmlNamespace", ""))
+    target = metadata["targetPrefix"] if metadata["protocol"] == "json" else ""
     variable = "k" + "".join(p.capitalize() for p in service.split("-")) + "Service"
     return "".join([
         "// SPDX-License-Identifier: Apache-2.0\n",
@@ -367,9 +368,18 @@ def generate(service, model, support):
         table("Operation", "kOperations", [operation_row(o) for o in operations]),
         "\n}  // namespace\n\n",
         "const Service %s = {%s, %s, %s, Protocol::%s, %s, kSigningNames, kShapes, kMembers, kEnums, kErrors,\n"
-        "    kOperations, %d};\n" % (variable, quote(service), quote(support.get("title", service)), quote(metadata["apiVersion"]),
-                                   PROTOCOLS[metadata["protocol"]], quote(namespace), len(tables.patterns)),
+        "    kOperations, %d, %s, %s};\n" % (variable, quote(service), quote(support.get("title", service)), quote(metadata["apiVersion"]),
+                                   PROTOCOLS[metadata["protocol"]], quote(namespace), len(tables.patterns),
+                                   quote(target), quote(metadata.get("jsonVersion", "") if target else "")),
         "\n}  // namespace muster::api::model\n"])
+
+
+def no_member_twice(pairs):
+    """Two "operations" in an overlay would silently lose the first."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ModelError("an overlay has a member twice, one of %s" % sorted({k for k, _ in pairs}))
+    return found
 
 
 def read_model(service):
@@ -378,8 +388,16 @@ def read_model(service):
     overlay = os.path.join(HERE, "overlay", service + ".json")
     if os.path.exists(overlay):
         with open(overlay, encoding="utf-8") as file:
-            merge(model, json.load(file))
+            merge(model, json.load(file, object_pairs_hook=each_name_once))
     return model
+
+
+def each_name_once(pairs):
+    """Of two members of one name the parser would drop the first in silence."""
+    twice = sorted({name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1})
+    if twice:
+        raise ModelError("an overlay names %s twice in one object" % ", ".join(twice))
+    return dict(pairs)
 
 
 def write_file(path, text):

@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::size_t kMaxKept = 10'000;
 constexpr std::string_view kTopics = "/topics/";
+constexpr std::string_view kNobody = "there is no such authoriser, and no default one";
 
 using security::AuthorizerQuestion;
 using security::CustomAuthorizer;
@@ -136,8 +137,9 @@ struct CustomAuthorizers::State : std::enable_shared_from_this<CustomAuthorizers
   State(store::Store& records, Realm where, functions::FunctionInvoker& functions, const io::Clock& time)
       : store(records), realm(std::move(where)), invoker(functions), clock(time) {}
 
-  void read_default();
-  void changed(const std::vector<std::string>& keys);
+  void changed();
+  void any_active(std::function<void(bool)> done);
+  void find(std::string wanted, std::function<void(Result<CustomAuthorizer>)> done);
   void ask(TokenQuestion question, Answered done);
   void call(const CustomAuthorizer& authorizer, const TokenQuestion& question, Answered done);
   Caller kept(const std::string& digest);
@@ -147,9 +149,7 @@ struct CustomAuthorizers::State : std::enable_shared_from_this<CustomAuthorizers
   const Realm realm;
   functions::FunctionInvoker& invoker;
   const io::Clock& clock;
-  std::atomic<bool> has_default{false};
-  std::atomic<std::uint64_t> default_reads{0};  // only the last one counts
-  std::atomic<std::uint64_t> epoch{0};          // grows with each change of an authoriser
+  std::atomic<std::uint64_t> epoch{0};  // grows with each change of an authoriser
 
   struct Kept {
     Caller caller;
@@ -159,43 +159,43 @@ struct CustomAuthorizers::State : std::enable_shared_from_this<CustomAuthorizers
   std::unordered_map<std::string, Kept> answers;  // under mutex
 };
 
-void CustomAuthorizers::State::read_default() {
-  auto found = std::make_shared<bool>(false);
-  const std::uint64_t turn = ++default_reads;
-  store.run(
-      [found](store::Tx& tx) -> Status {
-        *found = security::default_authorizer(tx).has_value();
-        return {};
-      },
-      [self = shared_from_this(), found, turn](Status status) {
-        if (status && turn == self->default_reads) self->has_default = *found;
-      });
+void CustomAuthorizers::State::changed() {
+  ++epoch;
+  std::lock_guard lock(mutex);
+  answers.clear();
 }
 
-void CustomAuthorizers::State::changed(const std::vector<std::string>& keys) {
-  ++epoch;
-  {
-    std::lock_guard lock(mutex);
-    answers.clear();
-  }
-  const std::string default_key = store::Key(store::table::kAuthorizer).text("").str();
-  if (std::ranges::find(keys, default_key) != keys.end()) read_default();
+void CustomAuthorizers::State::any_active(std::function<void(bool)> done) {
+  auto found = std::make_shared<bool>(false);
+  auto read = [found](store::Tx& tx) -> Status {
+    const auto active = security::list_authorizers(tx, {"", 1}, true, true);
+    *found = active && !active->items.empty();
+    return {};
+  };
+  store.run(read, [found, done = std::move(done)](Status status) { done(status && *found); });
+}
+
+// The active authoriser of that name, or the default one. kNotFound says what is missing.
+void CustomAuthorizers::State::find(std::string wanted, std::function<void(Result<CustomAuthorizer>)> done) {
+  auto found = std::make_shared<std::optional<CustomAuthorizer>>();
+  auto read = [found, wanted = std::move(wanted)](store::Tx& tx) -> Status {
+    *found = security::find_authorizer(tx, wanted.empty() ? security::default_authorizer(tx).value_or("") : wanted);
+    return {};
+  };
+  store.run(read, [found, done = std::move(done)](Status status) {
+    if (!status) return done(status.error());
+    if (!*found) return done(not_found(std::string(kNobody)));
+    if (!(*found)->active) return done(not_found("the authoriser is not active"));
+    done(**found);
+  });
 }
 
 void CustomAuthorizers::State::ask(TokenQuestion question, Answered done) {
-  auto found = std::make_shared<std::optional<CustomAuthorizer>>();
-  auto shared = std::make_shared<TokenQuestion>(std::move(question));
-  auto read = [found, shared](store::Tx& tx) -> Status {
-    std::string name = shared->claim.authorizer_name;
-    if (name.empty()) name = security::default_authorizer(tx).value_or("");
-    *found = security::find_authorizer(tx, name);
-    return {};
-  };
-  store.run(read, [self = shared_from_this(), found, shared, done = std::move(done)](Status status) {
-    if (!status) return done(refusal("the authoriser could not be read: " + status.error().message));
-    if (!*found) return done(refusal("there is no such authoriser, and no default one"));
-    if (!(*found)->active) return done(refusal("the authoriser is not active"));
-    self->call(**found, *shared, done);
+  std::string name = question.claim.authorizer_name;
+  find(std::move(name), [self = shared_from_this(), question = std::move(question),
+                         done = std::move(done)](Result<CustomAuthorizer> authorizer) {
+    if (!authorizer) return done(refusal(authorizer.error().message));
+    self->call(*authorizer, question, done);
   });
 }
 
@@ -235,10 +235,9 @@ CustomAuthorizers::CustomAuthorizers(store::Store& store, Realm realm, functions
                                      const io::Clock& clock)
     : state_(std::make_shared<State>(store, std::move(realm), invoker, clock)) {
   store.changes().subscribe(std::string(1, store::table::kAuthorizer),
-                            [weak = std::weak_ptr<State>(state_)](const std::vector<std::string>& keys) {
-                              if (const auto state = weak.lock()) state->changed(keys);
+                            [weak = std::weak_ptr<State>(state_)](const std::vector<std::string>&) {
+                              if (const auto state = weak.lock()) state->changed();
                             });
-  state_->read_default();
 }
 
 CustomAuthorizers::~CustomAuthorizers() = default;
@@ -247,8 +246,14 @@ void CustomAuthorizers::decide(TokenQuestion question, std::function<void(TokenA
   state_->ask(std::move(question), std::move(done));
 }
 
-bool CustomAuthorizers::has_default() const {
-  return state_->has_default;
+void CustomAuthorizers::admit(TokenClaim claim, std::function<void(bool)> done) {
+  if (claim.authorizer_name.empty() && claim.signature.empty()) return state_->any_active(std::move(done));
+  state_->find(claim.authorizer_name, [claim, done = std::move(done)](Result<CustomAuthorizer> found) {
+    if (!found) return done(false);
+    TokenQuestion question;
+    question.claim = claim;
+    done(claim.signature.empty() || security::check_token(*found, exchange_question(*found, question)).has_value());
+  });
 }
 
 bool CustomAuthorizers::claims(const io::HttpRequest& request, const Pairs& query) const {
@@ -257,7 +262,7 @@ bool CustomAuthorizers::claims(const io::HttpRequest& request, const Pairs& quer
            equals_ignore_case(pair.first, kAuthorizerSignatureKey);
   };
   if (std::ranges::any_of(query, names) || std::ranges::any_of(request.headers.items(), names)) return true;
-  return has_default() && request.method == "POST" && request.raw_path().starts_with(kTopics);
+  return request.method == "POST" && request.raw_path().starts_with(kTopics);
 }
 
 io::Task<Caller> CustomAuthorizers::identify(const io::HttpRequest& request, const Pairs& query) {
@@ -270,6 +275,10 @@ io::Task<Caller> CustomAuthorizers::identify(const io::HttpRequest& request, con
     state->ask(question, [done](TokenAnswer answer) { done(std::move(answer)); });
   };
   CO_TRY(const TokenAnswer answer, co_await await_callback<TokenAnswer>(start));
+  const bool unasked = question.claim.authorizer_name.empty() && answer.reason == kNobody;
+  if (!answer.accepted && unasked) {
+    co_return make_error(ErrorKind::kUnauthenticated, "Missing Authentication Token", "MissingAuthenticationToken");
+  }
   if (!answer.accepted) {
     log::info("custom authoriser refuses a request",
               {{"authorizer", question.claim.authorizer_name}, {"peer", question.source_ip}, {"why", answer.reason}});

@@ -26,12 +26,11 @@ class CustomAuthorizers final : public TokenAuthorizer, public TokenCallers {
   CustomAuthorizers(store::Store& store, Realm realm, functions::FunctionInvoker& invoker, const io::Clock& clock);
   ~CustomAuthorizers() override;
 
+  void admit(TokenClaim claim, std::function<void(bool)> done) override;
   void decide(TokenQuestion question, std::function<void(TokenAnswer)> done) override;
 
   bool claims(const io::HttpRequest& request, const Pairs& query) const override;
   io::Task<std::shared_ptr<const TokenCaller>> identify(const io::HttpRequest& request, const Pairs& query) override;
-
-  bool has_default() const;
 
   struct State;
 

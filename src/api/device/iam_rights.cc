@@ -20,7 +20,7 @@ constexpr std::size_t kRefreshBatch = 64;  // credentials read again in one tran
 struct ReadRights {
   std::string refusal;  // empty: valid
   std::vector<iam::PolicyPtr> own;
-  std::vector<iam::PolicyPtr> session;
+  std::vector<iam::Ceiling> ceilings;  // each must allow as well
   iam::PolicyContext context;
 };
 
@@ -32,10 +32,14 @@ std::string refusal_of(store::Tx& tx, const IamIdentity& identity) {
     const std::string_view id = std::string_view(principal.user_id).substr(0, principal.user_id.find(':'));
     return role && role->id == id ? "" : "the role does not exist";
   }
+  const auto user = iam::find_user(tx, principal.name);
+  if (principal.token_issued_ms != 0) {  // GetSessionToken: lives as long as the user
+    if (principal.kind == iam::PrincipalKind::kRoot) return "";
+    return user && user->id == principal.user_id ? "" : "the user does not exist";
+  }
   const auto key = iam::find_access_key(tx, principal.access_key_id);
   if (!key || !key->active) return "the access key does not exist or is not active";
   if (principal.kind == iam::PrincipalKind::kRoot) return key->user.empty() ? "" : "the access key is another's";
-  const auto user = iam::find_user(tx, principal.name);
   return user && user->id == principal.user_id && key->user == user->name ? "" : "the user does not exist";
 }
 
@@ -44,8 +48,7 @@ ReadRights read_rights(store::Tx& tx, const IamIdentity& identity, iam::PolicyCa
   rights.refusal = refusal_of(tx, identity);
   if (!rights.refusal.empty()) return rights;
   rights.own = iam::identity_policies(tx, identity.principal, &cache);
-  const std::string& session = identity.principal.session_policy;
-  if (!session.empty()) rights.session.push_back(compile_stored(session, iam::PolicyUse::kIdentity, &cache));
+  rights.ceilings = iam::ceilings(tx, identity.principal, &cache);
   iam::add_principal_keys(rights.context, tx, identity.principal);
   return rights;
 }
@@ -119,7 +122,9 @@ class IamGrant final : public mqtt::ConnectionGrant {
     resource_.assign(owner_->prefix).append(kind).append(name);
     const iam::PolicyRequest asked{.action = action, .resource = resource_, .context = &context_};
     if (iam::evaluate(now.own, asked).verdict != iam::Verdict::kAllow) return false;
-    return now.session.empty() || iam::evaluate(now.session, asked).verdict == iam::Verdict::kAllow;
+    return std::ranges::all_of(now.ceilings, [&](const iam::Ceiling& ceiling) {
+      return iam::evaluate(ceiling.policies, asked).verdict == iam::Verdict::kAllow;
+    });
   }
 
   std::shared_ptr<IamConnections::State> owner_;
@@ -160,7 +165,8 @@ void IamConnections::State::read(std::vector<std::shared_ptr<Rights>> batch, std
       for (std::size_t i = 0; i < batch.size(); ++i) {
         Rights& rights = *batch[i];
         ReadRights& found = (*items)[i].found;
-        const bool same = rights.now.refusal == found.refusal && rights.now.own == found.own;
+        const bool same =
+            rights.now.refusal == found.refusal && rights.now.own == found.own && rights.now.ceilings == found.ceilings;
         rights.now = std::move(found);
         ++rights.version;
         if (!same && self->changed) self->changed(rights.identity.principal.user_id);

@@ -29,6 +29,7 @@ std::string statement(const std::string& effect, const std::string& action, cons
 // Answers what the test wants, from another thread.
 class Tokens final : public TokenAuthorizer {
  public:
+  void admit(TokenClaim, std::function<void(bool)> done) override { done(true); }
   void decide(TokenQuestion question, std::function<void(TokenAnswer)> done) override {
     asked = question;
     std::thread([done, reply = answer] { done(reply); }).join();
@@ -55,7 +56,7 @@ class IamRightsTest : public testing::Test {
   void make(AuthorizerOptions options) {
     test_.call([&] {
       authorizer_ = std::make_unique<DeviceAuthorizer>(test_.loop, *store_, kRealm, generations_, options);
-      authorizer_->on_reloaded([this](const std::string& id) {
+      authorizer_->on_refused([this](const std::string& id) {
         if (const auto change = std::exchange(awaited_, nullptr)) change->set_value(id);
       });
       return 0;

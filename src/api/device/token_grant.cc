@@ -156,6 +156,12 @@ void connect_with_token(const TokenDoor& door, const mqtt::ConnectAttempt& attem
   }
   TokenQuestion question;
   if (claim) question.claim = *claim;
+  // A WebSocket that named no authoriser: CONNECT may.
+  if (const auto late = token_claim_of_username(attempt.username); late && question.claim.authorizer_name.empty()) {
+    question.claim.authorizer_name = late->authorizer_name;
+    question.claim.signature = late->signature;
+    question.claim.parameters = late->parameters;
+  }
   question.client_id = attempt.client_id;
   question.username = attempt.username.substr(0, attempt.username.find('?'));
   question.password = attempt.password;

@@ -62,6 +62,9 @@ struct TokenAnswer {
 class TokenAuthorizer {
  public:
   virtual ~TokenAuthorizer() = default;
+  // Whether a WebSocket with that claim is worth opening: its authoriser exists and is active, and a signature that it
+  // brings is right; a claim that names nothing, and so may still come with CONNECT, while there is any authoriser.
+  virtual void admit(TokenClaim claim, std::function<void(bool)> done) = 0;
   // Calls `done` once, on any thread.
   virtual void decide(TokenQuestion question, std::function<void(TokenAnswer)> done) = 0;
 };

@@ -34,14 +34,6 @@ io::HttpResponse refusal(const Error& error) {
   return response;
 }
 
-// The function of the authoriser is told the whole request.
-Identity of_request(std::shared_ptr<TokenClaim> claim, const io::HttpRequest& request) {
-  claim->http = true;
-  claim->headers = request.headers.items();
-  claim->raw_query = request.raw_query();
-  return claim;
-}
-
 }  // namespace
 
 WebSocketUpgrade::WebSocketUpgrade(Realm realm, iam::CredentialSource& credentials, const io::Clock& clock,
@@ -52,21 +44,35 @@ bool WebSocketUpgrade::wants(const io::HttpRequest& request) const {
   return io::wants_websocket(request, kPath);
 }
 
+io::Task<Identity> WebSocketUpgrade::admit(std::shared_ptr<TokenClaim> claim, const io::HttpRequest& request) const {
+  if (options_.tokens == nullptr) co_return forbidden("There is no custom authorizer to ask.");
+  // The function of the authoriser is told the whole request.
+  claim->http = true;
+  claim->headers = request.headers.items();
+  claim->raw_query = request.raw_query();
+  TokenAuthorizer& tokens = *options_.tokens;
+  std::function<void(std::function<void(Result<bool>)>)> start = [&tokens, &claim](auto done) {
+    tokens.admit(*claim, [done](bool admitted) { done(admitted); });
+  };
+  CO_TRY(const bool admitted, co_await await_callback<bool>(start));
+  if (!admitted) co_return forbidden("Missing Authentication Token");
+  co_return Identity(std::move(claim));
+}
+
 io::Task<Identity> WebSocketUpgrade::identify(const io::HttpRequest& request) const {
   CO_TRY(const Pairs query, parse_form(request.raw_query(), 64 * 1024));
   Pairs parameters = query;
   for (const auto& header : request.headers.items()) parameters.push_back(header);
   std::shared_ptr<TokenClaim> claim = token_claim(parameters);
-  if (claim && !options_.tokens) co_return forbidden("There is no custom authorizer to ask.");
-  if (claim) co_return of_request(std::move(claim), request);
+  if (claim) {
+    co_return co_await admit(std::move(claim), request);
+  }
   CO_TRY(const RequestSignature signature, read_signature(request, query));
   if (signature.kind == SignatureKind::kNone) {
     if (!request.peer.client_certificate_der.empty()) co_return Identity();
-    const bool asked = options_.tokens && options_.default_authorizer && options_.default_authorizer();
-    if (!asked) co_return forbidden("Missing Authentication Token");
     claim = std::make_shared<TokenClaim>();
     claim->parameters = std::move(parameters);
-    co_return of_request(std::move(claim), request);
+    co_return co_await admit(std::move(claim), request);
   }
   if (signature.scope.service != kSigningName) {
     co_return forbidden("Credential should be scoped to correct service: 'iotdevicegateway'.");
@@ -97,6 +103,7 @@ boost::asio::awaitable<io::HttpResponse> WebSocketUpgrade::answer(const io::Http
   Result<Identity> identity = co_await identify(request);
   if (!identity) {
     log::info("WebSocket refused", {{"peer", request.peer.address}, {"why", identity.error().message}});
+    if (options_.refused) options_.refused(request, identity.error());
     co_return refusal(identity.error());
   }
   response.upgrade = [on_socket = std::move(on_socket), identity = *std::move(identity)](

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may open a WebSocket at /mqtt, decided before the upgrade: by SigV4 in the query or the Authorization header
 // (service iotdevicegateway, an empty body, the session token signed or appended), by the client certificate of the TLS
-// connection, or by a custom authoriser's token, which is only carried along and judged at CONNECT. Nothing else: no
+// connection, or by a custom authoriser's token, which is looked at here and judged at CONNECT. Nothing else: no
 // credential, a wrong or an expired one is 403, and a token is 403 as long as no authoriser is plugged in; without any
-// of them the default authoriser, if there is one, will be asked. Owned by server/wiring; immutable; any loop. Sources:
-// AWS IoT developer guide, "MQTT over WebSocket", "Device communication protocols".
+// of them CONNECT may still bring a token, while there are authorisers. Owned by server/wiring; immutable; any loop.
+// Sources: AWS IoT developer guide, "MQTT over WebSocket", "Device communication protocols".
 #pragma once
 
 #include <functional>
@@ -21,9 +21,10 @@
 namespace muster::api::device {
 
 struct UpgradeOptions {
-  std::vector<std::string> origins;          // that browsers may come from besides the server's own; "*": any
-  bool tokens = false;                       // custom authorisers are plugged in
-  std::function<bool()> default_authorizer;  // whether who names none, and proves nothing, has one to ask; null: no
+  std::vector<std::string> origins;   // that browsers may come from besides the server's own; "*": any
+  TokenAuthorizer* tokens = nullptr;  // null: tokens are refused
+  // Told of each refusal before it is answered; may be null.
+  std::function<void(const io::HttpRequest& request, const Error& error)> refused;
 };
 
 class WebSocketUpgrade {
@@ -41,6 +42,8 @@ class WebSocketUpgrade {
 
  private:
   io::Task<std::shared_ptr<const mqtt::TransportIdentity>> identify(const io::HttpRequest& request) const;
+  io::Task<std::shared_ptr<const mqtt::TransportIdentity>> admit(std::shared_ptr<TokenClaim> claim,
+                                                                 const io::HttpRequest& request) const;
 
   Realm realm_;
   iam::CredentialSource& credentials_;

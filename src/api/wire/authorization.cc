@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "domain/iam/entities.h"
 
 namespace muster::api {
 namespace {
@@ -33,11 +34,21 @@ bool fill(std::string_view text, const AuthorizationInput& in, std::string& out)
     if (open == std::string_view::npos) break;
     std::size_t close = text.find('}', open);
     std::string_view member = text.substr(open + 1, close - open - 1);
+    const bool optional = member.starts_with('/');  // "{/shadowName}": with its slash, or nothing
+    if (optional) member.remove_prefix(1);
     std::string_view value = get_string(in.input, member);
     // iam calls without a user name are about the caller.
     if (value.empty() && member == "UserName" && in.caller.kind == iam::PrincipalKind::kUser) value = in.caller.name;
-    if (value.empty()) complete = false;
-    out += value.empty() ? std::string_view("*") : value;
+    if (value.empty() && member == "Path") value = "/";
+    if (value.empty() && member == "indexName") value = "AWS_Things";
+    // An OpenID Connect provider is named by its address without the scheme.
+    if (member == "Url" && value.starts_with("https://")) value.remove_prefix(8);
+    if (optional) {
+      if (!value.empty()) out.append("/").append(value);
+    } else {
+      if (value.empty()) complete = false;
+      out += value.empty() ? std::string_view("*") : value;
+    }
     text.remove_prefix(close + 1);
   }
   return complete;
@@ -137,6 +148,12 @@ void add_tag_keys(const json::object& input, std::map<std::string, std::vector<s
 
 std::map<std::string, std::vector<std::string>> context_of(const AuthorizationInput& in) {
   auto context = request_context(in.request, in.realm, in.now_ms);
+  if (in.service.id == "iam") {
+    const std::string_view policy = get_string(in.input, "PolicyArn"),
+                           boundary = get_string(in.input, "PermissionsBoundary");
+    if (!policy.empty()) context["iam:PolicyARN"] = {std::string(policy)};
+    if (!boundary.empty()) context["iam:PermissionsBoundary"] = {std::string(boundary)};
+  }
   if (in.service.id != "s3") {
     add_tag_keys(in.input, context);
     return context;
@@ -193,7 +210,47 @@ bool brings_tags(const json::object& input) {
   return false;
 }
 
+// A change of name or path is asked for what the user or group will be as well. Source: IAM API reference,
+// "UpdateUser".
+std::optional<std::string> renamed(store::Tx& tx, const AuthorizationInput& in) {
+  const bool user = in.operation.name == "UpdateUser";
+  if (!user && in.operation.name != "UpdateGroup") return std::nullopt;
+  const auto kind = user ? iam::EntityKind::kUser : iam::EntityKind::kGroup;
+  auto entity = iam::find_entity(tx, kind, get_string(in.input, user ? "UserName" : "GroupName"));
+  if (!entity) return std::nullopt;
+  const std::string_view name = get_string(in.input, user ? "NewUserName" : "NewGroupName");
+  if (!name.empty()) entity->name = name;
+  if (has(in.input, "NewPath")) entity->path = get_string(in.input, "NewPath");
+  return iam::entity_arn(in.realm, *entity);
+}
+
+void add_target_keys(store::Tx& tx, const AuthorizationInput& in, iam::AuthorizationRequest& request) {
+  for (auto [member, kind] : {std::pair{"UserName", iam::EntityKind::kUser}, {"RoleName", iam::EntityKind::kRole}}) {
+    if (!has(in.input, member)) continue;
+    auto target = iam::find_entity(tx, kind, get_string(in.input, member));
+    if (!target) continue;
+    for (const auto& [key, value] : target->tags) request.context["iam:ResourceTag/" + key] = {value};
+    if (!target->boundary.empty() && !request.context.contains("iam:PermissionsBoundary"))
+      request.context["iam:PermissionsBoundary"] = {target->boundary};
+  }
+}
+
 }  // namespace
+
+void complete_iam_requests(store::Tx& tx, const AuthorizationInput& input,
+                           std::vector<iam::AuthorizationRequest>& requests) {
+  if (input.service.id != "iam") return;
+  if (input.operation.name == "GetAccessKeyLastUsed") {
+    auto key = iam::find_access_key(tx, get_string(input.input, "AccessKeyId"));
+    auto owner = key && !key->user.empty() ? iam::find_user(tx, key->user) : std::nullopt;
+    if (owner) requests[0].resources = {iam::user_arn(input.realm, *owner)};
+  }
+  for (iam::AuthorizationRequest& request : requests) {
+    for (std::string& resource : request.resources) resource = iam::with_path(tx, input.realm, resource);
+    add_target_keys(tx, input, request);
+  }
+  if (auto target = renamed(tx, input)) requests[0].resources.push_back(*std::move(target));
+}
 
 std::map<std::string, std::vector<std::string>> request_context(const io::HttpRequest& request, const Realm& realm,
                                                                 std::int64_t now_ms) {

@@ -30,6 +30,11 @@ struct AuthorizationInput {
 // One request for most operations; two where two actions are asked (CopyObject). All must be allowed.
 std::vector<iam::AuthorizationRequest> authorization_requests(const AuthorizationInput& input);
 
+// What the store knows of the users, roles and groups that an IAM call names: their ARN with its path, their tags and
+// boundary as condition keys, and what UpdateUser and UpdateGroup turn them into. Nothing for other services.
+void complete_iam_requests(store::Tx& tx, const AuthorizationInput& input,
+                           std::vector<iam::AuthorizationRequest>& requests);
+
 // The condition keys that every request has, for handlers that ask for more than the pipeline did ("aws:SourceIp" ...).
 std::map<std::string, std::vector<std::string>> request_context(const io::HttpRequest& request, const Realm& realm,
                                                                 std::int64_t now_ms);

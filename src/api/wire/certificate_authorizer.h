@@ -47,10 +47,11 @@ class TokenCaller {
 class TokenCallers {
  public:
   virtual ~TokenCallers() = default;
-  // Whether the request asks for custom authentication, by a name in headers or query, or for want of anything else
-  // when there is a default authoriser.
+  // Whether the request asks for custom authentication: by a name in headers or query, or by publishing without any
+  // credential, which is the default authoriser's to judge.
   virtual bool claims(const io::HttpRequest& request, const Pairs& query) const = 0;
-  // kAccessDenied, without a reason for the client, when the authoriser refuses or cannot be asked.
+  // kAccessDenied, without a reason for the client, when the authoriser refuses or cannot be asked; kUnauthenticated
+  // when the request names none and there is no default.
   virtual io::Task<std::shared_ptr<const TokenCaller>> identify(const io::HttpRequest& request, const Pairs& query) = 0;
 };
 

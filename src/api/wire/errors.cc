@@ -5,6 +5,7 @@
 #include <array>
 #include <initializer_list>
 
+#include "api/wire/protocol/json_rpc.h"
 #include "api/wire/xml.h"
 #include "base/json.h"
 
@@ -121,6 +122,10 @@ int status_of_kind(ErrorKind kind, Protocol protocol) {
   return 400;
 }
 
+bool speaks_json(const model::Service& service) {
+  return service.protocol == Protocol::kRestJson || service.protocol == Protocol::kJson;
+}
+
 // The first of `names` that the operation models, else that its service models anywhere, else the first with `status`.
 ErrorCode choose(const model::Service& service, const model::Operation* operation,
                  std::initializer_list<std::string_view> names, int status) {
@@ -139,7 +144,8 @@ ErrorCode choose(const model::Service& service, const model::Operation* operatio
 }
 
 ErrorCode json_code(const model::Service& service, const model::Operation* operation, ErrorKind kind) {
-  bool control = service.id == "iot";
+  const bool rpc = service.protocol == Protocol::kJson;
+  bool control = service.id == "iot" || rpc;
   int status = status_of_kind(kind, Protocol::kRestJson);
   auto pick = [&](std::initializer_list<std::string_view> names) { return choose(service, operation, names, status); };
   switch (kind) {
@@ -179,7 +185,14 @@ ErrorCode json_code(const model::Service& service, const model::Operation* opera
     case ErrorKind::kNotSupported:
       break;
   }
+  if (rpc) return pick({"ValidationException"});
   return pick({"InvalidRequestException"});
+}
+
+// AWS JSON answers every error of the caller's with 400; __type is what tells them apart.
+ErrorCode of_protocol(const model::Service& service, ErrorCode code) {
+  if (service.protocol == Protocol::kJson && code.status >= 400 && code.status < 500) code.status = 400;
+  return code;
 }
 
 std::string_view s3_code(const model::Operation* operation, ErrorKind kind) {
@@ -268,13 +281,6 @@ ErrorCode code_of_reason(const model::Service& service, const model::Operation* 
   return {error.reason, status_of_kind(error.kind, service.protocol)};
 }
 
-std::string_view shown_message(const model::Service& service, const Error& error) {
-  if (error.kind != ErrorKind::kInternal && error.kind != ErrorKind::kUnset) return error.message;
-  // The real reason is for the log: it may name files or records.
-  if (service.protocol == Protocol::kRestXml) return "We encountered an internal error. Please try again.";
-  return "An internal error has occurred.";
-}
-
 std::string field_text(const json::value& value) {
   if (value.is_string()) return std::string(value.get_string());
   return to_text(value);
@@ -306,9 +312,7 @@ std::string xml_body(const model::Service& service, const Error& error, const Er
   return std::move(writer).take();
 }
 
-}  // namespace
-
-ErrorCode error_code(const model::Service& service, const model::Operation* operation, const Error& error) {
+ErrorCode plain_code(const model::Service& service, const model::Operation* operation, const Error& error) {
   if (!error.reason.empty()) {
     bool from_signature = error.kind == ErrorKind::kUnauthenticated;
     auto auth = std::ranges::find(kAuthCodes, error.reason, &AuthCode::reason);
@@ -318,18 +322,30 @@ ErrorCode error_code(const model::Service& service, const model::Operation* oper
       return {std::string(auth->json), auth->json_status};
     }
     // Two kinds of credential, found before the service was known.
-    bool json = service.protocol == Protocol::kRestJson;
-    if (json &&
+    if (speaks_json(service) &&
         (error.reason == "InvalidArgument" || error.reason == "InvalidRequest" || error.reason == "InvalidURI")) {
       return {"InvalidRequestException", 400};
     }
     return code_of_reason(service, operation, error);
   }
-  if (service.protocol == Protocol::kRestJson) return json_code(service, operation, error.kind);
+  if (speaks_json(service)) return json_code(service, operation, error.kind);
   int status = status_of_kind(error.kind, service.protocol);
   std::string_view code =
       service.protocol == Protocol::kQuery ? query_code(error.kind) : s3_code(operation, error.kind);
   return {std::string(code), status};
+}
+
+}  // namespace
+
+std::string_view shown_message(const model::Service& service, const Error& error) {
+  if (error.kind != ErrorKind::kInternal && error.kind != ErrorKind::kUnset) return error.message;
+  // The real reason is for the log: it may name files or records.
+  if (service.protocol == Protocol::kRestXml) return "We encountered an internal error. Please try again.";
+  return "An internal error has occurred.";
+}
+
+ErrorCode error_code(const model::Service& service, const model::Operation* operation, const Error& error) {
+  return of_protocol(service, plain_code(service, operation, error));
 }
 
 io::HttpResponse write_error(const model::Service& service, const model::Operation* operation, const Error& error,
@@ -338,10 +354,12 @@ io::HttpResponse write_error(const model::Service& service, const model::Operati
   io::HttpResponse response;
   response.status = code.status;
   if (code.status == 304) return response;
-  if (service.protocol == Protocol::kRestJson) {
+  if (speaks_json(service)) {
+    const bool rpc = service.protocol == Protocol::kJson;
     response.headers.add("x-amzn-ErrorType", code.code);
-    response.headers.add("Content-Type", "application/json");
+    response.headers.add("Content-Type", rpc ? json_rpc_content_type(service) : "application/json");
     json::object body;
+    if (rpc) body["__type"] = code.code;
     body["message"] = shown_message(service, error);
     for (const auto& field : error.fields) body[field.key()] = field.value();
     response.body = to_text(body);

@@ -22,6 +22,9 @@ struct ErrorCode {
 
 ErrorCode error_code(const model::Service& service, const model::Operation* operation, const Error& error);
 
+// What the client is told: kInternal never shows its message.
+std::string_view shown_message(const model::Service& service, const Error& error);
+
 struct ErrorContext {
   std::string request_id;
   std::string resource;  // S3: the path

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/wire/message.h"
 
+#include "api/wire/protocol/json_rpc.h"
 #include "api/wire/query.h"
 #include "api/wire/rest_json.h"
 #include "api/wire/rest_xml.h"
@@ -40,6 +41,8 @@ Result<json::object> parse_input(const WireInput& input) {
         return read_rest_xml(input);
       case model::Protocol::kQuery:
         return read_query(input);
+      case model::Protocol::kJson:
+        return read_json_rpc(input);
     }
     return Result<json::object>(internal("unknown protocol"));
   }();
@@ -57,6 +60,8 @@ Result<WireOutput> write_output(const model::Service& service, const model::Oper
       return write_rest_xml(service, operation, output, payload_apart);
     case model::Protocol::kQuery:
       return write_query(service, operation, output, request_id);
+    case model::Protocol::kJson:
+      return write_json_rpc(service, operation, output);
   }
   return internal("unknown protocol");
 }

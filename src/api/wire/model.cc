@@ -14,10 +14,12 @@ extern const Service kS3Service;
 extern const Service kIamService;
 extern const Service kStsService;
 extern const Service kMusterService;
+extern const Service kCloudtrailService;
 
 namespace {
-constexpr std::array<const Service*, 7> kServices = {&kIotService, &kIotDataService, &kIotJobsDataService, &kS3Service,
-                                                     &kIamService, &kStsService,     &kMusterService};
+constexpr std::array<const Service*, 8> kServices = {&kIotService,    &kIotDataService,   &kIotJobsDataService,
+                                                     &kS3Service,     &kIamService,       &kStsService,
+                                                     &kMusterService, &kCloudtrailService};
 }  // namespace
 
 std::span<const Service* const> services() {

@@ -14,7 +14,7 @@ namespace muster::api::model {
 inline constexpr std::uint16_t kNone = 0xFFFF;
 inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-enum class Protocol : std::uint8_t { kRestJson, kRestXml, kQuery };
+enum class Protocol : std::uint8_t { kRestJson, kRestXml, kQuery, kJson };
 enum class Type : std::uint8_t {
   kString,
   kBlob,
@@ -110,6 +110,8 @@ struct Service {
   std::span<const ErrorShape> errors;
   std::span<const Operation> operations;  // all of the model, by name; refused ones have no input or output shapes
   std::uint16_t pattern_count;
+  std::string_view target_prefix;  // JSON protocol: "<prefix>.<Operation>" is X-Amz-Target
+  std::string_view json_version;   // JSON protocol: "1.0", "1.1"
 };
 
 std::span<const Service* const> services();  // in src/api/wire/model.cc, over the generated tables

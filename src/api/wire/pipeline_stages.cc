@@ -157,6 +157,7 @@ io::Task<void> PipelineStages::authenticate_signature(Exchange& exchange) const 
   }
   CO_TRY(exchange.signing, verify_signature(verify, known.secret_access_key, payload_hash));
   exchange.caller = std::move(known.principal);
+  source.used(signature.access_key_id, signature.scope.service, exchange.now_ms);
   co_return Status();
 }
 
@@ -214,6 +215,20 @@ Status PipelineStages::parse(Exchange& exchange) const {
   return {};
 }
 
+Status PipelineStages::note_input(Exchange& exchange) const {
+  if (parts_.trail == nullptr) return {};
+  // The data planes' inputs are noted when they are recorded, and else when they are refused (authorize()).
+  if (is_data_plane(*exchange.service, exchange.operation) && !parts_.trail->records_data()) return {};
+  exchange.audited = audited_input(exchange, parts_.realm);
+  return {};
+}
+
+Status PipelineStages::may_change(Exchange& exchange) const {
+  if (parts_.trail == nullptr || is_read_only(*exchange.operation)) return {};
+  if (is_data_plane(*exchange.service, exchange.operation) && !parts_.trail->records_data()) return {};
+  return parts_.trail->may_change();
+}
+
 io::Task<void> PipelineStages::authorize(Exchange& exchange) const {
   AuthorizationInput asked{*exchange.service, *exchange.operation, parts_.realm,   exchange.caller,
                            exchange.input,    exchange.request,    exchange.now_ms};
@@ -235,19 +250,28 @@ io::Task<void> PipelineStages::authorize(Exchange& exchange) const {
     }
     co_return Status();
   }
+  // Source: IAM user guide, "Compare AWS STS credentials": GetSessionToken.
+  const bool user_session =
+      exchange.caller.token_issued_ms != 0 &&
+      (exchange.caller.kind == iam::PrincipalKind::kUser || exchange.caller.kind == iam::PrincipalKind::kRoot);
+  if (user_session && exchange.service->id == "iam") {
+    co_return refuse("InvalidToken", "The security token included in the request is invalid");
+  }
   // GetCallerIdentity needs no permission; AssumeRole asks the role's trust policy itself.
   if (exchange.operation->action.empty()) co_return Status();
   // Root needs no policies, and most servers know no other caller: saves a transaction.
   if (exchange.caller.kind == iam::PrincipalKind::kRoot) co_return Status();
   std::vector<iam::AuthorizationRequest> requests = authorization_requests(asked);
   std::string bucket = exchange.is_s3() ? std::string(get_string(exchange.input, "Bucket")) : std::string();
-  auto decide = [this, &requests, &exchange, &bucket](store::Tx& tx) -> Status {
+  auto decide = [this, &requests, &exchange, &bucket, &asked](store::Tx& tx) -> Status {
+    std::vector<iam::AuthorizationRequest> completed = requests;  // the body may run again
+    complete_iam_requests(tx, asked, completed);
     std::string bucket_policy;
     if (options_.bucket_policy && !bucket.empty()) bucket_policy = options_.bucket_policy(tx, bucket);
-    for (std::size_t i = 0; i < requests.size(); ++i) {
+    for (std::size_t i = 0; i < completed.size(); ++i) {
       // The second request of CopyObject is about another bucket, whose policy the first bucket's is not.
-      requests[i].resource_policy = i == 0 ? bucket_policy : std::string();
-      TRY_VOID(iam::authorize(tx, parts_.realm, exchange.caller, requests[i], policies_.get()));
+      completed[i].resource_policy = i == 0 ? bucket_policy : std::string();
+      TRY_VOID(iam::authorize(tx, parts_.realm, exchange.caller, completed[i], policies_.get()));
     }
     return {};
   };

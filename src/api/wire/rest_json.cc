@@ -188,8 +188,8 @@ class Exporter {
   std::string& out_;
 };
 
-Result<json::object> read_body(const WireInput& in) {
-  auto parsed = parse_json(in.body);
+Result<json::object> read_object(std::string_view text) {
+  auto parsed = parse_json(text);
   if (!parsed) {
     if (parsed.error().kind == ErrorKind::kTooLarge) return parsed.error();
     return not_serialised(parsed.error().message);
@@ -220,7 +220,7 @@ Result<json::object> read_rest_json(const WireInput& in) {
   TRY_VOID(read_bindings(in, bound));
   if (in.operation.input == model::kNone) {
     if (in.body.empty()) return bound;
-    return read_body(in);  // validation refuses what is in it
+    return read_object(in.body);  // validation refuses what is in it
   }
   const Shape& top = in.service.shapes[in.operation.input];
   const Importer importer(in.service);
@@ -233,16 +233,21 @@ Result<json::object> read_rest_json(const WireInput& in) {
     }
     if (in.body.empty()) return bound;
     if (shape.type != Type::kStructure) return internal("payload of a type that is not handled");
-    TRY(auto body, read_body(in));
-    TRY_VOID(importer.structure(shape, body));
+    TRY(auto body, read_json_body(in.service, shape, in.body));
     bound[payload.name] = std::move(body);
     return bound;
   }
   if (in.body.empty()) return bound;
-  TRY(auto body, read_body(in));
+  TRY(auto body, read_object(in.body));
   TRY_VOID(check_doubled(in.service, members_of(in.service, top), body, bound));
   if (top.converts) TRY_VOID(importer.structure(top, body));
   for (auto& [key, value] : bound) body[key] = std::move(value);
+  return body;
+}
+
+Result<json::object> read_json_body(const model::Service& service, const Shape& shape, std::string_view text) {
+  TRY(auto body, read_object(text));
+  if (shape.converts) TRY_VOID(Importer(service).structure(shape, body));
   return body;
 }
 

@@ -17,4 +17,7 @@ Result<WireOutput> write_rest_json(const model::Service& service, const model::O
 Result<std::string> write_json_body(const model::Service& service, const model::Shape& shape,
                                     const json::object& output);
 
+// The reverse: JSON text of one structure, renamed and converted, not validated. kInvalid, SerializationException.
+Result<json::object> read_json_body(const model::Service& service, const model::Shape& shape, std::string_view text);
+
 }  // namespace muster::api

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "api/wire/protocol/json_rpc.h"
 #include "api/wire/route_table.h"
 #include "api/wire/signature/sigv4_verify.h"
 #include "base/assert.h"
@@ -116,6 +117,7 @@ Result<const model::Service*> Router::find_service(const RouteInput& input) cons
   if (input.client_certificate) return service_of_device_path(input.raw_path);
   if (!virtual_bucket(input.headers.get("host")).empty()) return &service_named("s3");
   if (const model::Service* named = service_of_host(host_name(input.headers.get("host")))) return named;
+  if (const model::Service* named = service_of_target(input.headers.get("x-amz-target"))) return named;
   if (normalize_path(input.raw_path) == "/" && (has_action(input) || (input.method == "POST" && is_form(input)))) {
     return &service_named("sts");
   }
@@ -139,6 +141,16 @@ Result<Route> Router::find_operation(const model::Service& service, const RouteI
     if (route.operation != nullptr) return route;
     return refuse(ErrorKind::kInvalid, "MethodNotAllowed",
                   "The specified method is not allowed against this resource.");
+  }
+  if (service.protocol == model::Protocol::kJson) {
+    const bool one = input.headers.count("x-amz-target") == 1;
+    if (one && input.method == "POST" && normalize_path(input.raw_path) == "/") {
+      route.operation = operation_of_target(service, input.headers.get("x-amz-target"));
+    }
+    if (route.operation != nullptr) return route;
+    return refuse(
+        ErrorKind::kNotFound, "UnknownOperationException",
+        "No operation of " + std::string(service.id) + " has this X-Amz-Target; only POST of / is known here.");
   }
   if (normalize_path(input.raw_path) != "/" || (input.method != "POST" && input.method != "GET")) {
     return refuse(ErrorKind::kNotFound, "InvalidAction", "Only GET and POST of / are known here.");
@@ -180,6 +192,7 @@ const model::Service& guess_service(const RouteInput& input) {
       if (credential.find('/' + std::string(name) + "/aws4_request") != std::string::npos) return *service;
     }
   }
+  if (const model::Service* named = service_of_target(input.headers.get("x-amz-target"))) return *named;
   if (is_form(input) || has_action(input)) return service_named("sts");
   std::string_view type = input.headers.get("content-type");
   if (type.starts_with("application/json") || type.starts_with("application/x-amz-json")) return service_named("iot");

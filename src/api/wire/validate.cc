@@ -404,6 +404,7 @@ Status Walk::result() const {
     case model::Protocol::kQuery:
       return make_error(ErrorKind::kInvalid, text, "ValidationError");
     case model::Protocol::kRestJson:
+    case model::Protocol::kJson:
       break;
   }
   return invalid(text);
@@ -421,6 +422,7 @@ Error refuse_member(const model::Service& service, std::string_view member, std:
     case model::Protocol::kQuery:
       return make_error(ErrorKind::kInvalid, "Parameter '" + name + "' is not supported: " + reason, "ValidationError");
     case model::Protocol::kRestJson:
+    case model::Protocol::kJson:
       break;
   }
   return invalid("Member '" + name + "' is not supported: " + reason);

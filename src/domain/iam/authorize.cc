@@ -1,20 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Source: IAM User Guide, "Determining whether a request is allowed or denied within an account": explicit deny, then
-// resource-based allow, then identity-based allow within the session policy.
 #include "domain/iam/authorize.h"
 
-#include "domain/iam/policy/eval.h"
+#include "domain/iam/policy/decide.h"
 #include "domain/iam/principal_policies.h"
 
 namespace muster::iam {
 
 namespace {
-
-struct Policies {
-  std::vector<PolicyPtr> identity;
-  std::vector<PolicyPtr> resource;
-  std::vector<PolicyPtr> session;
-};
 
 Error denied(const Principal& principal, const AuthorizationRequest& request, std::string_view resource,
              std::string_view because) {
@@ -25,23 +17,30 @@ Error denied(const Principal& principal, const AuthorizationRequest& request, st
   return make_error(ErrorKind::kAccessDenied, std::move(message));
 }
 
-Status decide(const Policies& policies, const Principal& principal, const AuthorizationRequest& request,
-              const PolicyRequest& asked) {
-  auto deny = [&](std::string_view because) { return denied(principal, request, asked.resource, because); };
-  Decision own = evaluate(policies.identity, asked);
-  if (own.verdict == Verdict::kExplicitDeny) return deny("with an explicit deny in an identity-based policy");
-  Decision resource = evaluate(policies.resource, asked);
-  if (resource.verdict == Verdict::kExplicitDeny) return deny("with an explicit deny in a resource-based policy");
-  Decision session;
-  if (!policies.session.empty()) {
-    session = evaluate(policies.session, asked);
-    if (session.verdict == Verdict::kExplicitDeny) return deny("with an explicit deny in a session policy");
+std::string_view deny_words(Level level) {
+  switch (level) {
+    case Level::kIdentity:
+      return "with an explicit deny in an identity-based policy";
+    case Level::kResource:
+      return "with an explicit deny in a resource-based policy";
+    case Level::kBoundary:
+      return "with an explicit deny in a permissions boundary";
+    case Level::kSession:
+      return "with an explicit deny in a session policy";
   }
-  std::string because = " policy allows the " + request.action + " action";
-  if (own.verdict != Verdict::kAllow && resource.verdict != Verdict::kAllow)
-    return deny("because no identity-based" + because);
-  if (!policies.session.empty() && session.verdict != Verdict::kAllow) return deny("because no session" + because);
-  return {};
+  return "";
+}
+
+Status decide(const PolicySet& policies, const Principal& principal, const AuthorizationRequest& request,
+              const PolicyRequest& asked) {
+  const Judgement judgement = judge(policies, asked);
+  if (judgement.verdict == Verdict::kAllow) return {};
+  if (judgement.verdict == Verdict::kExplicitDeny)
+    return denied(principal, request, asked.resource, deny_words(judgement.by));
+  const std::string_view none = judgement.by == Level::kBoundary  ? "because no permissions boundary"
+                                : judgement.by == Level::kSession ? "because no session policy"
+                                                                  : "because no identity-based policy";
+  return denied(principal, request, asked.resource, std::string(none) + " allows the " + request.action + " action");
 }
 
 }  // namespace
@@ -53,13 +52,16 @@ Status authorize(store::Tx& tx, const Realm& realm, const Principal& principal, 
   for (const auto& [key, values] : request.context) context.set(key, values);
   add_principal_keys(context, tx, principal);
   PolicyPrincipal who = policy_principal(realm, tx, principal);
+  // Credentials outlive their role; whatever names everybody means everybody who still exists.
+  if (principal.kind == PrincipalKind::kRoleSession && who.role_arn.empty())
+    return denied(principal, request, request.resources.empty() ? "*" : request.resources.front(),
+                  "because the role does not exist");
 
-  Policies policies;
+  PolicySet policies;
   policies.identity = identity_policies(tx, principal, cache);
   if (!request.resource_policy.empty())
     policies.resource.push_back(compile_stored(request.resource_policy, PolicyUse::kResource, cache));
-  if (!principal.session_policy.empty())
-    policies.session.push_back(compile_stored(principal.session_policy, PolicyUse::kIdentity, cache));
+  policies.ceilings = ceilings(tx, principal, cache);
 
   PolicyRequest asked{.action = request.action, .context = &context, .principal = &who};
   if (request.resources.empty()) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // authorize(): the one decision point for SigV4 and anonymous callers. Deny unless a policy allows; an explicit deny
-// wins; root is allowed everything. Reads the principal's inline policies and the resource's policy (bucket policy) in
-// the given transaction.
+// wins; policy/decide.h says how identity policies, the resource's policy, boundary and session policies add up. Root
+// is allowed everything. Reads the policies in the given transaction.
 #pragma once
 
 #include <map>

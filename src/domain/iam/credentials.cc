@@ -4,8 +4,11 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "base/json.h"
 #include "domain/iam/identities.h"
 #include "domain/iam/sessions.h"
+#include "store/keys.h"
+#include "store/schema.h"
 
 namespace muster::iam {
 
@@ -75,7 +78,13 @@ struct StoreCredentials::State {
   std::mutex mutex;
   std::unordered_map<std::string, Entry> keys;  // long-term keys only
   std::string secret;                           // of sessions; never changes
-  std::uint64_t changes = 0;                    // forget() calls: a read that began before one is not kept
+  // Last uses, and when they were last handed to the store. Bounded: all leave when it is full.
+  struct Use {
+    KeyUse use;
+    std::int64_t written_ms = 0;
+  };
+  std::unordered_map<std::string, Use> uses;
+  std::uint64_t changes = 0;  // forget() calls: a read that began before one is not kept
 
   std::optional<KnownCredentials> cached(const std::string& id, std::int64_t now_ms) {
     std::lock_guard lock(mutex);
@@ -104,6 +113,45 @@ void StoreCredentials::forget(std::string_view access_key_id) {
   std::lock_guard lock(state_->mutex);
   ++state_->changes;
   state_->keys.erase(std::string(access_key_id));
+}
+
+namespace {
+
+std::string use_key(std::string_view id) {
+  return store::Key(store::table::kMeta).text("key_used").text(id).str();
+}
+
+}  // namespace
+
+void StoreCredentials::used(std::string_view access_key_id, std::string_view service, std::int64_t now_ms) {
+  if (is_temporary(access_key_id)) return;
+  const std::string id(access_key_id);
+  {
+    std::lock_guard lock(state_->mutex);
+    if (state_->uses.size() >= kCacheLimit) state_->uses.clear();
+    State::Use& use = state_->uses[id];
+    use.use = {now_ms, std::string(service)};
+    if (use.written_ms != 0 && now_ms - use.written_ms < kKeyUseFlushMs) return;
+    use.written_ms = now_ms;
+  }
+  // Nobody waits for it, and one that is lost costs a minute of exactness.
+  store::Store::Body body = [id, service = std::string(service), now_ms](store::Tx& tx) -> Status {
+    if (find_access_key(tx, id)) tx.put(use_key(id), to_text(json::object{{"at_ms", now_ms}, {"service", service}}));
+    return {};
+  };
+  state_->store.run(std::move(body), [](Status) {});
+}
+
+std::optional<KeyUse> StoreCredentials::last_used(store::Tx& tx, std::string_view access_key_id) const {
+  {
+    std::lock_guard lock(state_->mutex);
+    auto found = state_->uses.find(std::string(access_key_id));
+    if (found != state_->uses.end()) return found->second.use;
+  }
+  auto text = tx.get_snapshot(use_key(access_key_id));
+  auto record = text ? parse_record(*text) : Result<json::object>(not_found(""));
+  if (!record) return std::nullopt;
+  return KeyUse{get_int(*record, "at_ms"), std::string(get_string(*record, "service"))};
 }
 
 void StoreCredentials::lookup(std::string access_key_id, std::string session_token, std::int64_t now_ms, Done done) {

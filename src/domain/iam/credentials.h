@@ -10,7 +10,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/ids.h"
 #include "base/result.h"
@@ -25,12 +27,21 @@ struct KnownCredentials {
   std::int64_t expires_ms = 0;  // 0: does not expire
 };
 
+inline constexpr std::int64_t kKeyUseFlushMs = 60'000;
+
+struct KeyUse {
+  std::int64_t at_ms = 0;
+  std::string service;  // "iot"
+};
+
 class CredentialSource {
  public:
   virtual ~CredentialSource() = default;
   using Done = std::function<void(Result<KnownCredentials>)>;
   // Calls `done` exactly once: before it returns when the key is cached, else possibly on a thread of the store's.
   virtual void lookup(std::string access_key_id, std::string session_token, std::int64_t now_ms, Done done) = 0;
+  // A request signed with this key was verified. For GetAccessKeyLastUsed; must be cheap.
+  virtual void used(std::string_view /*access_key_id*/, std::string_view /*service*/, std::int64_t /*now_ms*/) {}
 };
 
 // The synchronous core, inside a transaction of the caller's: reads snapshots only, so it never conflicts.
@@ -45,6 +56,10 @@ class StoreCredentials final : public CredentialSource {
   ~StoreCredentials() override;
   void lookup(std::string access_key_id, std::string session_token, std::int64_t now_ms, Done done) override;
   void forget(std::string_view access_key_id);
+  // Long-term keys only. Kept in memory and written behind, at most once a key in kKeyUseFlushMs.
+  void used(std::string_view access_key_id, std::string_view service, std::int64_t now_ms) override;
+  // From memory, else as written; nullopt: never, as far as is known.
+  std::optional<KeyUse> last_used(store::Tx& tx, std::string_view access_key_id) const;
 
  private:
   struct State;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// IAM identities of the one account: users and roles with inline policies, and access keys. Synchronous over Tx&.
+// IAM identities of the one account: users and roles, and access keys. Synchronous over Tx&. What users, roles and
+// groups have in common (inline and attached policies, boundaries, tags) is in entities.h.
 // Errors carry AWS's IAM codes in `reason` (NoSuchEntity, EntityAlreadyExists, DeleteConflict, LimitExceeded) and IAM's
 // wording. Quotas as AWS: 2 access keys a user, 2048 characters of inline policies a user, 10240 a role, 2048 a trust
 // policy (white space not counted). Names are unique without regard to case.
@@ -26,6 +27,8 @@ struct User {
   std::map<std::string, std::string> policies;  // inline: name -> document text
   std::map<std::string, std::string> tags;
   std::vector<std::string> access_keys;
+  std::vector<std::string> attached;  // ARNs of managed policies
+  std::string boundary;               // ARN of the managed policy that bounds what the others allow, or empty
 };
 
 struct Role {
@@ -38,6 +41,8 @@ struct Role {
   std::int64_t max_session_s = 3600;
   std::map<std::string, std::string> policies;
   std::map<std::string, std::string> tags;
+  std::vector<std::string> attached;
+  std::string boundary;
 };
 
 struct AccessKey {
@@ -77,6 +82,8 @@ Result<User> get_user(store::Tx& tx, std::string_view name);
 std::optional<User> find_user(store::Tx& tx, std::string_view name);
 Result<NamePage<User>> list_users(store::Tx& tx, const ListNames& list);
 Status delete_user(store::Tx& tx, std::string_view name);
+// Empty: stays. A new name moves its keys, groups and attachments with it; answers the user as it is then.
+Result<User> update_user(store::Tx& tx, std::string_view name, std::string_view new_name, std::string_view new_path);
 
 Result<AccessKey> create_access_key(store::Tx& tx, std::string_view user);  // empty: for root
 std::optional<AccessKey> find_access_key(store::Tx& tx, std::string_view id);
@@ -85,7 +92,6 @@ Status update_access_key(store::Tx& tx, std::string_view user, std::string_view 
 Status delete_access_key(store::Tx& tx, std::string_view user, std::string_view id);
 
 Status put_user_policy(store::Tx& tx, std::string_view user, std::string_view name, std::string_view document);
-Result<std::string> get_user_policy(store::Tx& tx, std::string_view user, std::string_view name);
 Status delete_user_policy(store::Tx& tx, std::string_view user, std::string_view name);
 
 Result<Role> create_role(store::Tx& tx, const Role& wanted);
@@ -94,9 +100,13 @@ std::optional<Role> find_role(store::Tx& tx, std::string_view name);
 Result<NamePage<Role>> list_roles(store::Tx& tx, const ListNames& list);
 Status delete_role(store::Tx& tx, std::string_view name);
 Status update_trust_policy(store::Tx& tx, std::string_view name, std::string_view document);
-
 Status put_role_policy(store::Tx& tx, std::string_view role, std::string_view policy, std::string_view document);
-Result<std::string> get_role_policy(store::Tx& tx, std::string_view role, std::string_view policy);
 Status delete_role_policy(store::Tx& tx, std::string_view role, std::string_view policy);
+
+struct RoleChange {
+  std::optional<std::string> description;
+  std::optional<std::int64_t> max_session_s;
+};
+Result<Role> update_role(store::Tx& tx, std::string_view name, const RoleChange& change);
 
 }  // namespace muster::iam

@@ -30,6 +30,21 @@ json::object to_object(const TextMap& map) {
   return object;
 }
 
+std::vector<std::string> text_list(const json::object& record, std::string_view member) {
+  std::vector<std::string> list;
+  const json::array* items = find_array(record, member);
+  if (items == nullptr) return list;
+  for (const json::value& item : *items)
+    if (item.is_string()) list.emplace_back(item.as_string());
+  return list;
+}
+
+json::array to_array(const std::vector<std::string>& list) {
+  json::array array;
+  for (const std::string& item : list) array.emplace_back(item);
+  return array;
+}
+
 Error no_such_entity(std::string message) {
   return make_error(ErrorKind::kNotFound, std::move(message), "NoSuchEntity");
 }

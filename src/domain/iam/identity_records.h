@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json.h"
 #include "base/result.h"
@@ -21,6 +22,8 @@ std::string identity_key(char table, std::string_view name);
 std::string unique_id(std::string_view prefix);  // AIDA..., AROA...
 TextMap text_map(const json::object& record, std::string_view member);
 json::object to_object(const TextMap& map);
+std::vector<std::string> text_list(const json::object& record, std::string_view member);
+json::array to_array(const std::vector<std::string>& list);
 
 Error no_such_entity(std::string message);
 Error entity_exists(std::string message);

@@ -154,7 +154,9 @@ Status refuse_session_claims(const json::object& claims) {
 // "azp", when there is one, is what the audience is; "aud" then may be anything.
 Result<std::string> audience_of(const OidcProvider& provider, const json::object& claims,
                                 const std::vector<std::string>& audiences) {
-  const auto known = [&](const std::string& id) { return std::ranges::contains(provider.client_ids, id); };
+  const auto known = [&](const std::string& id) {
+    return std::ranges::find(provider.client_ids, id) != provider.client_ids.end();
+  };
   if (const json::value* party = claims.if_contains("azp")) {
     const std::string id = party->is_string() ? std::string(party->get_string()) : std::string();
     if (!known(id)) return bad_token("Incorrect token audience");
@@ -222,7 +224,8 @@ Status delete_oidc_provider(store::Tx& tx, const Realm& realm, std::string_view 
 
 Status add_oidc_client_id(store::Tx& tx, const Realm& realm, std::string_view arn, std::string_view client_id) {
   return change(tx, realm, arn, [&](OidcProvider& provider) -> Status {
-    if (!std::ranges::contains(provider.client_ids, client_id)) provider.client_ids.emplace_back(client_id);
+    const auto& known = provider.client_ids;
+    if (std::ranges::find(known, client_id) == known.end()) provider.client_ids.emplace_back(client_id);
     return check_clients(provider.client_ids);
   });
 }

@@ -13,7 +13,7 @@ namespace muster::iam {
 enum class PrincipalKind : std::uint8_t {
   kAnonymous,    // unsigned request
   kRoot,         // the account's root key: everything is allowed
-  kUser,         // IAM user: its inline policies decide
+  kUser,         // IAM user: its own and its groups' policies decide
   kRoleSession,  // temporary credentials of a role: the role's policies decide
   kCertificate,  // X.509 client certificate: its IoT policies decide
   kToken,        // a custom authoriser's token: the policies of its answer decide
@@ -27,10 +27,15 @@ struct Principal {
   std::string name;            // user, role or certificate id
   std::string user_id;         // AIDA..., AROA...:session, account id for root
   std::string access_key_id;   // empty for certificates
-  std::string session_policy;  // role sessions: JSON text given to AssumeRole, or empty
-  // Role sessions: condition keys that the session was begun with and supplies as long as it lives, as
-  // credentials-iot:ThingName or ISSUER:sub.
-  std::map<std::string, std::vector<std::string>> session_keys;
+  std::string session_policy;  // sessions: JSON text given to AssumeRole, or empty
+  // Of temporary credentials (ASIA...) only.
+  std::vector<std::string> session_policy_arns;     // managed policies that bound the session as well
+  std::map<std::string, std::string> session_tags;  // aws:PrincipalTag, over the role's own
+  std::vector<std::string> transitive_tags;         // keys of session_tags that a chained session keeps
+  std::string source_identity;
+  // Condition keys and policy variables that the session brings: aws:FederatedProvider, credentials-iot:ThingName ...
+  std::map<std::string, std::string> session_keys;
+  std::int64_t token_issued_ms = 0;  // 0: long-term credentials
 };
 
 }  // namespace muster::iam

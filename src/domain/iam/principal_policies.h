@@ -6,16 +6,21 @@
 
 #include "base/ids.h"
 #include "domain/iam/policy/cache.h"
+#include "domain/iam/policy/decide.h"
 #include "domain/iam/policy/eval.h"
 #include "domain/iam/principal.h"
 #include "store/store.h"
 
 namespace muster::iam {
 
-// The inline policies of the user or role; none when it is gone or was replaced by another of that name.
+// Inline and attached policies of the user or role, and of the user's groups; none when it is gone or was replaced by
+// another of that name. One that cannot be read denies everything.
 std::vector<PolicyPtr> identity_policies(store::Tx& tx, const Principal& principal, PolicyCache* cache);
 
-// aws:PrincipalArn, aws:userid, aws:username, aws:CurrentTime and so on.
+// The permissions boundary and the session policies.
+std::vector<Ceiling> ceilings(store::Tx& tx, const Principal& principal, PolicyCache* cache);
+
+// aws:PrincipalArn, aws:userid, aws:username, aws:PrincipalTag/..., aws:CurrentTime and so on.
 void add_principal_keys(PolicyContext& context, store::Tx& tx, const Principal& principal);
 
 PolicyPrincipal policy_principal(const Realm& realm, store::Tx& tx, const Principal& principal);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// kRole: lower-case name -> {name, path, id, created_ms, trust, description, max_session_s, policies, tags}.
+// kRole: lower-case name -> {name, path, id, created_ms, trust, description, max_session_s, policies, tags, attached,
+// boundary}.
 #include "base/text.h"
+#include "domain/iam/entities.h"
 #include "domain/iam/identities.h"
 #include "domain/iam/identity_records.h"
 #include "store/keys.h"
@@ -10,7 +12,6 @@ namespace muster::iam {
 
 namespace {
 
-constexpr std::size_t kRolePolicySize = 10240;
 constexpr std::size_t kTrustPolicySize = 2048;
 
 std::optional<Role> read_role(std::string_view text) {
@@ -26,6 +27,8 @@ std::optional<Role> read_role(std::string_view text) {
   role.max_session_s = get_int(*record, "max_session_s", 3600);
   role.policies = text_map(*record, "policies");
   role.tags = text_map(*record, "tags");
+  role.attached = text_list(*record, "attached");
+  role.boundary = get_string(*record, "boundary");
   return role;
 }
 
@@ -39,6 +42,8 @@ void put_role(store::Tx& tx, const Role& role) {
                       {"max_session_s", role.max_session_s}};
   record["policies"] = to_object(role.policies);
   record["tags"] = to_object(role.tags);
+  record["attached"] = to_array(role.attached);
+  if (!role.boundary.empty()) record["boundary"] = role.boundary;
   tx.put(identity_key(store::table::kRole, role.name), to_text(record));
 }
 
@@ -47,10 +52,6 @@ Status check_trust_policy(std::string_view document) {
   if (policy_size_without_white_space(document) > kTrustPolicySize)
     return limit_exceeded("Cannot exceed quota for ACLSizePerRole: " + std::to_string(kTrustPolicySize));
   return {};
-}
-
-Error role_policy_not_found(std::string_view name) {
-  return no_such_entity("The role policy with name " + std::string(name) + " cannot be found.");
 }
 
 }  // namespace
@@ -95,6 +96,8 @@ Result<NamePage<Role>> list_roles(store::Tx& tx, const ListNames& list) {
 Status delete_role(store::Tx& tx, std::string_view name) {
   TRY(Role role, get_role(tx, name));
   if (!role.policies.empty()) return delete_conflict("Cannot delete entity, must delete policies first.");
+  if (!role.attached.empty()) return delete_conflict("Cannot delete entity, must detach all policies first.");
+  forget_boundary(tx, EntityKind::kRole, name, role.boundary);
   tx.erase(identity_key(store::table::kRole, name));
   return {};
 }
@@ -107,26 +110,20 @@ Status update_trust_policy(store::Tx& tx, std::string_view name, std::string_vie
   return {};
 }
 
-Status put_role_policy(store::Tx& tx, std::string_view name, std::string_view policy, std::string_view document) {
-  TRY(Role role, get_role(tx, name));
-  TRY_VOID(check_inline_policy(role.policies, policy, document, kRolePolicySize, "role " + role.name));
-  role.policies.insert_or_assign(std::string(policy), std::string(document));
-  put_role(tx, role);
-  return {};
+Status put_role_policy(store::Tx& tx, std::string_view role, std::string_view policy, std::string_view document) {
+  return put_inline_policy(tx, EntityKind::kRole, role, policy, document);
 }
 
-Result<std::string> get_role_policy(store::Tx& tx, std::string_view name, std::string_view policy) {
-  TRY(Role role, get_role(tx, name));
-  auto found = role.policies.find(std::string(policy));
-  if (found == role.policies.end()) return role_policy_not_found(policy);
-  return found->second;
+Status delete_role_policy(store::Tx& tx, std::string_view role, std::string_view policy) {
+  return delete_inline_policy(tx, EntityKind::kRole, role, policy);
 }
 
-Status delete_role_policy(store::Tx& tx, std::string_view name, std::string_view policy) {
+Result<Role> update_role(store::Tx& tx, std::string_view name, const RoleChange& change) {
   TRY(Role role, get_role(tx, name));
-  if (role.policies.erase(std::string(policy)) == 0) return role_policy_not_found(policy);
+  if (change.description) role.description = *change.description;
+  if (change.max_session_s) role.max_session_s = *change.max_session_s;
   put_role(tx, role);
-  return {};
+  return role;
 }
 
 }  // namespace muster::iam

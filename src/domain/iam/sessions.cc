@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Session token: base64url(claims) "." base64url(HMAC-SHA256(secret, "token:" claims)); claims is JSON
-// {k: access key id, a: account, r: role, i: role id, s: session name, t: issued ms, e: expires ms, p: session policy,
-// x: {condition key: [values]} that the session supplies}.
-// Secret access key: base64 of the first 30 bytes of HMAC-SHA256(secret, "key:" claims).
 #include "domain/iam/sessions.h"
 
-#include "base/crypto.h"
-#include "base/json.h"
+#include <algorithm>
+
 #include "base/text.h"
 #include "domain/iam/identities.h"
+#include "domain/iam/identity_records.h"
+#include "domain/iam/managed_policies.h"
 #include "domain/iam/policy/eval.h"
 #include "domain/iam/principal_policies.h"
 #include "store/keys.h"
@@ -18,73 +16,12 @@ namespace muster::iam {
 
 namespace {
 
-constexpr std::string_view kKeyAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-constexpr std::size_t kTokenLimit = 8192;
 constexpr std::size_t kSessionPolicyLimit = 2048;
+constexpr std::size_t kSessionPolicyArns = 10;
+constexpr std::int64_t kChainedSeconds = 3600;
 
-Error invalid_token() {
-  return make_error(ErrorKind::kUnauthenticated, "The security token included in the request is invalid.",
-                    "InvalidToken");
-}
-
-std::string derived_key(std::string_view secret, std::string_view claims) {
-  std::string mac = hmac_sha256(secret, "key:" + std::string(claims));
-  return to_base64(std::string_view(mac).substr(0, 30));
-}
-
-std::string token_mac(std::string_view secret, std::string_view claims) {
-  return hmac_sha256(secret, "token:" + std::string(claims));
-}
-
-std::string session_arn(const Realm& realm, std::string_view role, std::string_view session) {
-  return "arn:aws:sts::" + realm.account_id + ":assumed-role/" + std::string(role) + "/" + std::string(session);
-}
-
-json::object keys_object(const SessionKeys& keys) {
-  json::object object;
-  for (const auto& [key, values] : keys) {
-    json::array list;
-    for (const std::string& value : values) list.emplace_back(value);
-    object[key] = std::move(list);
-  }
-  return object;
-}
-
-SessionKeys keys_of(const json::object& claims) {
-  SessionKeys keys;
-  const json::object* object = find_object(claims, "x");
-  if (object == nullptr) return keys;
-  for (const auto& item : *object) {
-    const json::array* values = item.value().if_array();
-    if (values == nullptr) continue;
-    for (const json::value& value : *values) {
-      if (value.is_string()) keys[item.key()].emplace_back(value.get_string());
-    }
-  }
-  return keys;
-}
-
-RoleSession issue(std::string_view secret, const Realm& realm, const Role& role, std::string_view session_name,
-                  std::int64_t now_ms, std::int64_t duration_s, std::string_view session_policy,
-                  const SessionKeys& keys = {}) {
-  RoleSession session;
-  session.credentials.access_key_id = "ASIA" + random_text(16, kKeyAlphabet);
-  session.expires_ms = now_ms + duration_s * 1000;
-  json::object claims{{"k", session.credentials.access_key_id},
-                      {"a", realm.account_id},
-                      {"r", role.name},
-                      {"i", role.id},
-                      {"s", session_name},
-                      {"t", now_ms},
-                      {"e", session.expires_ms}};
-  if (!session_policy.empty()) claims["p"] = session_policy;
-  if (!keys.empty()) claims["x"] = keys_object(keys);
-  std::string text = to_text(claims);
-  session.credentials.secret_access_key = derived_key(secret, text);
-  session.credentials.session_token = to_base64url(text) + "." + to_base64url(token_mac(secret, text));
-  session.assumed_role_id = role.id + ":" + std::string(session_name);
-  session.assumed_role_arn = session_arn(realm, role.name, session_name);
-  return session;
+Error wrong(std::string message) {
+  return make_error(ErrorKind::kInvalid, std::move(message), "ValidationError");
 }
 
 // The role whose ARN, path included, is `arn`.
@@ -97,10 +34,9 @@ std::optional<Role> role_of_arn(store::Tx& tx, const Realm& realm, std::string_v
   return role;
 }
 
-Decision trust_decision(const Role& role, const PolicyPrincipal& who, const PolicyContext& context,
-                        std::string_view arn, std::string_view action = "sts:AssumeRole") {
+Decision trust_decision(const Role& role, const PolicyRequest& asked) {
   std::vector<PolicyPtr> trust{compile_stored(role.trust_policy, PolicyUse::kTrust, nullptr)};
-  return evaluate(trust, PolicyRequest{action, arn, &context, &who});
+  return evaluate(trust, asked);
 }
 
 Result<Role> role_for_service(store::Tx& tx, const Realm& realm, std::string_view arn, std::string_view session_name,
@@ -118,7 +54,7 @@ Result<Role> role_for_service(store::Tx& tx, const Realm& realm, std::string_vie
   context.set("sts:RoleSessionName", std::string(session_name));
   PolicyPrincipal who;
   who.service = service;
-  if (trust_decision(*role, who, context, arn).verdict != Verdict::kAllow)
+  if (trust_decision(*role, {"sts:AssumeRole", arn, &context, &who}).verdict != Verdict::kAllow)
     return invalid("The trust policy of role " + std::string(arn) + " does not allow " + std::string(service) +
                    " to assume it.");
   return *std::move(role);
@@ -132,61 +68,155 @@ bool is_session_name(std::string_view name) {
   });
 }
 
-Status check_request(const AssumeRole& wanted) {
-  if (!parse_arn(wanted.role_arn))
-    return make_error(ErrorKind::kInvalid, wanted.role_arn + " is invalid", "ValidationError");
-  if (!is_session_name(wanted.session_name))
-    return make_error(ErrorKind::kInvalid, "RoleSessionName must match [\\w+=,.@-]{2,64}", "ValidationError");
+Principal session_of(const Role& role, std::string_view session_name) {
+  Principal who;
+  who.kind = PrincipalKind::kRoleSession;
+  who.name = role.name;
+  who.user_id = role.id + ":" + std::string(session_name);
+  return who;
+}
+
+Status check_session_policies(store::Tx& tx, const Realm& realm, const AssumeRole& wanted) {
+  std::size_t size = wanted.session_policy.size();
+  if (!wanted.session_policy.empty()) TRY_VOID(compile_policy(wanted.session_policy, PolicyUse::kIdentity));
+  if (wanted.policy_arns.size() > kSessionPolicyArns)
+    return wrong("PolicyArns must not name more than 10 managed policies.");
+  for (const std::string& arn : wanted.policy_arns) {
+    size += arn.size();
+    if (!managed_policy_exists(tx, realm, arn))
+      return make_error(ErrorKind::kInvalid, "Policy " + arn + " does not exist or is not attachable.",
+                        "MalformedPolicyDocument");
+  }
+  if (size > kSessionPolicyLimit)
+    return make_error(ErrorKind::kInvalid, "Session policies exceed 2048 characters.", "PackedPolicyTooLarge");
+  return {};
+}
+
+Status check_request(store::Tx& tx, const Realm& realm, const AssumeRole& wanted) {
+  if (!parse_arn(wanted.role_arn)) return wrong(wanted.role_arn + " is invalid");
+  if (!is_session_name(wanted.session_name)) return wrong("RoleSessionName must match [\\w+=,.@-]{2,64}");
   if (wanted.duration_s < 900 || wanted.duration_s > 43200)
-    return make_error(ErrorKind::kInvalid, "DurationSeconds must be between 900 and 43200.", "ValidationError");
-  if (wanted.session_policy.empty()) return {};
-  if (wanted.session_policy.size() > kSessionPolicyLimit)
-    return make_error(ErrorKind::kInvalid, "Session policy exceeds 2048 characters.", "PackedPolicyTooLarge");
-  TRY_VOID(compile_policy(wanted.session_policy, PolicyUse::kIdentity));
+    return wrong("DurationSeconds must be between 900 and 43200.");
+  for (const std::string& key : wanted.transitive_tags)
+    if (!wanted.tags.contains(key)) return wrong("Transitive tag key " + key + " is not among the session tags.");
+  if (!check_tags(wanted.tags)) return wrong("Invalid session tags.");
+  return check_session_policies(tx, realm, wanted);
+}
+
+// Tags and source identity that the session will have: what a chained caller must hand on, then what was asked for.
+Status add_session_facts(const Principal& caller, const AssumeRole& wanted, Principal& session) {
+  for (const std::string& key : caller.transitive_tags) {
+    auto inherited = caller.session_tags.find(key);
+    if (inherited == caller.session_tags.end()) continue;
+    for (const auto& [asked, value] : wanted.tags)
+      if (equals_ignore_case(asked, key))
+        return wrong(
+            "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key "
+            "from the calling session.");
+    session.session_tags.insert(*inherited);
+    session.transitive_tags.push_back(key);
+  }
+  session.session_tags.insert(wanted.tags.begin(), wanted.tags.end());
+  session.transitive_tags.insert(session.transitive_tags.end(), wanted.transitive_tags.begin(),
+                                 wanted.transitive_tags.end());
+  session.source_identity = caller.source_identity.empty() ? wanted.source_identity : caller.source_identity;
+  session.session_policy = wanted.session_policy;
+  session.session_policy_arns = wanted.policy_arns;
+  return {};
+}
+
+PolicyContext context_of(store::Tx& tx, const Principal& caller, const AssumeRole& wanted, const Principal& session) {
+  PolicyContext context;
+  for (const auto& [key, values] : wanted.context) context.set(key, values);
+  add_principal_keys(context, tx, caller);
+  context.set("sts:RoleSessionName", wanted.session_name);
+  if (!wanted.external_id.empty()) context.set("sts:ExternalId", wanted.external_id);
+  if (!session.source_identity.empty()) context.set("sts:SourceIdentity", session.source_identity);
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : session.session_tags) {
+    context.set("aws:RequestTag/" + key, value);
+    keys.push_back(key);
+  }
+  if (!keys.empty()) context.set("aws:TagKeys", std::move(keys));
+  if (!session.transitive_tags.empty()) context.set("sts:TransitiveTagKeys", session.transitive_tags);
+  return context;
+}
+
+// The trust policy is the role's resource policy.
+class AssumeDecision {
+ public:
+  AssumeDecision(store::Tx& tx, const Realm& realm, const Principal& caller, const Role& role)
+      : who_(policy_principal(realm, tx, caller)) {
+    policies_.identity = identity_policies(tx, caller, nullptr);
+    policies_.resource.push_back(compile_stored(role.trust_policy, PolicyUse::kTrust, nullptr));
+    policies_.ceilings = ceilings(tx, caller, nullptr);
+    policies_.resource_must_allow = true;
+  }
+  // Credentials outlive their role; a trust policy that names everybody means everybody who still exists.
+  bool is_gone(const Principal& caller) const {
+    return caller.kind == PrincipalKind::kRoleSession && who_.role_arn.empty();
+  }
+  bool allowed(std::string_view action, std::string_view arn, const PolicyContext& context) const {
+    return judge(policies_, PolicyRequest{action, arn, &context, &who_}).verdict == Verdict::kAllow;
+  }
+
+ private:
+  PolicyPrincipal who_;
+  PolicySet policies_;
+};
+
+Status check_duration(const Principal& caller, const Role& role, std::int64_t duration_s) {
+  if (caller.kind == PrincipalKind::kRoleSession && duration_s > kChainedSeconds)
+    return wrong("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.");
+  if (duration_s > role.max_session_s)
+    return wrong("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.");
   return {};
 }
 
 }  // namespace
 
 Result<RoleSession> assume_role(store::Tx& tx, const Realm& realm, const Principal& caller, const AssumeRole& wanted) {
-  TRY_VOID(check_request(wanted));
-  auto denied = [&] {
+  TRY_VOID(check_request(tx, realm, wanted));
+  auto denied = [&](std::string_view action) {
     std::string who = caller.arn.empty() ? "anonymous" : caller.arn;
-    return make_error(ErrorKind::kAccessDenied,
-                      "User: " + who + " is not authorized to perform: sts:AssumeRole on resource: " + wanted.role_arn);
+    return make_error(ErrorKind::kAccessDenied, "User: " + who + " is not authorized to perform: " +
+                                                    std::string(action) + " on resource: " + wanted.role_arn);
   };
   if (caller.kind == PrincipalKind::kRoot)
     return make_error(ErrorKind::kAccessDenied, "Roles may not be assumed by root accounts.");
-  if (caller.kind != PrincipalKind::kUser && caller.kind != PrincipalKind::kRoleSession) return denied();
-  auto role = role_of_arn(tx, realm, wanted.role_arn);
-  if (!role) return denied();
-
-  PolicyContext context;
-  add_principal_keys(context, tx, caller);
-  context.set("sts:RoleSessionName", wanted.session_name);
-  if (!wanted.external_id.empty()) context.set("sts:ExternalId", wanted.external_id);
-  PolicyPrincipal who = policy_principal(realm, tx, caller);
-  // Credentials outlive their role; a trust policy that names everybody means everybody who still exists.
-  if (caller.kind == PrincipalKind::kRoleSession && who.role_arn.empty()) return denied();
-  PolicyRequest asked{"sts:AssumeRole", wanted.role_arn, &context, &who};
-  std::vector<PolicyPtr> own = identity_policies(tx, caller, nullptr);
-  Decision identity = evaluate(own, asked);
-  Decision trust = trust_decision(*role, who, context, wanted.role_arn);
-  bool allowed = trust.verdict == Verdict::kAllow || (trust.delegated && identity.verdict == Verdict::kAllow);
-  if (identity.verdict == Verdict::kExplicitDeny || trust.verdict == Verdict::kExplicitDeny || !allowed)
-    return denied();
-  if (!caller.session_policy.empty()) {
-    std::vector<PolicyPtr> session{compile_stored(caller.session_policy, PolicyUse::kIdentity, nullptr)};
-    if (evaluate(session, asked).verdict != Verdict::kAllow) return denied();
-  }
-  // Role chaining is limited to an hour on AWS.
-  std::int64_t longest = caller.kind == PrincipalKind::kRoleSession ? 3600 : role->max_session_s;
-  if (wanted.duration_s > longest)
-    return make_error(ErrorKind::kInvalid,
-                      "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
-                      "ValidationError");
+  const bool known = caller.kind == PrincipalKind::kUser || caller.kind == PrincipalKind::kRoleSession;
+  auto role = known ? role_of_arn(tx, realm, wanted.role_arn) : std::nullopt;
+  if (!role) return denied("sts:AssumeRole");
+  Principal session = session_of(*role, wanted.session_name);
+  TRY_VOID(add_session_facts(caller, wanted, session));
+  const PolicyContext context = context_of(tx, caller, wanted, session);
+  const AssumeDecision decision(tx, realm, caller, *role);
+  std::vector<std::string_view> actions{"sts:AssumeRole"};
+  if (!session.session_tags.empty()) actions.emplace_back("sts:TagSession");
+  if (!session.source_identity.empty()) actions.emplace_back("sts:SetSourceIdentity");
+  for (std::string_view action : actions)
+    if (decision.is_gone(caller) || !decision.allowed(action, wanted.role_arn, context)) return denied(action);
+  if (!wanted.source_identity.empty() && session.source_identity != wanted.source_identity)
+    return denied("sts:SetSourceIdentity");  // a source identity stays for the whole chain
+  TRY_VOID(check_duration(caller, *role, wanted.duration_s));
   TRY(std::string secret, session_secret(tx));
-  return issue(secret, realm, *role, wanted.session_name, tx.now_ms(), wanted.duration_s, wanted.session_policy);
+  return issue_session(secret, realm, session, tx.now_ms(), wanted.duration_s);
+}
+
+Result<RoleSession> get_session_token(store::Tx& tx, const Realm& realm, const Principal& caller,
+                                      std::int64_t duration_s) {
+  const bool root = caller.kind == PrincipalKind::kRoot;
+  if ((!root && caller.kind != PrincipalKind::kUser) || caller.token_issued_ms != 0)
+    return make_error(ErrorKind::kAccessDenied, "Cannot call GetSessionToken with session credentials");
+  if (duration_s < 900 || duration_s > 129600) return wrong("DurationSeconds must be between 900 and 129600.");
+  if (root) duration_s = std::min(duration_s, kChainedSeconds);
+  TRY(std::string secret, session_secret(tx));
+  Principal who;
+  who.kind = caller.kind;
+  who.name = caller.name;
+  who.arn = caller.arn;
+  who.user_id = caller.user_id;
+  return issue_session(secret, realm, who, tx.now_ms(), duration_s);
 }
 
 Result<sigv4::Credentials> session_for_role(store::Tx& tx, const Realm& realm, std::string_view role_arn,
@@ -194,48 +224,8 @@ Result<sigv4::Credentials> session_for_role(store::Tx& tx, const Realm& realm, s
                                             std::string_view service_principal, std::string_view source_arn) {
   TRY(Role role, role_for_service(tx, realm, role_arn, session_name, service_principal, source_arn));
   TRY(std::string secret, session_secret(tx));
-  return issue(secret, realm, role, session_name, tx.now_ms(), duration_s, {}).credentials;
-}
-
-Result<RoleSession> session_for_device(store::Tx& tx, const Realm& realm, const ServiceSession& wanted) {
-  auto role = role_for_service(tx, realm, wanted.role_arn, wanted.session_name, "credentials.iot.amazonaws.com", {});
-  if (!role) return invalid("Unable to assume the role, or the role to assume does not exist");
-  if (wanted.duration_s > role->max_session_s) {
-    return invalid("The requested CredentialDurationSeconds exceeds the MaxSessionDuration set for the role");
-  }
-  TRY(std::string secret, session_secret(tx));
-  return issue(secret, realm, *role, wanted.session_name, tx.now_ms(), wanted.duration_s, {}, wanted.keys);
-}
-
-Result<RoleSession> assume_role_with_web_identity(store::Tx& tx, const Realm& realm, const WebIdentity& identity,
-                                                  const AssumeRoleWithWebIdentity& wanted) {
-  TRY_VOID(check_request({.role_arn = wanted.role_arn,
-                          .session_name = wanted.session_name,
-                          .duration_s = wanted.duration_s,
-                          .session_policy = wanted.session_policy,
-                          .external_id = {}}));
-  const Error denied =
-      make_error(ErrorKind::kAccessDenied, "Not authorized to perform sts:AssumeRoleWithWebIdentity", "AccessDenied");
-  auto role = role_of_arn(tx, realm, wanted.role_arn);
-  if (!role) return denied;
-  PolicyPrincipal who;
-  who.federated = oidc_provider_arn(realm, identity.provider);
-  PolicyContext context;
-  add_principal_keys(context, tx, Principal{});
-  SessionKeys keys = identity.condition_keys();
-  keys["aws:FederatedProvider"] = {who.federated};
-  for (const auto& [key, values] : keys) context.set(key, values);
-  context.set("sts:RoleSessionName", wanted.session_name);
-  constexpr std::string_view kAction = "sts:AssumeRoleWithWebIdentity";
-  if (trust_decision(*role, who, context, wanted.role_arn, kAction).verdict != Verdict::kAllow) return denied;
-  if (wanted.duration_s > role->max_session_s) {
-    return make_error(ErrorKind::kInvalid,
-                      "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
-                      "ValidationError");
-  }
-  keys.erase(identity.provider + ":oaud");  // known to trust policies alone
-  TRY(std::string secret, session_secret(tx));
-  return issue(secret, realm, *role, wanted.session_name, tx.now_ms(), wanted.duration_s, wanted.session_policy, keys);
+  TRY(RoleSession session, issue_session(secret, realm, session_of(role, session_name), tx.now_ms(), duration_s));
+  return std::move(session.credentials);
 }
 
 Status check_service_role(store::Tx& tx, const Realm& realm, std::string_view role_arn,
@@ -248,35 +238,6 @@ Result<std::string> session_secret(store::Tx& tx) {
   auto secret = tx.get_snapshot(store::Key(store::table::kMeta).text("session_secret"));
   if (!secret) return internal("the account has no session secret");
   return from_hex(*secret);
-}
-
-Result<KnownCredentials> verify_session(std::string_view secret, const Realm& realm, std::string_view access_key_id,
-                                        std::string_view session_token, std::int64_t now_ms) {
-  std::size_t dot = session_token.find('.');
-  if (dot == std::string_view::npos || session_token.size() > kTokenLimit) return invalid_token();
-  auto text = from_base64url(session_token.substr(0, dot));
-  auto mac = from_base64url(session_token.substr(dot + 1));
-  if (!text || !mac || !equal_constant_time(*mac, token_mac(secret, *text))) return invalid_token();
-  auto claims = parse_json(*text);
-  if (!claims || !claims->is_object()) return invalid_token();
-  const json::object& object = claims->as_object();
-  if (get_string(object, "k") != access_key_id || get_string(object, "a") != realm.account_id) return invalid_token();
-  KnownCredentials known;
-  known.expires_ms = get_int(object, "e");
-  if (now_ms >= known.expires_ms)
-    return make_error(ErrorKind::kUnauthenticated, "The security token included in the request is expired",
-                      "ExpiredToken");
-  known.secret_access_key = derived_key(secret, *text);
-  Principal& principal = known.principal;
-  principal.kind = PrincipalKind::kRoleSession;
-  principal.account_id = realm.account_id;
-  principal.name = get_string(object, "r");
-  principal.arn = session_arn(realm, principal.name, get_string(object, "s"));
-  principal.user_id = std::string(get_string(object, "i")) + ":" + std::string(get_string(object, "s"));
-  principal.access_key_id = access_key_id;
-  principal.session_policy = get_string(object, "p");
-  principal.session_keys = keys_of(object);
-  return known;
 }
 
 }  // namespace muster::iam

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Temporary credentials of roles, without state: the session token carries its claims and a MAC under the server's
-// secret (table kMeta), the secret access key is derived from the same secret. A session ends at its expiry or when its
-// role is deleted (authorize() compares the role's id). Synchronous over Tx&.
-// Source of behaviour: AWS STS API reference, AssumeRole.
+// Temporary credentials of roles and users, without state: the session token carries its claims and a MAC under the
+// server's secret (table kMeta), the secret access key is derived from the same secret. A session ends at its expiry or
+// when its role is deleted (authorize() compares the role's id). Synchronous over Tx&. Source of behaviour: AWS STS API
+// reference, AssumeRole.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,6 @@
 #include "base/result.h"
 #include "base/sigv4.h"
 #include "domain/iam/credentials.h"
-#include "domain/iam/oidc.h"
 #include "domain/iam/principal.h"
 #include "store/store.h"
 
@@ -28,16 +27,22 @@ struct RoleSession {
   std::string assumed_role_arn;  // arn:aws:sts::A:assumed-role/R/S
 };
 
-// Condition keys that a session supplies to every evaluation, as long as it lives.
-using SessionKeys = std::map<std::string, std::vector<std::string>>;
-
 struct AssumeRole {
   std::string role_arn;
   std::string session_name;
   std::int64_t duration_s = 3600;
   std::string session_policy;  // JSON text or empty: permissions are the intersection
   std::string external_id;
+  std::vector<std::string> policy_arns;  // managed policies, as session_policy
+  std::map<std::string, std::string> tags;
+  std::vector<std::string> transitive_tags;
+  std::string source_identity;
+  std::map<std::string, std::vector<std::string>> context;  // condition keys of the request
 };
+
+// A user's own permissions (or root's, for an hour at most) under temporary credentials. kAccessDenied from a session.
+Result<RoleSession> get_session_token(store::Tx& tx, const Realm& realm, const Principal& caller,
+                                      std::int64_t duration_s);
 
 // STS AssumeRole: the trust policy must allow the caller; kAccessDenied with AWS's wording otherwise.
 Result<RoleSession> assume_role(store::Tx& tx, const Realm& realm, const Principal& caller, const AssumeRole& wanted);
@@ -55,27 +60,10 @@ Result<sigv4::Credentials> session_for_role(store::Tx& tx, const Realm& realm, s
 Status check_service_role(store::Tx& tx, const Realm& realm, std::string_view role_arn,
                           std::string_view service_principal = "iot.amazonaws.com", std::string_view source_arn = {});
 
-// Credentials of a role for a device, on the word of its certificate (AWS IoT credentials provider). The role must
-// trust credentials.iot.amazonaws.com, and allow sessions that long. kInvalid with AWS's wording otherwise. Source: AWS
-// IoT developer guide, "Authorizing direct calls to AWS services".
-struct ServiceSession {
-  std::string role_arn;
-  std::string session_name;
-  std::int64_t duration_s = 3600;
-  SessionKeys keys;
-};
-Result<RoleSession> session_for_device(store::Tx& tx, const Realm& realm, const ServiceSession& wanted);
-
-// STS AssumeRoleWithWebIdentity, for a token that was verified: the trust policy must name the provider and allow
-// sts:AssumeRoleWithWebIdentity. kAccessDenied with AWS's wording otherwise.
-struct AssumeRoleWithWebIdentity {
-  std::string role_arn;
-  std::string session_name;
-  std::int64_t duration_s = 3600;
-  std::string session_policy;
-};
-Result<RoleSession> assume_role_with_web_identity(store::Tx& tx, const Realm& realm, const WebIdentity& identity,
-                                                  const AssumeRoleWithWebIdentity& wanted);
+// Credentials that stand for `who` (kind, name, user_id "ROLE_ID:session", session policies, tags and keys). Whether it
+// may begin was decided before. kInvalid "PackedPolicyTooLarge" when policies and tags do not fit.
+Result<RoleSession> issue_session(std::string_view secret, const Realm& realm, const Principal& who,
+                                  std::int64_t now_ms, std::int64_t duration_s);
 
 // The random server secret of this account; ensure_account made it.
 Result<std::string> session_secret(store::Tx& tx);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// kUser: lower-case name -> {name, path, id, created_ms, policies, tags, keys}. kAccessKey: id -> {user, secret,
-// active, created_ms}; an absent user is root.
+// kUser: lower-case name -> {name, path, id, created_ms, policies, tags, keys, attached, boundary}. kAccessKey: id ->
+// {user, secret, active, created_ms}; an absent user is root.
 #include <algorithm>
 
 #include "base/crypto.h"
 #include "base/text.h"
+#include "domain/iam/entities.h"
+#include "domain/iam/groups.h"
 #include "domain/iam/identities.h"
 #include "domain/iam/identity_records.h"
 #include "store/keys.h"
@@ -14,7 +16,6 @@ namespace muster::iam {
 
 namespace {
 
-constexpr std::size_t kUserPolicySize = 2048;
 constexpr std::size_t kKeysPerUser = 2;
 constexpr std::string_view kKeyAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 constexpr std::string_view kSecretAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -33,19 +34,19 @@ std::optional<User> read_user(std::string_view text) {
   user.created_ms = get_int(*record, "created_ms");
   user.policies = text_map(*record, "policies");
   user.tags = text_map(*record, "tags");
-  if (const json::array* keys = find_array(*record, "keys"))
-    for (const json::value& key : *keys)
-      if (key.is_string()) user.access_keys.emplace_back(key.as_string());
+  user.access_keys = text_list(*record, "keys");
+  user.attached = text_list(*record, "attached");
+  user.boundary = get_string(*record, "boundary");
   return user;
 }
 
 void put_user(store::Tx& tx, const User& user) {
-  json::array keys;
-  for (const std::string& key : user.access_keys) keys.emplace_back(key);
   json::object record{{"name", user.name}, {"path", user.path}, {"id", user.id}, {"created_ms", user.created_ms}};
   record["policies"] = to_object(user.policies);
   record["tags"] = to_object(user.tags);
-  record["keys"] = std::move(keys);
+  record["keys"] = to_array(user.access_keys);
+  record["attached"] = to_array(user.attached);
+  if (!user.boundary.empty()) record["boundary"] = user.boundary;
   tx.put(identity_key(store::table::kUser, user.name), to_text(record));
 }
 
@@ -143,6 +144,10 @@ Status delete_user(store::Tx& tx, std::string_view name) {
   TRY(User user, get_user(tx, name));
   if (!user.access_keys.empty()) return delete_conflict("Cannot delete entity, must delete access keys first.");
   if (!user.policies.empty()) return delete_conflict("Cannot delete entity, must delete policies first.");
+  if (!user.attached.empty()) return delete_conflict("Cannot delete entity, must detach all policies first.");
+  if (!groups_of_user(tx, name).empty())
+    return delete_conflict("Cannot delete entity, must remove users from group first.");
+  forget_boundary(tx, EntityKind::kUser, name, user.boundary);
   tx.erase(identity_key(store::table::kUser, name));
   return {};
 }
@@ -203,6 +208,7 @@ Status update_access_key(store::Tx& tx, std::string_view user, std::string_view 
 Status delete_access_key(store::Tx& tx, std::string_view user, std::string_view id) {
   TRY(AccessKey key, own_key(tx, user, id));
   tx.erase(key_of_access_key(id));
+  tx.erase(store::Key(store::table::kMeta).text("key_used").text(id).str());
   if (user.empty()) {
     std::vector<std::string> ids = root_keys(tx);
     std::erase(ids, key.id);
@@ -215,28 +221,33 @@ Status delete_access_key(store::Tx& tx, std::string_view user, std::string_view 
   return {};
 }
 
-Status put_user_policy(store::Tx& tx, std::string_view user, std::string_view name, std::string_view document) {
-  TRY(User owner, get_user(tx, user));
-  TRY_VOID(check_inline_policy(owner.policies, name, document, kUserPolicySize, "user " + owner.name));
-  owner.policies.insert_or_assign(std::string(name), std::string(document));
-  put_user(tx, owner);
-  return {};
+Result<User> update_user(store::Tx& tx, std::string_view name, std::string_view new_name, std::string_view new_path) {
+  TRY(User user, get_user(tx, name));
+  if (!new_path.empty()) user.path = new_path;
+  if (!new_name.empty() && new_name != user.name) {
+    if (!equals_ignore_case(new_name, user.name) && find_user(tx, new_name))
+      return entity_exists("User with name " + std::string(new_name) + " already exists.");
+    TRY(Entity entity, get_entity(tx, EntityKind::kUser, name));
+    move_attachments(tx, entity, new_name);
+    move_memberships(tx, user.name, new_name);
+    for (const std::string& id : user.access_keys) {
+      TRY(AccessKey key, own_key(tx, user.name, id));
+      key.user = new_name;
+      put_access_key(tx, key);
+    }
+    tx.erase(identity_key(store::table::kUser, user.name));
+    user.name = new_name;
+  }
+  put_user(tx, user);
+  return user;
 }
 
-Result<std::string> get_user_policy(store::Tx& tx, std::string_view user, std::string_view name) {
-  TRY(User owner, get_user(tx, user));
-  auto found = owner.policies.find(std::string(name));
-  if (found == owner.policies.end())
-    return no_such_entity("The user policy with name " + std::string(name) + " cannot be found.");
-  return found->second;
+Status put_user_policy(store::Tx& tx, std::string_view user, std::string_view name, std::string_view document) {
+  return put_inline_policy(tx, EntityKind::kUser, user, name, document);
 }
 
 Status delete_user_policy(store::Tx& tx, std::string_view user, std::string_view name) {
-  TRY(User owner, get_user(tx, user));
-  if (owner.policies.erase(std::string(name)) == 0)
-    return no_such_entity("The user policy with name " + std::string(name) + " cannot be found.");
-  put_user(tx, owner);
-  return {};
+  return delete_inline_policy(tx, EntityKind::kUser, user, name);
 }
 
 }  // namespace muster::iam

@@ -93,7 +93,27 @@ Status delete_some(store::Tx& tx, std::string_view name, std::size_t batch, cons
 
 }  // namespace
 
-Result<bool> build_step(store::Tx& tx, std::size_t batch, const MembershipObserver& changed) {
+Result<bool> refresh_things(store::Tx& tx, const std::vector<std::string>& names, const MembershipObserver& changed,
+                            const IndexFields& index_fields) {
+  TRY(const auto queries, dynamic_queries(tx));
+  const bool indexed = index_fields && std::ranges::any_of(queries, [](const DynamicQuery& one) {
+                         return !one.query.needs().registry_only();
+                       });
+  bool any = false;
+  for (const std::string& name : names) {
+    const std::vector<std::string> before = groups_of_thing_with_ancestors(tx, name);
+    const FieldValues fields = indexed ? index_fields(tx, name) : FieldValues();
+    TRY_VOID(refresh_thing(tx, name, queries, indexed ? &fields : nullptr));
+    const std::vector<std::string> after = groups_of_thing_with_ancestors(tx, name);
+    if (before == after) continue;
+    any = true;
+    TRY_VOID(changed(tx, name, before, after));
+  }
+  return any;
+}
+
+Result<bool> build_step(store::Tx& tx, std::size_t batch, const MembershipObserver& changed,
+                        const IndexFields& index_fields) {
   TRY(Walk walk, read_walk(tx));
   if (!walk.deleting.empty()) {
     TRY_VOID(delete_some(tx, walk.deleting, batch, changed));
@@ -104,13 +124,7 @@ Result<bool> build_step(store::Tx& tx, std::size_t batch, const MembershipObserv
     return false;
   }
   const std::vector<std::string> names = next_things(tx, walk.cursor, batch);
-  TRY(const auto queries, dynamic_queries(tx));
-  for (const std::string& name : names) {
-    const std::vector<std::string> before = groups_of_thing_with_ancestors(tx, name);
-    TRY_VOID(refresh_thing(tx, name, queries));
-    const std::vector<std::string> after = groups_of_thing_with_ancestors(tx, name);
-    if (before != after) TRY_VOID(changed(tx, name, before, after));
-  }
+  TRY_VOID(refresh_things(tx, names, changed, index_fields));
   const bool at_end = names.size() < batch;
   const std::string cursor = at_end ? std::string() : names.back();
   for (Build& build : walk.builds) {
@@ -123,10 +137,55 @@ Result<bool> build_step(store::Tx& tx, std::size_t batch, const MembershipObserv
   return true;
 }
 
+// A group that is built of the things that match, and of its members, who may match no more.
+struct CandidateBuild {
+  std::string group, query;
+  std::vector<std::string> names;
+  std::size_t next = 0;
+};
+
+namespace {
+
+Result<std::optional<CandidateBuild>> next_fresh_build(store::Tx& tx) {
+  TRY(const Walk walk, read_walk(tx));
+  if (!walk.deleting.empty()) return std::optional<CandidateBuild>();
+  for (const Build& build : walk.builds) {
+    if (has(build.record, "from")) continue;
+    auto group = find_group_record(tx, build.group, false);
+    if (group && !group->deleting) return std::optional(CandidateBuild{.group = build.group, .query = group->query});
+  }
+  return std::optional<CandidateBuild>();
+}
+
+Status add_members(store::Store& store, CandidateBuild& build) {
+  constexpr std::size_t kPage = 1000;
+  std::string cursor;
+  do {
+    TRY(const MemberPage page, store::run_blocking_for(store, [&](store::Tx& tx) {
+          return for_each_member(tx, build.group, false, cursor, kPage, true);
+        }));
+    build.names.insert(build.names.end(), page.things.begin(), page.things.end());
+    cursor = page.next;
+  } while (!cursor.empty());
+  std::ranges::sort(build.names);
+  build.names.erase(std::unique(build.names.begin(), build.names.end()), build.names.end());
+  return {};
+}
+
+// Another query since: its build stays to be done.
+void finish_build(store::Tx& tx, const CandidateBuild& build) {
+  auto group = find_group_record(tx, build.group, false);
+  if (group && !group->deleting && group->query == build.query) tx.erase(group_build_key(build.group));
+}
+
+}  // namespace
+
 struct DynamicGroupBuilder::State {
   store::Store& store;
   MembershipObserver changed;
   std::function<void()> committed;
+  IndexFields index_fields;
+  Candidates candidates;
   std::mutex mutex;
   std::condition_variable woken;
   bool stopping = false;
@@ -134,13 +193,47 @@ struct DynamicGroupBuilder::State {
   bool failing = false;
   std::size_t batch = kBatch;  // smaller after conflicts: of the thread that steps
   std::thread thread;
+  std::optional<CandidateBuild> current;
 
   bool step();
+  Result<bool> one_step();
+  Result<bool> begin_with_candidates();
   void run();
 };
 
+// Takes up a group that no walk has begun, when the index knows who matches. False: there is none.
+Result<bool> DynamicGroupBuilder::State::begin_with_candidates() {
+  TRY(auto found, store::run_blocking_for(store, [](store::Tx& tx) { return next_fresh_build(tx); }));
+  if (!found) return false;
+  TRY(const FleetQuery query, FleetQuery::parse(found->query));
+  auto names = candidates(query);
+  if (!names) return false;
+  found->names = *std::move(names);
+  TRY_VOID(add_members(store, *found));
+  current = std::move(found);
+  return true;
+}
+
+Result<bool> DynamicGroupBuilder::State::one_step() {
+  if (!current && candidates) TRY_VOID(begin_with_candidates());
+  if (!current)
+    return store::run_blocking_for(store, [&](store::Tx& tx) { return build_step(tx, batch, changed, index_fields); });
+  const std::size_t end = std::min(current->next + batch, current->names.size());
+  const auto begin = current->names.begin();
+  const std::vector<std::string> names(begin + static_cast<std::ptrdiff_t>(current->next),
+                                       begin + static_cast<std::ptrdiff_t>(end));
+  TRY_VOID(store::run_blocking(store, [&](store::Tx& tx) -> Status {
+    TRY_VOID(refresh_things(tx, names, changed, index_fields));
+    if (end == current->names.size()) finish_build(tx, *current);
+    return {};
+  }));
+  current->next = end;
+  if (end == current->names.size()) current.reset();
+  return true;
+}
+
 bool DynamicGroupBuilder::State::step() {
-  auto more = store::run_blocking_for(store, [&](store::Tx& tx) { return build_step(tx, batch, changed); });
+  auto more = one_step();
   failing = !more;
   if (!more) {
     log::warn("dynamic thing groups cannot be built", {{"error", more.error().message}});
@@ -168,8 +261,10 @@ void DynamicGroupBuilder::State::run() {
 }
 
 DynamicGroupBuilder::DynamicGroupBuilder(store::Store& store, MembershipObserver changed,
-                                         std::function<void()> committed)
-    : state_(std::make_shared<State>(store, std::move(changed), std::move(committed))) {}
+                                         std::function<void()> committed, IndexFields index_fields,
+                                         Candidates candidates)
+    : state_(std::make_shared<State>(store, std::move(changed), std::move(committed), std::move(index_fields),
+                                     std::move(candidates))) {}
 
 DynamicGroupBuilder::~DynamicGroupBuilder() {
   stop();

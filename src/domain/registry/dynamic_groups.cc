@@ -10,6 +10,7 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "domain/registry/fleet_query.h"
+#include "domain/registry/fleet_query_sources.h"
 #include "domain/registry/group_records.h"
 #include "domain/registry/things.h"
 #include "store/keys.h"
@@ -39,6 +40,13 @@ Status check_index(std::string_view index_name, std::string_view query_version) 
     return invalid("Query version " + std::string(query_version) + " is not supported: " + std::string(kQueryVersion) +
                    " is the only one");
   return {};
+}
+
+// A field that is not indexed never changes a membership: refused, not ignored.
+Status check_query(store::Tx& tx, std::string_view text) {
+  TRY(const FleetQuery query, FleetQuery::parse(text));
+  if (query.needs().registry_only()) return {};
+  return check_indexed(query.needs(), indexed_sources(tx));
 }
 
 void put_query(store::Tx& tx, const ThingGroup& group, bool rebuilding) {
@@ -71,7 +79,7 @@ Result<ThingGroup> create_dynamic_group(store::Tx& tx, const Realm& realm, const
   if (!is_thing_name(wanted.name)) return invalid("Invalid thing group name: it must match [a-zA-Z0-9:_-]{1,128}");
   TRY_VOID(check_index(wanted.index_name, wanted.query_version));
   TRY_VOID(check_description("Thing group", wanted.description));
-  TRY_VOID(FleetQuery::parse(wanted.query));
+  TRY_VOID(check_query(tx, wanted.query));
   ThingGroup group;
   TRY(group.attributes, checked_attributes(wanted.attributes));
   if (auto existing = find_group_record(tx, wanted.name, false)) {
@@ -98,7 +106,7 @@ Result<ThingGroup> update_dynamic_group(store::Tx& tx, const UpdateDynamicGroup&
   TRY(ThingGroup group, get_group(tx, change.group.name));
   if (!group.is_dynamic()) return invalid("Thing group " + group.name + " is not dynamic");
   TRY_VOID(check_index(change.index_name, change.query_version));
-  if (change.query) TRY_VOID(FleetQuery::parse(*change.query));
+  if (change.query) TRY_VOID(check_query(tx, *change.query));
   TRY_VOID(apply_update(group, change.group));
   if (change.query && *change.query != group.query) {
     group.query = *change.query;
@@ -148,7 +156,8 @@ Status refresh_thing(store::Tx& tx, std::string_view thing) {
   return refresh_thing(tx, thing, queries);
 }
 
-Status refresh_thing(store::Tx& tx, std::string_view name, const std::vector<DynamicQuery>& queries) {
+Status refresh_thing(store::Tx& tx, std::string_view name, const std::vector<DynamicQuery>& queries,
+                     const FieldValues* index_fields) {
   if (queries.empty()) return {};
   auto thing = find_thing(tx, name);
   if (!thing) return {};
@@ -167,10 +176,13 @@ Status refresh_thing(store::Tx& tx, std::string_view name, const std::vector<Dyn
     names.insert(group->ancestors.begin(), group->ancestors.end());
   }
   const std::vector<std::string> static_groups(names.begin(), names.end());
+  FieldValues document = registry_fields({*thing, static_groups});
+  if (index_fields != nullptr) document.insert(document.end(), index_fields->begin(), index_fields->end());
   for (const DynamicQuery& one : queries) {
-    const bool wanted = room > 0 && one.query.matches({*thing, static_groups});
-    if (wanted) --room;
     const bool member = joined.contains(one.group);
+    const bool known = index_fields != nullptr || one.query.needs().registry_only();
+    const bool wanted = room > 0 && (known ? one.query.matches(document) : member);
+    if (wanted) --room;
     if (wanted && !member) put_member(tx, one.group, name);
     if (!wanted && member) erase_member(tx, one.group, name);
   }

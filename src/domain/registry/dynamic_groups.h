@@ -2,8 +2,9 @@
 // Dynamic thing groups: groups whose members are the things that match a fleet query; flat, no parent, no children.
 // Membership is kept in the same tables as static groups' (kGroupMember, kThingMembership), so jobs, lists and
 // groups_of_thing_with_ancestors see no difference. It follows a change of a thing in that change's own transaction
-// (refresh_thing); a new or changed query is worked through in the background (dynamic_group_builder.h; status
-// BUILDING, then ACTIVE).
+// (refresh_thing); a query over shadows, connectivity or jobs follows the fleet index within a second of the change
+// (domain/fleet/indexer.h). A new or changed query is worked through in the background (dynamic_group_builder.h; status
+// BUILDING, then ACTIVE). Terms without a field look at registry fields alone.
 // Source: service model iot 2015-05-28 "CreateDynamicThingGroup"; bounds: 100 dynamic groups (Muster: as AWS).
 #pragma once
 

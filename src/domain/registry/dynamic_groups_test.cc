@@ -160,7 +160,7 @@ TEST_F(DynamicGroupsTest, AreCreatedOnceAndWithinLimits) {
               HasSubstr("Index AWS_ThingGroups"));
   EXPECT_THAT(refused({.name = "x", .query = "a", .query_version = "2025-01-01"}), HasSubstr("2017-09-30"));
   EXPECT_EQ(refused({.name = "x", .query = "a", .index_name = "AWS_Things", .query_version = "2017-09-30"}), "ok");
-  EXPECT_THAT(refused({.name = "y", .query = "shadow.reported.x:1"}), HasSubstr("shadow.reported.x is not indexed"));
+  EXPECT_THAT(refused({.name = "y", .query = "shadow.reported.x:1"}), HasSubstr("shadow fields are not indexed"));
   EXPECT_THAT(refused({.name = "y", .query = "("}), HasSubstr("position 2"));
   EXPECT_THAT(refused({.name = "a b", .query = "a"}), HasSubstr("Invalid thing group name"));
   for (int i = 2; i < 100; ++i) dynamic("d" + std::to_string(i), "attributes.a:1");

@@ -43,14 +43,11 @@ struct Word {
   bool plain = true;  // neither quoted nor escaped: may be a keyword or a number
 };
 
-struct Field {
-  QueryField field = QueryField::kAny;
-  std::string attribute;
-};
+using Field = std::string;  // empty: any
 
 class Parser {
  public:
-  explicit Parser(std::string_view text) : text_(text) {}
+  Parser(std::string_view text, QuerySubject subject) : text_(text), subject_(subject) {}
 
   Result<NodePtr> parse() {
     TRY_VOID(check_text());
@@ -171,7 +168,7 @@ class Parser {
     skip_space();
     char next = at_ < text_.size() ? text_[at_] : '\0';
     if (next != ':' && next != '<' && next != '>') return make_pattern(outer, std::move(word));
-    if (outer.field != QueryField::kAny) return wrong(word.at, "a field inside the group of another field");
+    if (!outer.empty()) return wrong(word.at, "a field inside the group of another field");
     TRY(Field field, field_of(word));
     if (next != ':') return parse_comparison(field);
     ++at_;
@@ -206,9 +203,17 @@ class Parser {
       leading_at_ = word.at;
     }
     auto node = std::make_shared<QueryNode>();
-    node->field = field.field;
-    node->attribute = field.attribute;
-    node->pattern = lower(word.text);
+    node->field = field;
+    const std::string folded = lower(word.text);
+    const auto words = query_words(folded);
+    if (words.empty()) return wrong(word.at, "an empty phrase");
+    if (words.size() > 1) {
+      node->kind = Kind::kPhrase;
+      node->phrase.assign(words.begin(), words.end());
+      return node;
+    }
+    node->pattern = words.front();
+    if (word.plain && !word.wildcard) node->number = query_number(node->pattern);
     return node;
   }
 
@@ -222,8 +227,7 @@ class Parser {
     if (word.wildcard) return wrong(word.at, "a wildcard cannot be compared");
     auto node = std::make_shared<QueryNode>();
     node->kind = Kind::kRange;
-    node->field = field.field;
-    node->attribute = field.attribute;
+    node->field = field;
     (low ? node->low : node->high) = bound_of(word, inclusive);
     return node;
   }
@@ -236,12 +240,11 @@ class Parser {
 
   Result<NodePtr> parse_range(const Field& field) {
     std::size_t opened = at_;
-    if (field.field == QueryField::kAny) return wrong(opened, "a range needs a field");
+    if (field.empty()) return wrong(opened, "a range needs a field");
     TRY_VOID(count_term(opened));
     auto node = std::make_shared<QueryNode>();
     node->kind = Kind::kRange;
-    node->field = field.field;
-    node->attribute = field.attribute;
+    node->field = field;
     bool low_inclusive = text_[at_++] == '[';
     TRY(node->low, parse_bound(low_inclusive));
     if (!accept_keyword("TO")) return wrong(at_, "a range is written [a TO b]");
@@ -305,19 +308,14 @@ class Parser {
     return word;
   }
 
-  static Result<Field> field_of(const Word& word) {
-    constexpr std::string_view kAttributes = "attributes.";
+  Result<Field> field_of(const Word& word) const {
     if (word.quoted || word.wildcard) return wrong(word.at, "a field's name has neither quotes nor wildcards");
-    if (word.text == "thingName") return Field{QueryField::kThingName, {}};
-    if (word.text == "thingTypeName") return Field{QueryField::kThingTypeName, {}};
-    if (word.text == "thingGroupNames") return Field{QueryField::kThingGroupNames, {}};
-    if (word.text.starts_with(kAttributes) && word.text.size() > kAttributes.size())
-      return Field{QueryField::kAttribute, word.text.substr(kAttributes.size())};
-    return wrong(word.at, "the field " + word.text +
-                              " is not indexed: thingName, thingTypeName, thingGroupNames and attributes.NAME are");
+    if (auto refusal = query_field_refusal(word.text, subject_)) return wrong(word.at, *refusal);
+    return word.text;
   }
 
   std::string_view text_;
+  QuerySubject subject_;
   std::size_t at_ = 0;
   std::size_t depth_ = 0;
   std::size_t terms_ = 0;
@@ -327,8 +325,8 @@ class Parser {
 
 }  // namespace
 
-Result<NodePtr> parse_query(std::string_view text) {
-  return Parser(text).parse();
+Result<NodePtr> parse_query(std::string_view text, QuerySubject subject) {
+  return Parser(text, subject).parse();
 }
 
 }  // namespace muster::registry

@@ -167,10 +167,53 @@ TEST_F(FleetQueries, RefusalsOfRanges) {
 }
 
 TEST_F(FleetQueries, FieldsThatAreNotIndexedAreRefusedByName) {
-  for (std::string field : {"connectivity.connected", "shadow.reported.x", "jobs.id", "deviceDefender.violationCount",
-                            "thingId", "thingname", "attributes", "attributes.", "version"})
-    EXPECT_THAT(refusal("a AND " + field + ":true"),
-                HasSubstr("position 7: the field " + field + " is not indexed: thingName"));
+  for (std::string field :
+       {"deviceDefender.violationCount", "thingname", "attributes", "attributes.", "version", "jobs.id",
+        "jobs.a.b.status", "jobs..status", "shadow.reported", "shadow.reported.", "shadow.other.x", "shadow.name.s",
+        "shadow.name.s.reported", "shadow.name..hasDelta", "connectivity.version", "connectivity", "thingGroupName"})
+    EXPECT_THAT(refusal("a AND " + field + ":true"), HasSubstr("position 7: the field " + field + " is not indexed"));
+  for (std::string field : {"registry.version", "shadow.version", "shadow.name.s.version"})
+    EXPECT_THAT(refusal(field + ">1"), HasSubstr("position 1: the field " + field + " cannot be searched"));
+}
+
+TEST_F(FleetQueries, OfThingGroupsHaveFieldsOfTheirOwn) {
+  auto parse = [](std::string_view text) { return FleetQuery::parse(text, QuerySubject::kThingGroups); };
+  EXPECT_TRUE(parse("thingGroupName:a* AND parentGroupNames:b AND attributes.x:1 AND description:\"two words\""));
+  EXPECT_TRUE(parse("thingGroupId:*"));
+  EXPECT_THAT(parse("thingName:a").error().message, HasSubstr("the field thingName is not indexed"));
+  EXPECT_THAT(parse("version:1").error().message, HasSubstr("cannot be searched"));
+}
+
+TEST_F(FleetQueries, KnowWhatTheyNeed) {
+  auto needs = [](std::string_view text) { return FleetQuery::parse(text)->needs(); };
+  EXPECT_TRUE(needs("a OR thingName:b").registry_only());
+  EXPECT_TRUE(needs("a OR NOT shadow.reported.x:1").shadow);
+  EXPECT_TRUE(needs("connectivity.connected:true").connectivity);
+  EXPECT_TRUE(needs("(a jobs.j-1.status:FAILED)").jobs);
+  EXPECT_THAT(needs("shadow.name.s.hasDelta:true shadow.name.$package.reported.v:1").named_shadows,
+              testing::ElementsAre("$package", "s"));
+}
+
+TEST_F(FleetQueries, TextsAreMatchedByWords) {
+  auto matches = [](std::string_view query, std::string text, ValueKind kind = ValueKind::kText) {
+    return FleetQuery::parse(query)->matches({{.field = "shadow.reported.x", .text = std::move(text), .kind = kind}});
+  };
+  EXPECT_TRUE(matches("shadow.reported.x:york", "New  York\tCity"));
+  EXPECT_TRUE(matches("shadow.reported.x:\"new york\"", "New  York\tCity"));
+  EXPECT_TRUE(matches("shadow.reported.x:new\\ york", "New York"));
+  EXPECT_FALSE(matches("shadow.reported.x:\"york new\"", "New York City"));
+  EXPECT_FALSE(matches("shadow.reported.x:\"new city\"", "New York City"));
+  EXPECT_FALSE(matches("shadow.reported.x:new*city", "New York City"));
+  EXPECT_TRUE(matches("shadow.reported.x>5", "about 7 or so"));
+  EXPECT_FALSE(matches("shadow.reported.x:*", "  "));
+  EXPECT_TRUE(matches("shadow.reported.x:78.0", "78", ValueKind::kNumber)) << "numbers are compared as such";
+  EXPECT_FALSE(matches("shadow.reported.x:\"78.0\"", "78", ValueKind::kNumber));
+  EXPECT_FALSE(matches("shadow.reported.x:78.0", "78"));
+  EXPECT_TRUE(matches("shadow.reported.x:TRUE", "true", ValueKind::kBoolean));
+  EXPECT_FALSE(matches("york", "New York")) << "terms without a field look at the registry";
+  EXPECT_TRUE(FleetQuery::parse("york")->matches({{.field = "shadow.reported.x", .text = "New York"}},
+                                                 FleetQuery::BareTerms::kEverything));
+  EXPECT_THAT(refusal("shadow.reported.x:\" \""), HasSubstr("an empty phrase"));
 }
 
 TEST_F(FleetQueries, Bounds) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "domain/registry/fleet_query_fields.h"
 
 namespace muster::registry {
 
@@ -19,14 +20,6 @@ namespace muster::registry {
 inline constexpr char kAnyRun = '\x01';
 inline constexpr char kAnyOne = '\x02';
 
-enum class QueryField : std::uint8_t {
-  kAny,  // a term without a field: all of the below
-  kThingName,
-  kThingTypeName,
-  kThingGroupNames,
-  kAttribute,
-};
-
 struct QueryBound {
   std::string text;
   std::optional<double> number;  // of a text without quotes that is one
@@ -34,18 +27,28 @@ struct QueryBound {
 };
 
 struct QueryNode {
-  enum class Kind : std::uint8_t { kAnd, kOr, kNot, kPattern, kRange };
+  enum class Kind : std::uint8_t { kAnd, kOr, kNot, kPattern, kPhrase, kRange };
   Kind kind = Kind::kPattern;
   std::vector<std::shared_ptr<const QueryNode>> children;  // kAnd, kOr: two or more; kNot: one
-  QueryField field = QueryField::kAny;
-  std::string attribute;  // kAttribute: its name, as it is spelt
-  std::string pattern;
-  std::optional<QueryBound> low, high;  // kRange; absent: open
+  std::string field;                                       // as it is spelt; empty: any
+  std::string pattern;                                     // kPattern: of one word
+  std::optional<double> number;                            // kPattern: what it is, when it is one
+  std::vector<std::string> phrase;                         // kPhrase: patterns of words that follow one another
+  std::optional<QueryBound> low, high;                     // kRange; absent: open
 };
 
 // The number that the whole text is, in decimal; no infinities.
 std::optional<double> query_number(std::string_view text);
 
-Result<std::shared_ptr<const QueryNode>> parse_query(std::string_view text);
+Result<std::shared_ptr<const QueryNode>> parse_query(std::string_view text, QuerySubject subject);
+
+// What one leaf says about values; texts are folded. The pattern of "everything that is there" is a single kAnyRun.
+bool matches_pattern(std::string_view pattern, std::string_view text);
+bool is_numeric_range(const QueryNode& range);
+bool in_number_range(const QueryNode& range, double number);
+bool in_text_range(const QueryNode& range, std::string_view text);
+// Words end at white space.
+std::vector<std::string_view> query_words(std::string_view text);
+bool matches_phrase(const std::vector<std::string>& phrase, const std::vector<std::string_view>& words);
 
 }  // namespace muster::registry

@@ -40,7 +40,10 @@ struct DynamicQuery {
   FleetQuery query;
 };
 Result<std::vector<DynamicQuery>> dynamic_queries(store::Tx& tx);
-Status refresh_thing(store::Tx& tx, std::string_view thing, const std::vector<DynamicQuery>& queries);
+// `index_fields`: those beside the registry's (domain/fleet/document.h); without them who is in a group that asks for
+// such stays in it, and the indexer decides later.
+Status refresh_thing(store::Tx& tx, std::string_view thing, const std::vector<DynamicQuery>& queries,
+                     const FieldValues* index_fields = nullptr);
 
 // Rows of a membership and its count; the caller knows that it is new, or is there.
 void put_member(store::Tx& tx, std::string_view group, std::string_view thing);

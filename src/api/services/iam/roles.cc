@@ -4,10 +4,6 @@
 
 namespace muster::api::iam_service {
 
-namespace {
-
-using store::Tx;
-
 json::object role_shape(const Realm& realm, const iam::Role& role) {
   json::object shape{{"Path", role.path},
                      {"RoleName", role.name},
@@ -17,21 +13,27 @@ json::object role_shape(const Realm& realm, const iam::Role& role) {
                      {"AssumeRolePolicyDocument", percent_encode(role.trust_policy)},
                      {"MaxSessionDuration", role.max_session_s}};
   if (!role.description.empty()) shape["Description"] = role.description;
-  json::array tags;
-  for (const auto& [key, value] : role.tags) tags.push_back(json::object{{"Key", key}, {"Value", value}});
-  if (!tags.empty()) shape["Tags"] = std::move(tags);
+  if (!role.tags.empty()) shape["Tags"] = tags_shape(role.tags);
+  add_boundary(shape, role.boundary);
   return shape;
 }
+
+namespace {
+
+using store::Tx;
 
 Result<json::object> create_role(const IamServices& services, Tx& tx, const Call& call) {
   iam::Role wanted;
   wanted.name = get_string(call.input, "RoleName");
-  TRY(wanted.path, path_of_input(call.input));
+  wanted.path = path_of_input(call.input);
   wanted.trust_policy = get_string(call.input, "AssumeRolePolicyDocument");
   wanted.description = get_string(call.input, "Description");
   wanted.max_session_s = get_int(call.input, "MaxSessionDuration", 3600);
   wanted.tags = tags_of_input(call.input);
   TRY(iam::Role role, iam::create_role(tx, wanted));
+  role.boundary = get_string(call.input, "PermissionsBoundary");
+  if (!role.boundary.empty())
+    TRY_VOID(iam::put_boundary(tx, services.realm, iam::EntityKind::kRole, role.name, role.boundary));
   return json::object{{"Role", role_shape(services.realm, role)}};
 }
 
@@ -59,26 +61,21 @@ Result<json::object> update_trust(const IamServices&, Tx& tx, const Call& call) 
   return json::object();
 }
 
-Result<json::object> put_policy(const IamServices&, Tx& tx, const Call& call) {
-  TRY_VOID(iam::put_role_policy(tx, get_string(call.input, "RoleName"), get_string(call.input, "PolicyName"),
-                                get_string(call.input, "PolicyDocument")));
+Result<iam::Role> change_role(Tx& tx, const Call& call) {
+  iam::RoleChange change;
+  if (has(call.input, "Description")) change.description = get_string(call.input, "Description");
+  if (has(call.input, "MaxSessionDuration")) change.max_session_s = get_int(call.input, "MaxSessionDuration");
+  return iam::update_role(tx, get_string(call.input, "RoleName"), change);
+}
+
+Result<json::object> update_role(const IamServices&, Tx& tx, const Call& call) {
+  TRY_VOID(change_role(tx, call));
   return json::object();
 }
 
-Result<json::object> get_policy(const IamServices&, Tx& tx, const Call& call) {
-  std::string_view role = get_string(call.input, "RoleName"), name = get_string(call.input, "PolicyName");
-  TRY(std::string document, iam::get_role_policy(tx, role, name));
-  return json::object{{"RoleName", role}, {"PolicyName", name}, {"PolicyDocument", percent_encode(document)}};
-}
-
-Result<json::object> list_policies(const IamServices&, Tx& tx, const Call& call) {
-  TRY(iam::Role role, iam::get_role(tx, get_string(call.input, "RoleName")));
-  return policy_names(role.policies, call.input);
-}
-
-Result<json::object> delete_policy(const IamServices&, Tx& tx, const Call& call) {
-  TRY_VOID(iam::delete_role_policy(tx, get_string(call.input, "RoleName"), get_string(call.input, "PolicyName")));
-  return json::object();
+Result<json::object> update_description(const IamServices& services, Tx& tx, const Call& call) {
+  TRY(iam::Role role, change_role(tx, call));
+  return json::object{{"Role", role_shape(services.realm, role)}};
 }
 
 }  // namespace
@@ -92,10 +89,8 @@ void register_roles(Operations& operations, const SharedIam& services) {
   add("ListRoles", list_roles);
   add("DeleteRole", delete_role);
   add("UpdateAssumeRolePolicy", update_trust);
-  add("PutRolePolicy", put_policy);
-  add("GetRolePolicy", get_policy);
-  add("ListRolePolicies", list_policies);
-  add("DeleteRolePolicy", delete_policy);
+  add("UpdateRole", update_role);
+  add("UpdateRoleDescription", update_description);
 }
 
 }  // namespace muster::api::iam_service

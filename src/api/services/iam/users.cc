@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/services/iam/iam.h"
+
+#include <algorithm>
+
 #include "base/text.h"
 #include "store/transact.h"
 
@@ -9,21 +12,18 @@ namespace {
 
 using store::Tx;
 
-json::object user_shape(const Realm& realm, const iam::User& user) {
-  return {{"Path", user.path},
-          {"UserName", user.name},
-          {"UserId", user.id},
-          {"Arn", iam::user_arn(realm, user)},
-          {"CreateDate", user.created_ms}};
-}
-
 Result<json::object> create_user(const IamServices& services, Tx& tx, const Call& call) {
   iam::User wanted;
   wanted.name = get_string(call.input, "UserName");
-  TRY(wanted.path, path_of_input(call.input));
+  wanted.path = path_of_input(call.input);
   wanted.tags = tags_of_input(call.input);
   TRY(iam::User user, iam::create_user(tx, wanted));
-  return json::object{{"User", user_shape(services.realm, user)}};
+  user.boundary = get_string(call.input, "PermissionsBoundary");
+  if (!user.boundary.empty())
+    TRY_VOID(iam::put_boundary(tx, services.realm, iam::EntityKind::kUser, user.name, user.boundary));
+  json::object shape = user_shape(services.realm, user);
+  if (!user.tags.empty()) shape["Tags"] = tags_shape(user.tags);
+  return json::object{{"User", std::move(shape)}};
 }
 
 // Without a name: who calls.
@@ -41,9 +41,7 @@ Result<json::object> get_user(const IamServices& services, Tx& tx, const Call& c
   if (name.empty()) name = call.caller.name;
   TRY(iam::User user, iam::get_user(tx, name));
   json::object shape = user_shape(services.realm, user);
-  json::array tags;
-  for (const auto& [key, value] : user.tags) tags.push_back(json::object{{"Key", key}, {"Value", value}});
-  if (!tags.empty()) shape["Tags"] = std::move(tags);
+  if (!user.tags.empty()) shape["Tags"] = tags_shape(user.tags);
   return json::object{{"User", std::move(shape)}};
 }
 
@@ -61,26 +59,22 @@ Result<json::object> delete_user(const IamServices&, Tx& tx, const Call& call) {
   return json::object();
 }
 
-Result<json::object> put_policy(const IamServices&, Tx& tx, const Call& call) {
-  TRY_VOID(iam::put_user_policy(tx, get_string(call.input, "UserName"), get_string(call.input, "PolicyName"),
-                                get_string(call.input, "PolicyDocument")));
-  return json::object();
-}
-
-Result<json::object> get_policy(const IamServices&, Tx& tx, const Call& call) {
-  std::string_view user = get_string(call.input, "UserName"), name = get_string(call.input, "PolicyName");
-  TRY(std::string document, iam::get_user_policy(tx, user, name));
-  return json::object{{"UserName", user}, {"PolicyName", name}, {"PolicyDocument", percent_encode(document)}};
-}
-
-Result<json::object> list_policies(const IamServices&, Tx& tx, const Call& call) {
-  TRY(iam::User user, iam::get_user(tx, get_string(call.input, "UserName")));
-  return policy_names(user.policies, call.input);
-}
-
-Result<json::object> delete_policy(const IamServices&, Tx& tx, const Call& call) {
-  TRY_VOID(iam::delete_user_policy(tx, get_string(call.input, "UserName"), get_string(call.input, "PolicyName")));
-  return json::object();
+// Keys whose user has another name now must not go on working from the cache.
+Handler update_user(const SharedIam& services) {
+  return [services](Call& call) -> io::Task<Reply> {
+    std::vector<std::string> keys;
+    auto run = [&](Tx& tx) -> Result<json::object> {
+      TRY(iam::User user, iam::update_user(tx, get_string(call.input, "UserName"),
+                                           get_string(call.input, "NewUserName"), get_string(call.input, "NewPath")));
+      keys = std::move(user.access_keys);
+      return json::object();
+    };
+    Reply reply;
+    CO_TRY(reply.output, co_await store::transact(*services->store, run));
+    if (services->credentials != nullptr)
+      for (const std::string& key : keys) services->credentials->forget(key);
+    co_return reply;
+  };
 }
 
 }  // namespace
@@ -107,32 +101,58 @@ void mark_page(json::object& output, const std::string& next_marker) {
   if (!next_marker.empty()) output["Marker"] = next_marker;
 }
 
-Result<json::object> policy_names(const std::map<std::string, std::string>& policies, const json::object& input) {
-  iam::ListNames list = list_of_input(input);
-  auto at = policies.begin();
+Result<Slice> slice_of_input(const json::object& input, const std::vector<std::string>& keys) {
+  const iam::ListNames list = list_of_input(input);
+  Slice slice;
   if (!list.marker.empty()) {
     auto after = from_base64(list.marker);
     if (!after) return make_error(ErrorKind::kInvalid, "Invalid Marker.", "ValidationError");
-    at = policies.upper_bound(*after);
+    slice.begin = static_cast<std::size_t>(std::ranges::upper_bound(keys, *after) - keys.begin());
   }
-  json::array names;
-  std::string marker;
-  for (; at != policies.end(); ++at) {
-    if (names.size() == list.limit) {
-      marker = to_base64(names.back().as_string());
-      break;
-    }
-    names.emplace_back(at->first);
-  }
-  json::object output{{"PolicyNames", std::move(names)}};
-  mark_page(output, marker);
-  return output;
+  slice.end = std::min(keys.size(), slice.begin + list.limit);
+  if (slice.end < keys.size() && slice.end > slice.begin) slice.next_marker = to_base64(keys[slice.end - 1]);
+  return slice;
 }
 
-Result<std::string> path_of_input(const json::object& input) {
-  std::string path(get_string(input, "Path", "/"));
-  if (path != "/") return make_error(ErrorKind::kNotSupported, "Paths of identities other than / are not served.");
-  return path;
+std::string path_of_input(const json::object& input, std::string_view member) {
+  return std::string(get_string(input, member, "/"));
+}
+
+std::vector<std::string> texts_of_input(const json::object& input, std::string_view member) {
+  std::vector<std::string> texts;
+  if (const json::array* list = find_array(input, member))
+    for (const json::value& item : *list)
+      if (item.is_string()) texts.emplace_back(item.as_string());
+  return texts;
+}
+
+json::array tags_shape(const std::map<std::string, std::string>& tags) {
+  json::array shape;
+  for (const auto& [key, value] : tags) shape.push_back(json::object{{"Key", key}, {"Value", value}});
+  return shape;
+}
+
+void add_boundary(json::object& shape, const std::string& boundary) {
+  if (boundary.empty()) return;
+  shape["PermissionsBoundary"] =
+      json::object{{"PermissionsBoundaryType", "Policy"}, {"PermissionsBoundaryArn", boundary}};
+}
+
+json::array attached_shape(const std::vector<std::string>& arns) {
+  json::array shape;
+  for (const std::string& arn : arns)
+    shape.push_back(json::object{{"PolicyName", arn.substr(arn.rfind('/') + 1)}, {"PolicyArn", arn}});
+  return shape;
+}
+
+json::object user_shape(const Realm& realm, const iam::User& user) {
+  json::object shape{{"Path", user.path},
+                     {"UserName", user.name},
+                     {"UserId", user.id},
+                     {"Arn", iam::user_arn(realm, user)},
+                     {"CreateDate", user.created_ms}};
+  add_boundary(shape, user.boundary);
+  return shape;
 }
 
 std::map<std::string, std::string> tags_of_input(const json::object& input) {
@@ -152,10 +172,7 @@ void register_users(Operations& operations, const SharedIam& services) {
   add("GetUser", get_user);
   add("ListUsers", list_users);
   add("DeleteUser", delete_user);
-  add("PutUserPolicy", put_policy);
-  add("GetUserPolicy", get_policy);
-  add("ListUserPolicies", list_policies);
-  add("DeleteUserPolicy", delete_policy);
+  operations.add("iam", "UpdateUser", update_user(services));
 }
 
 void register_iam(Operations& operations, const IamServices& given) {
@@ -163,6 +180,11 @@ void register_iam(Operations& operations, const IamServices& given) {
   register_users(operations, services);
   register_access_keys(operations, services);
   register_roles(operations, services);
+  register_groups(operations, services);
+  register_entities(operations, services);
+  register_managed_policies(operations, services);
+  register_account(operations, services);
+  register_simulation(operations, services);
 }
 
 }  // namespace muster::api::iam_service

@@ -4,7 +4,7 @@
 #include "api/wire/await_callback.h"
 #include "base/log.h"
 #include "domain/iam/oidc.h"
-#include "domain/iam/sessions.h"
+#include "domain/iam/vouched_sessions.h"
 #include "store/transact.h"
 
 namespace muster::api::iam_service {
@@ -35,14 +35,14 @@ io::Task<void> verify(const WebIdentityServices& services, const jwt::Token& tok
   }
   if (!status) {
     log::info("web identity token refused", {{"issuer", url}, {"why", status.error().message}});
-    co_return bad_token("Couldn't retrieve verification key from your identity provider, please reference "
-                        "AssumeRoleWithWebIdentity documentation for requirements");
+    co_return bad_token(
+        "Couldn't retrieve verification key from your identity provider, please reference "
+        "AssumeRoleWithWebIdentity documentation for requirements");
   }
   co_return Status();
 }
 
-json::object answer_of(const iam::WebIdentity& identity, const iam::RoleSession& session,
-                       const std::string& session_policy) {
+json::object answer_of(const iam::WebIdentity& identity, const iam::RoleSession& session, std::size_t packed_bytes) {
   json::object output;
   output["Credentials"] = json::object{{"AccessKeyId", session.credentials.access_key_id},
                                        {"SecretAccessKey", session.credentials.secret_access_key},
@@ -53,9 +53,7 @@ json::object answer_of(const iam::WebIdentity& identity, const iam::RoleSession&
       json::object{{"AssumedRoleId", session.assumed_role_id}, {"Arn", session.assumed_role_arn}};
   output["Provider"] = "https://" + identity.provider;
   output["Audience"] = identity.audience;
-  if (!session_policy.empty()) {
-    output["PackedPolicySize"] = static_cast<std::int64_t>(session_policy.size() * 100 / 2048);
-  }
+  if (packed_bytes > 0) output["PackedPolicySize"] = static_cast<std::int64_t>(packed_bytes * 100 / 2048);
   return output;
 }
 
@@ -63,7 +61,8 @@ io::Task<Reply> assume(const WebIdentityServices& services, Call& call) {
   auto token = jwt::parse_token(get_string(call.input, "WebIdentityToken"));
   if (!token) {
     log::info("web identity token refused", {{"why", token.error().message}});
-    co_return bad_token("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)");
+    co_return bad_token(
+        "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)");
   }
   const std::string issuer(get_string(token->claims, "iss"));
   const std::string url = iam::oidc_url_of_issuer(issuer).value_or("");
@@ -73,16 +72,24 @@ io::Task<Reply> assume(const WebIdentityServices& services, Call& call) {
   if (!provider) co_return bad_token("No OpenIDConnect provider found in your account for " + issuer.substr(0, 256));
   CO_TRY_VOID(co_await verify(services, *token, url));
   CO_TRY(const iam::WebIdentity identity, iam::check_web_identity(*provider, token->claims, call.now_ms));
-  const iam::AssumeRoleWithWebIdentity wanted{.role_arn = std::string(get_string(call.input, "RoleArn")),
-                                              .session_name = std::string(get_string(call.input, "RoleSessionName")),
-                                              .duration_s = get_int(call.input, "DurationSeconds", 3600),
-                                              .session_policy = std::string(get_string(call.input, "Policy"))};
+  iam::WebIdentitySession wanted{.role_arn = std::string(get_string(call.input, "RoleArn")),
+                                 .session_name = std::string(get_string(call.input, "RoleSessionName")),
+                                 .duration_s = get_int(call.input, "DurationSeconds", 3600),
+                                 .session_policy = std::string(get_string(call.input, "Policy")),
+                                 .policy_arns = {}};
+  std::size_t packed = wanted.session_policy.size();
+  if (const json::array* arns = find_array(call.input, "PolicyArns")) {
+    for (const json::value& item : *arns) {
+      const json::object* policy = item.if_object();
+      if (policy != nullptr) packed += wanted.policy_arns.emplace_back(get_string(*policy, "arn")).size();
+    }
+  }
   auto begin = [&](Tx& tx) -> Result<iam::RoleSession> {
     return iam::assume_role_with_web_identity(tx, services.realm, identity, wanted);
   };
   CO_TRY(const iam::RoleSession session, co_await store::transact(*services.store, begin));
   Reply reply;
-  reply.output = answer_of(identity, session, wanted.session_policy);
+  reply.output = answer_of(identity, session, packed);
   co_return reply;
 }
 

@@ -100,15 +100,7 @@ Result<json::object> untag(const IamServices& services, Tx& tx, const Call& call
 // At most 50 tags: MaxItems may still cut them.
 Result<json::object> list_tags(const IamServices& services, Tx& tx, const Call& call) {
   TRY(const iam::OidcProvider found, iam::get_oidc_provider(tx, services.realm, arn_of(call)));
-  TRY(json::object page, policy_names(found.tags, call.input));  // pages by key
-  json::array tags;
-  for (const json::value& key : page.at("PolicyNames").get_array()) {
-    const std::string name(key.get_string());
-    tags.push_back(json::object{{"Key", name}, {"Value", found.tags.at(name)}});
-  }
-  page.erase("PolicyNames");
-  page["Tags"] = std::move(tags);
-  return page;
+  return tags_page(found.tags, call.input);
 }
 
 }  // namespace

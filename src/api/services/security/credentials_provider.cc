@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "domain/iam/sessions.h"
+#include "domain/iam/vouched_sessions.h"
 #include "domain/registry/things.h"
 #include "domain/security/principals.h"
 #include "domain/security/role_aliases.h"
@@ -69,23 +69,22 @@ io::HttpResponse response_of(int status, std::string body, const std::string& re
 // What the certificate says to the role's policies. kAccessDenied when the thing is not attached to it.
 Result<iam::SessionKeys> session_keys(Tx& tx, const Realm& realm, const std::string& certificate_id,
                                       const std::string& thing_name) {
-  iam::SessionKeys keys{{"credentials-iot:AwsCertificateId", {certificate_id}}};
+  iam::SessionKeys keys{{"credentials-iot:AwsCertificateId", certificate_id}};
   if (thing_name.empty()) return keys;
   const auto thing = is_thing_name(thing_name) && security::is_attached(tx, realm, thing_name, certificate_id)
                          ? registry::find_thing(tx, thing_name)
                          : std::nullopt;
   if (!thing) return denied("Invalid thing name passed");
-  keys["credentials-iot:ThingName"] = {thing->name};
-  if (!thing->type.empty()) keys["credentials-iot:ThingTypeName"] = {thing->type};
+  keys["credentials-iot:ThingName"] = thing->name;
+  if (!thing->type.empty()) keys["credentials-iot:ThingTypeName"] = thing->type;
   return keys;
 }
 
 std::string credentials_text(const iam::RoleSession& session) {
-  return to_text(json::object{
-      {"credentials", json::object{{"accessKeyId", session.credentials.access_key_id},
-                                   {"secretAccessKey", session.credentials.secret_access_key},
-                                   {"sessionToken", session.credentials.session_token},
-                                   {"expiration", to_iso8601(session.expires_ms, false)}}}});
+  return to_text(json::object{{"credentials", json::object{{"accessKeyId", session.credentials.access_key_id},
+                                                           {"secretAccessKey", session.credentials.secret_access_key},
+                                                           {"sessionToken", session.credentials.session_token},
+                                                           {"expiration", to_iso8601(session.expires_ms, false)}}}});
 }
 
 }  // namespace
@@ -123,10 +122,11 @@ io::Task<std::string> CredentialsProvider::credentials(const io::HttpRequest& re
   auto begin = [&](Tx& tx) -> Result<iam::RoleSession> {
     const auto found = security::find_role_alias(tx, *alias);
     if (!found) return not_found("Role alias does not exist");
-    return iam::session_for_device(tx, realm_, {.role_arn = found->role_arn,
-                                                .session_name = certificate_id,
-                                                .duration_s = found->credential_duration_s,
-                                                .keys = keys});
+    return iam::session_for_device(tx, realm_,
+                                   {.role_arn = found->role_arn,
+                                    .session_name = certificate_id,
+                                    .duration_s = found->credential_duration_s,
+                                    .keys = keys});
   };
   CO_TRY(const iam::RoleSession session, co_await store::transact(store_, begin));
   co_return credentials_text(session);

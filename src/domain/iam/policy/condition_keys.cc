@@ -30,11 +30,19 @@ constexpr std::array kRequestKeys{
     "s3:delimiter"sv,
     "s3:max-keys"sv,
     "iam:passedtoservice"sv,
+    "iam:policyarn"sv,
+    "iam:permissionsboundary"sv,
+    "sts:externalid"sv,
+    "sts:rolesessionname"sv,
+    "sts:sourceidentity"sv,
+    "sts:transitivetagkeys"sv,
+    "aws:viaawsservice"sv,
+    "aws:sourceidentity"sv,
+    "aws:tokenissuetime"sv,
+    "aws:multifactorauthpresent"sv,
 };
 // Supplied when a trust policy is evaluated (sessions.cc).
 constexpr std::array kTrustKeys{
-    "sts:externalid"sv,
-    "sts:rolesessionname"sv,
     "aws:sourceaccount"sv,
     "aws:sourcearn"sv,
 };
@@ -46,7 +54,7 @@ constexpr std::array kSessionKeys{
     "credentials-iot:awscertificateid"sv,
     "aws:federatedprovider"sv,
 };
-constexpr std::array kWebIdentityKeys{":aud"sv, ":sub"sv, ":amr"sv};
+constexpr std::array kWebIdentityKeys{":aud"sv, ":sub"sv};
 // Supplied by the device authorizer from the connection and the certificate.
 constexpr std::array kDeviceKeys{
     "iot:clientid"sv,
@@ -78,7 +86,7 @@ bool is_web_identity_key(std::string_view lower_key, PolicyUse use) {
   const bool issuer = host.substr(0, colon).find_first_of(".:") != std::string_view::npos || host == "localhost" ||
                       lower_key.substr(0, colon) == "localhost";
   return issuer && (std::ranges::find(kWebIdentityKeys, name) != kWebIdentityKeys.end() ||
-                    (use == PolicyUse::kTrust && name == ":oaud"));
+                    (use == PolicyUse::kTrust && (name == ":amr" || name == ":oaud")));
 }
 
 }  // namespace
@@ -91,7 +99,7 @@ bool is_supplied_condition_key(std::string_view lower_key, PolicyUse use) {
   if (use == PolicyUse::kIot) return in(kDeviceKeys) || std::ranges::any_of(kDevicePrefixes, begins);
   if (use == PolicyUse::kTrust && in(kTrustKeys)) return true;
   if (in(kSessionKeys) || is_web_identity_key(lower_key, use)) return true;
-  return in(kRequestKeys) || begins("aws:principaltag/") || begins("aws:requesttag/");
+  return in(kRequestKeys) || begins("aws:principaltag/") || begins("aws:requesttag/") || begins("iam:resourcetag/");
 }
 
 }  // namespace muster::iam

@@ -110,9 +110,9 @@ TEST(PolicyDocument, TrustPolicies) {
               HasSubstr("Invalid principal in policy"));
   EXPECT_THAT(trust(R"({"Effect":"Allow","Principal":{"Federated":"x"},"Action":"sts:AssumeRole"})"),
               HasSubstr("Invalid principal in policy"));
-  for (const char* provider : {"id.example", "arn:aws:iam::123456789012:oidc-provider/",
-                               "arn:aws:iam::123456789012:oidc-provider/*", "arn:aws:iam::1:oidc-provider/id.example",
-                               "arn:aws:iam::123456789012:saml-provider/x"}) {
+  for (const char* provider :
+       {"id.example", "arn:aws:iam::123456789012:oidc-provider/", "arn:aws:iam::123456789012:oidc-provider/*",
+        "arn:aws:iam::1:oidc-provider/id.example", "arn:aws:iam::123456789012:saml-provider/x"}) {
     EXPECT_THAT(trust(R"({"Effect":"Allow","Principal":{"Federated":")" + std::string(provider) +
                       R"("},"Action":"sts:AssumeRoleWithWebIdentity"})"),
                 HasSubstr("Invalid principal in policy"))

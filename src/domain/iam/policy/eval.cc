@@ -97,6 +97,11 @@ Named principal_applies(const Statement& statement, const PolicyRequest& request
   return named == Named::kNo ? Named::kDirect : Named::kNo;
 }
 
+bool names_session(const PrincipalSet& set, const PolicyRequest& request) {
+  if (set.negated || request.principal == nullptr || request.principal->role_arn.empty()) return false;
+  return std::ranges::find(set.arns, request.principal->arn) != set.arns.end();
+}
+
 }  // namespace
 
 Decision evaluate(std::span<const PolicyPtr> policies, const PolicyRequest& request) {
@@ -105,7 +110,8 @@ Decision evaluate(std::span<const PolicyPtr> policies, const PolicyRequest& requ
     const CompiledPolicy& policy = *policies[p];
     for (std::size_t s = 0; s < policy.statements.size(); ++s) {
       const Statement& statement = policy.statements[s];
-      if (statement.allow && decision.verdict == Verdict::kAllow) continue;
+      const bool settled = decision.verdict == Verdict::kAllow;
+      if (statement.allow && settled && (decision.named_session || statement.principals.arns.empty())) continue;
       if (!action_applies(statement, request) || !resource_applies(statement, request)) continue;
       Named named = principal_applies(statement, request);
       if (named == Named::kNo) continue;
@@ -116,6 +122,8 @@ Decision evaluate(std::span<const PolicyPtr> policies, const PolicyRequest& requ
         decision.delegated = true;
         continue;
       }
+      if (statement.allow && names_session(statement.principals, request)) decision.named_session = true;
+      if (statement.allow && settled) continue;
       decision.verdict = statement.allow ? Verdict::kAllow : Verdict::kExplicitDeny;
       decision.policy = static_cast<int>(p);
       decision.statement = static_cast<int>(s);

@@ -56,6 +56,8 @@ struct Decision {
   Verdict verdict = Verdict::kImplicitDeny;
   // An Allow named the caller's whole account: it counts only together with an Allow in the caller's own policies.
   bool delegated = false;
+  // An Allow named the role session itself, not its role or everybody: what bounds the role does not bound that.
+  bool named_session = false;
   int policy = -1;  // index of the policy and statement that decided; -1: none
   int statement = -1;
   std::string_view sid;  // of that statement; lives as long as the policy
