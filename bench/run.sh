@@ -78,6 +78,7 @@ case $what in
   store) "$build/bench/store_bench" --dir "$work/store" ;;
   shadows) "$build/bench/shadow_bench" "$work/shadows" ;;
   audit) "$build/bench/audit_bench" "$work/audit" ;;
+  fleet) "$build/bench/fleet_index" memory && "$build/bench/fleet_index" store --dir "$work/fleet" ;;
   devices) start_server; bench_devices ;;
   api) start_server; bench_api ;;
   registry) bench_registry ;;
@@ -94,5 +95,5 @@ case $what in
     server=
     bench_start
     ;;
-  *) echo "bench: store, shadows, audit, devices, api, start, registry, broker, jobs or all" >&2; exit 2 ;;
+  *) echo "bench: store, shadows, audit, fleet, devices, api, start, registry, broker, jobs or all" >&2; exit 2 ;;
 esac
