@@ -220,7 +220,7 @@ class Inputs:
                 given = values.get(members[0], [])
                 found += [given] if isinstance(given, str) else given
             else:
-                filled = [template]
+                filled = [re.sub(r"\{/\w+\}", "", template)]  # a part that is there only where the call names it
                 for member in members:
                     given = values.get(member, "/" if member == "Path" else [])
                     given = given if isinstance(given, list) else [given]

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from refusals import refused
-from tls_device import statement
+from tls_device import Identity, statement
 
 ANY = statement("Allow", "iot:*", "*")
 
@@ -358,3 +358,22 @@ def test_versions_and_tombstones_survive_a_crash(start):
     data = server.client("iot-data")
     assert read(data.get_thing_shadow(thingName="t"))["state"]["delta"] == {"n": 2}
     assert read(data.update_thing_shadow(thingName="gone", payload=b'{"state":{}}'))["version"] == 2
+
+
+def test_messages_of_a_change_survive_a_crash(start, connect, tmp_path):
+    server = start()
+    device = Identity(server, tmp_path, "d", ANY)
+    live = connect(device, clean=False)
+    assert live.subscribe("$aws/things/t/shadow/update/delta") == 1
+    live.close()
+    data = server.client("iot-data")
+    for n in range(30):
+        data.update_thing_shadow(thingName="t", payload=json.dumps({"state": {"desired": {"n": n}}}))
+    server.kill()
+    server.start()
+    back = connect(device, clean=False)
+    assert back.present
+    seen = []
+    while not seen or seen[-1] != 29:
+        seen.append(json.loads(back.receive(10).payload)["state"]["n"])
+    assert list(dict.fromkeys(seen)) == list(range(30))  # in order; some may come twice

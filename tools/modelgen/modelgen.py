@@ -374,6 +374,14 @@ def generate(service, model, support):
         "\n}  // namespace muster::api::model\n"])
 
 
+def no_member_twice(pairs):
+    """Two "operations" in an overlay would silently lose the first."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ModelError("an overlay has a member twice, one of %s" % sorted({k for k, _ in pairs}))
+    return found
+
+
 def read_model(service):
     with open(model_path(service), encoding="utf-8") as file:
         model = json.load(file)

@@ -129,11 +129,9 @@ bool DeviceAuthorizer::State::served(std::string_view filter, std::string_view c
   return false;
 }
 
-void DeviceAuthorizer::State::remember(const Refused& refused, const Refusal& refusal) const {
+void DeviceAuthorizer::State::remember(const Refused& who, const Refusal& refusal) const {
   if (options.denials == nullptr) return;
-  options.denials->record(refused, [&] {
-    return Findings{{refusal.code, "It was refused: " + refusal.reason + ".", {}}};
-  });
+  options.denials->record(who, [&] { return Findings{{refusal.code, "It was refused: " + refusal.reason + ".", {}}}; });
 }
 
 DeviceAuthorizer::DeviceAuthorizer(io::Loop& loop, store::Store& store, Realm realm, PolicyGenerations& generations,

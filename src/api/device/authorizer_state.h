@@ -65,7 +65,7 @@ struct DeviceAuthorizer::State : std::enable_shared_from_this<DeviceAuthorizer::
   // Whether there is anything to hear by a filter; says in the log why not.
   bool served(std::string_view filter, std::string_view client) const;
   // A refusal that has one reason.
-  void remember(const Refused& refused, const Refusal& refusal) const;
+  void remember(const Refused& who, const Refusal& refusal) const;
 
   io::Loop& loop;
   store::Store& store;

@@ -106,7 +106,8 @@ class TestServer {
   }
   io::HttpResponse send(const SignedRequest& in, std::vector<std::size_t> pieces = {100'000}) {
     if (!pipeline_) {
-      PipelineParts parts{operations_, *store_, kTestRealm, credentials, clock, metrics, certificates_, trail_};
+      PipelineParts parts{operations_, *store_,       kTestRealm, credentials, clock,
+                          metrics,     certificates_, nullptr,    trail_};
       pipeline_ = std::make_unique<Pipeline>(parts, options_);
     }
     seen.clear();

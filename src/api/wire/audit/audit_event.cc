@@ -90,6 +90,10 @@ audit::Identity identity_of(const iam::Principal& caller, const Realm& realm) {
       who.type = "Certificate";
       who.principal_id = caller.name;
       break;
+    case iam::PrincipalKind::kToken:
+      who.type = "CustomAuthorizer";
+      who.principal_id = caller.name;
+      break;
     case iam::PrincipalKind::kService:
       who.type = "AWSService";
       break;
