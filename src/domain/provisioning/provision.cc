@@ -24,8 +24,8 @@ Error conflict(std::string message) {
 
 class Run {
  public:
-  Run(const Context& context, Tx& tx, Rights& rights, Effects& effects)
-      : context_(context), tx_(tx), rights_(rights), effects_(effects) {}
+  Run(const Context& context, Tx& tx, Rights& rights, Effects& effects, registry::GroupsRead* groups)
+      : context_(context), tx_(tx), rights_(rights), effects_(effects), groups_(groups) {}
 
   Result<Provisioned> all(const Plan& plan, const Material& material) {
     if (plan.certificate) TRY_VOID(certificate(*plan.certificate, material));
@@ -110,7 +110,8 @@ class Run {
     if (!moves.add.empty() || !moves.remove.empty()) {
       TRY_VOID(allow_moves("iot:AddThingToThingGroup", moves.add, arn));
       TRY_VOID(allow_moves("iot:RemoveThingFromThingGroup", moves.remove, arn));
-      TRY(auto moved, registry::update_groups_of_thing(tx_, moves));
+      TRY(auto moved, existing ? registry::update_groups_of_thing(tx_, moves)
+                               : registry::join_groups_of_new_thing(tx_, name, moves.add, groups_));
       change.after = std::move(moved.after);
     } else if (existing || dynamic) {
       change.after = registry::groups_of_thing_with_ancestors(tx_, name);
@@ -202,6 +203,7 @@ class Run {
   Tx& tx_;
   Rights& rights_;
   Effects& effects_;
+  registry::GroupsRead* const groups_;
   Provisioned done_;
   std::string certificate_arn_;
 };
@@ -225,8 +227,8 @@ Result<Material> prepare(const Context& context, const Plan& plan, std::int64_t 
 }
 
 Result<Provisioned> provision(const Context& context, Tx& tx, const Plan& plan, const Material& material,
-                              Rights& rights, Effects& effects) {
-  return Run(context, tx, rights, effects).all(plan, material);
+                              Rights& rights, Effects& effects, registry::GroupsRead* groups) {
+  return Run(context, tx, rights, effects, groups).all(plan, material);
 }
 
 }  // namespace muster::provisioning

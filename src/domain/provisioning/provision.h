@@ -34,8 +34,9 @@ struct Provisioned {
 };
 // kAccessDenied: Rights; kNotFound: a group, policy or certificate that is named; kConflict with reason
 // "ResourceRegistrationFailureException": OverrideSettings say FAIL, or the certificate cannot have that status.
+// `groups`: of a transaction that provisions many and changes no group (registry/groups.h).
 Result<Provisioned> provision(const Context& context, store::Tx& tx, const Plan& plan, const Material& material,
-                              Rights& rights, Effects& effects);
+                              Rights& rights, Effects& effects, registry::GroupsRead* groups = nullptr);
 
 // Of certificates that are issued here.
 inline constexpr std::int64_t kCertificateBackdatedMs = 120'000;           // for clocks that are a little behind

@@ -212,6 +212,7 @@ Result<Batch> RegistrationWorker::State::read_batch() {
 Status RegistrationWorker::State::run_lines(Tx& tx, const Batch& batch, RegistrationTask& task, Rights& rights,
                                             Effects& effects) const {
   ReportRows rows;
+  registry::GroupsRead groups;
   for (const Work& work : batch.lines) {
     Result<Provisioned> done;
     Effects own;
@@ -219,7 +220,7 @@ Status RegistrationWorker::State::run_lines(Tx& tx, const Batch& batch, Registra
       done = *work.error;
     } else {
       Savepoint savepoint(tx);
-      done = provision(context, savepoint, work.plan, work.material, rights, own);
+      done = provision(context, savepoint, work.plan, work.material, rights, own, &groups);
       if (done) {
         if (Status kept = savepoint.release(); !kept) done = std::move(kept).error();
       }
