@@ -108,6 +108,9 @@ Status PipelineStages::find_signature(Exchange& exchange) const {
 
 Status PipelineStages::find_service(Exchange& exchange) const {
   TRY(exchange.service, router_.find_service(exchange.route_input()));
+  if (exchange.front == Front::kDevice && !serves_devices(*exchange.service)) {
+    return make_error(ErrorKind::kAccessDenied, "Forbidden: this port serves the data planes alone");
+  }
   return {};
 }
 
