@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/wire/pipeline_stages.h"
 
+#include <algorithm>
+
 #include "api/wire/authorization.h"
 #include "api/wire/await_callback.h"
 #include "api/wire/cors.h"
@@ -49,6 +51,13 @@ bool serves_devices(const model::Service& service) {
 // The same for a custom authoriser's token: AWS knows it for the message plane alone.
 bool serves_tokens(const model::Service& service) {
   return service.id == "iot-data";
+}
+
+// The query protocol names its operation in the body, so that a stranger's is read, within its bound, where a service
+// has operations that strangers may call; find_action refuses the others then.
+bool may_name_an_open_operation(const Exchange& exchange) {
+  return exchange.is_query() && exchange.route &&
+         std::ranges::any_of(exchange.service->operations, [](const model::Operation& o) { return o.anonymous; });
 }
 
 // What the handler sees of an aws-chunked upload: the object's length and encodings, not the transfer's.
@@ -130,7 +139,7 @@ io::Task<void> PipelineStages::authenticate(Exchange& exchange) const {
     if (!serves_tokens(*exchange.service)) co_return refuse("MissingAuthenticationToken", "Access Denied");
     CO_TRY(exchange.token_caller, co_await parts_.tokens->identify(exchange.request, exchange.query));
     exchange.caller = exchange.token_caller->principal();
-  } else if (exchange.operation == nullptr || !exchange.operation->anonymous) {
+  } else if (exchange.operation == nullptr ? !may_name_an_open_operation(exchange) : !exchange.operation->anonymous) {
     co_return refuse("MissingAuthenticationToken", exchange.is_s3() ? "Access Denied" : "Missing Authentication Token");
   }
   CO_TRY(exchange.payload, read_payload_rule(exchange.request, exchange.query, exchange.signature, exchange.is_s3()));
@@ -203,11 +212,13 @@ io::Task<void> PipelineStages::read_body(Exchange& exchange) const {
 Status PipelineStages::find_action(Exchange& exchange) const {
   if (!exchange.is_query()) return {};
   TRY(Pairs form, parse_form(*exchange.body_text, kMaxForm));
-  TRY(exchange.operation, router_.find_action(*exchange.service, exchange.query, form));
-  // Signed callers only came this far, or those whom a certificate stands for.
-  if (exchange.caller.kind == iam::PrincipalKind::kAnonymous && !exchange.operation->anonymous) {
+  Result<const model::Operation*> found = router_.find_action(*exchange.service, exchange.query, form);
+  // Strangers came this far because nothing but the body says what they ask for; they do not learn what exists.
+  const bool stranger = exchange.caller.kind == iam::PrincipalKind::kAnonymous;
+  if (stranger && (!found || !(*found)->anonymous)) {
     return refuse("MissingAuthenticationToken", "Missing Authentication Token");
   }
+  TRY(exchange.operation, std::move(found));
   return check_supported(exchange);
 }
 

@@ -105,12 +105,15 @@ TEST(Pipeline, StrangersLearnNothing) {
   // Objects may be anonymous, where a bucket policy says so: here none does.
   EXPECT_EQ(server.send(make_request("GET", "/b/k")).status, 403);
   EXPECT_EQ(server.send(make_request("PUT", "/b/k", "x")).status, 403);
-  SignedRequest form = make_request("POST", "/", "Action=AssumeRole&Version=2011-06-15");
-  form.request.headers.add("Content-Type", "application/x-www-form-urlencoded");
-  io::HttpResponse response = server.send(form);
-  EXPECT_EQ(response.status, 403);
-  EXPECT_THAT(response.body, HasSubstr("<Code>MissingAuthenticationToken</Code>"));
   EXPECT_EQ(server.consumed, 0u);
+  // A form says in its body what it asks for: it is read, and says no more than before.
+  for (const char* action : {"AssumeRole", "GetCallerIdentity", "NoSuchAction", "CreateUser"}) {
+    SignedRequest form = make_request("POST", "/", "Action=" + std::string(action) + "&Version=2011-06-15");
+    form.request.headers.add("Content-Type", "application/x-www-form-urlencoded");
+    io::HttpResponse response = server.send(form);
+    EXPECT_EQ(response.status, 403) << action;
+    EXPECT_THAT(response.body, HasSubstr("<Code>MissingAuthenticationToken</Code>")) << action;
+  }
   EXPECT_TRUE(server.seen.empty());
 }
 
