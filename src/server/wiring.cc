@@ -66,6 +66,7 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, const DataD
   parts->make_fleet_index();
   parts->make_shadows();
   parts->make_group_builder();
+  parts->make_provisioning();
   parts->make_operations();
   TRY_VOID(parts->make_http());
   return std::make_unique<Server>(std::move(parts));
@@ -94,6 +95,7 @@ void Server::start() {
   p.timers->start_thread();
   p.engine->start_thread();
   p.group_builder->start_thread();
+  p.registration_worker->start_thread();
   for (const auto& loop : p.device_loops) loop->start();
   p.api_loop.start();
   p.api_loop.post([&p] { p.sweep_blobs(); });
@@ -107,6 +109,7 @@ void Server::stop() {
   p.door->close();
   wait_for([&p] { return p.door->running_requests() == 0; }, p.config.drain_s * 1000);
   wait_for_call([&p](auto done) { p.broker->stop(done); }, p.config.drain_s * 1000);
+  p.registration_worker->stop();
   p.group_builder->stop();
   p.connectivity->stop();
   p.indexer->stop();
