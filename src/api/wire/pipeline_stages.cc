@@ -51,6 +51,11 @@ bool serves_tokens(const model::Service& service) {
   return service.id == "iot-data";
 }
 
+// The query protocol names its operation in the body: find_action() judges it, once that was read.
+bool may_come_unsigned(const Exchange& exchange) {
+  return exchange.operation == nullptr ? exchange.is_query() : exchange.operation->anonymous;
+}
+
 // What the handler sees of an aws-chunked upload: the object's length and encodings, not the transfer's.
 io::HttpHeaders decoded_headers(const io::HttpHeaders& headers, std::int64_t length) {
   io::HttpHeaders out;
@@ -127,7 +132,7 @@ io::Task<void> PipelineStages::authenticate(Exchange& exchange) const {
     if (!serves_tokens(*exchange.service)) co_return refuse("MissingAuthenticationToken", "Access Denied");
     CO_TRY(exchange.token_caller, co_await parts_.tokens->identify(exchange.request, exchange.query));
     exchange.caller = exchange.token_caller->principal();
-  } else if (exchange.operation == nullptr || !exchange.operation->anonymous) {
+  } else if (!may_come_unsigned(exchange)) {
     co_return refuse("MissingAuthenticationToken", exchange.is_s3() ? "Access Denied" : "Missing Authentication Token");
   }
   CO_TRY(exchange.payload, read_payload_rule(exchange.request, exchange.query, exchange.signature, exchange.is_s3()));
@@ -200,11 +205,14 @@ io::Task<void> PipelineStages::read_body(Exchange& exchange) const {
 Status PipelineStages::find_action(Exchange& exchange) const {
   if (!exchange.is_query()) return {};
   TRY(Pairs form, parse_form(*exchange.body_text, kMaxForm));
-  TRY(exchange.operation, router_.find_action(*exchange.service, exchange.query, form));
-  // Signed callers only came this far, or those whom a certificate stands for.
-  if (exchange.caller.kind == iam::PrincipalKind::kAnonymous && !exchange.operation->anonymous) {
+  auto action = router_.find_action(*exchange.service, exchange.query, form);
+  // Strangers may call what is for everybody, and do not learn what else exists.
+  const bool stranger = exchange.caller.kind == iam::PrincipalKind::kAnonymous;
+  if (stranger && (!action || !(*action)->anonymous)) {
     return refuse("MissingAuthenticationToken", "Missing Authentication Token");
   }
+  if (!action) return action.error();
+  exchange.operation = *action;
   return check_supported(exchange);
 }
 
