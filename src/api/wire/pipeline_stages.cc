@@ -51,9 +51,11 @@ bool serves_tokens(const model::Service& service) {
   return service.id == "iot-data";
 }
 
-// The query protocol names its operation in the body: find_action() judges it, once that was read.
+// The query protocol names its operation in the body: find_action() judges it, once that was read. It is read from
+// strangers only where there is something that they may call.
 bool may_come_unsigned(const Exchange& exchange) {
-  return exchange.operation == nullptr ? exchange.is_query() : exchange.operation->anonymous;
+  if (exchange.operation != nullptr) return exchange.operation->anonymous;
+  return exchange.is_query() && std::ranges::any_of(exchange.service->operations, &model::Operation::anonymous);
 }
 
 // What the handler sees of an aws-chunked upload: the object's length and encodings, not the transfer's.
