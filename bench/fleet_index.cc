@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The fleet index at scale: builds it of synthetic things, straight and through a store, and measures build time,
-// memory, searches, aggregations and updates. Prints one JSON line a figure.
+// memory, searches, aggregations and updates. Prints one JSON line a figure; times are CPU times, but where they say
+// otherwise.
 //   fleet_index memory [--things N]            straight into the index
 //   fleet_index store --dir D [--things N]     writes things, memberships and shadows into an embedded store, then
 //                                              rebuilds the index from it and follows updates
 // A thing has five attributes, a type, two groups below a common one, a shadow with four values (one of them numeric
 // and nearly unique) and a connection.
+#include <time.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -37,6 +40,13 @@ using fleet::Index;
 using registry::FleetQuery;
 using registry::ValueKind;
 using Clock = std::chrono::steady_clock;
+
+// Of this thread: what else runs on the machine does not count.
+double cpu_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -119,14 +129,14 @@ fleet::FieldValues fields_of(const std::string& name, int i, const Synthetic& on
   return fields;
 }
 
-// Milliseconds of the median and the slowest of some runs.
+// CPU milliseconds of the median and the slowest of some runs.
 json::object timed(const std::function<std::size_t()>& work) {
   std::vector<double> ms;
   std::size_t found = 0;
   for (int i = 0; i < 7; ++i) {
-    const auto start = Clock::now();
+    const double start = cpu_seconds();
     found = work();
-    ms.push_back(seconds_since(start) * 1000);
+    ms.push_back((cpu_seconds() - start) * 1000);
   }
   std::ranges::sort(ms);
   return {{"found", found}, {"median_ms", ms[ms.size() / 2]}, {"slowest_ms", ms.back()}};
@@ -198,7 +208,7 @@ void report_size(const Index& index, double before_mb, double seconds) {
   const Index::Sizes sizes = index.sizes();
   const double mb = resident_mb() - before_mb;
   report("build", {{"things", sizes.documents},
-                   {"seconds", seconds},
+                   {"cpu_seconds", seconds},
                    {"fields", sizes.fields},
                    {"distinct_values", sizes.values},
                    {"megabytes", mb},
@@ -209,22 +219,22 @@ int run_memory(int things) {
   std::mt19937_64 random(1);
   const double before = resident_mb();
   Index index(registry::QuerySubject::kThings);
-  const auto start = Clock::now();
+  const double start = cpu_seconds();
   for (int i = 0; i < things; ++i) {
     const std::string name = name_of(i);
     index.put(name, fleet::kAllSources, fields_of(name, i, synthetic(i, random)));
   }
-  report_size(index, before, seconds_since(start));
+  report_size(index, before, cpu_seconds() - start);
   measure_searches(index);
   measure_aggregations(index);
-  const auto updates = Clock::now();
+  const double updates = cpu_seconds();
   constexpr int kUpdates = 100'000;
   for (int i = 0; i < kUpdates; ++i) {
     const int which = static_cast<int>(random() % static_cast<unsigned>(things));
     const std::string name = name_of(which);
     index.put(name, fleet::kAllSources, fields_of(name, which, synthetic(which, random)));
   }
-  report("updates, straight", {{"a_second", kUpdates / seconds_since(updates)}});
+  report("updates, straight", {{"a_second", kUpdates / (cpu_seconds() - updates)}});
   return 0;
 }
 
@@ -323,9 +333,9 @@ int run_store(const std::string& directory, int things) {
        [&](store::Tx& tx) { return fleet::update_indexing_configuration(tx, &configuration->get_object(), nullptr); });
   const double before = resident_mb();
   fleet::Indexer indexer({.store = **store, .changed = [](auto&&...) -> Status { return {}; }, .committed = [] {}});
-  const auto start = Clock::now();
+  const double start = cpu_seconds();
   (void)indexer.step();
-  const double seconds = seconds_since(start);
+  const double seconds = cpu_seconds() - start;
   (void)indexer.with_index(registry::QuerySubject::kThings, [&](const Index& index) {
     report_size(index, before, seconds);
     measure_searches(index);

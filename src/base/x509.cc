@@ -2,6 +2,7 @@
 #include "base/x509.h"
 
 #include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -128,6 +129,16 @@ Result<KeyPtr> read_private_key(std::string_view pem) {
   return key;
 }
 
+bool is_sound(EVP_PKEY* key) {
+  const int id = EVP_PKEY_get_base_id(key);
+  if (id != EVP_PKEY_RSA && id != EVP_PKEY_RSA_PSS) return true;
+  BIGNUM* exponent = nullptr;
+  const bool sound = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &exponent) == 1 && BN_is_odd(exponent) &&
+                     !BN_is_one(exponent) && !BN_is_negative(exponent);
+  BN_free(exponent);
+  return sound;
+}
+
 Result<Certificate> describe(X509* certificate) {
   Certificate out;
   unsigned char* der = nullptr;
@@ -153,6 +164,7 @@ Result<Certificate> describe(X509* certificate) {
   const char* kind = EVP_PKEY_get0_type_name(key);
   out.key_algorithm = kind != nullptr ? kind : "";
   out.key_bits = EVP_PKEY_get_bits(key);
+  out.key_is_sound = is_sound(key);
   out.key_curve = curve_of(key);
   out.signature_digest = signature_digest(certificate);
   ERR_clear_error();

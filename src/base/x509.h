@@ -26,6 +26,7 @@ struct Certificate {
   std::string key_algorithm;  // "RSA", "EC", ...
   std::string key_curve;      // of an EC key: "P-256", "P-384", "P-521", else OpenSSL's name
   int key_bits = 0;
+  bool key_is_sound = true;      // false: RSA whose exponent gives every signature away (even, or below 3)
   std::string signature_digest;  // "SHA256", ...; empty: of an unknown algorithm
   bool is_ca = false;
   std::int64_t not_before_ms = 0;

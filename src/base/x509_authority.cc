@@ -103,7 +103,8 @@ Result<Certificate> issue(const Draft& draft, X509* issuer, EVP_PKEY* issuer_key
 Status check_request_key(EVP_PKEY* key) {
   int bits = EVP_PKEY_get_bits(key);
   if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA) {
-    if (bits >= 2048 && bits <= 4096) return {};
+    if (bits >= 2048 && bits <= 4096 && is_sound(key)) return {};
+    if (bits >= 2048 && bits <= 4096) return invalid("The CSR's RSA key has an exponent that protects nothing");
     return invalid("The CSR's RSA key must have 2048 to 4096 bits");
   }
   char group[32] = "";

@@ -34,5 +34,6 @@ Error failed(const char* what);  // kInternal with OpenSSL's reason; clears its 
 Result<X509Ptr> read_pem(std::string_view pem);
 Result<KeyPtr> read_private_key(std::string_view pem);
 Result<Certificate> describe(X509* certificate);
+bool is_sound(EVP_PKEY* key);
 
 }  // namespace muster::x509::openssl

@@ -20,6 +20,11 @@ std::string usage() {
                                                        what a client was refused and why; may it do that
   muster job watch JOB                                 live counts, rate, ETA and failure reasons
   muster job pause|resume|approve|preview JOB          controls of a rollout; continue JOB [GATE|all] passes a gate
+  muster audit verify [--data-dir DIR | FILE ... --key FILE]
+                                                       whether the audit log is whole; names the first broken line
+  muster audit list [--event NAME] [--user NAME] [--source SERVICE] [--resource NAME] [--access-key ID]
+                    [--address IP] [--error CODE|any] [--read-only true|false] [--since TIME] [--until TIME]
+                    [--limit N] [--format text|json]    who did what, from where, and how it ended
   muster settings                                      every setting, with default and meaning
   muster version
 
@@ -31,17 +36,24 @@ Settings come from a TOML file, then MUSTER_* in the environment, then flags: ht
 namespace {
 
 constexpr std::string_view kWhyFlags[] = {"client", "job", "publish", "subscribe", "receive"};
+constexpr std::string_view kAuditFlags[] = {"key",     "event", "user",      "source", "resource", "access_key",
+                                            "address", "error", "read_only", "since",  "until",    "limit"};
+
+bool is_option(std::string_view word, std::string_view flag) {
+  if (word == "why") return std::find(std::begin(kWhyFlags), std::end(kWhyFlags), flag) != std::end(kWhyFlags);
+  return word == "audit" && std::find(std::begin(kAuditFlags), std::end(kAuditFlags), flag) != std::end(kAuditFlags);
+}
 
 bool takes_words(std::string_view word) {
-  return word == "mqtt" || word == "why" || word == "job";
+  return word == "mqtt" || word == "why" || word == "job" || word == "audit";
 }
 
 }  // namespace
 
 Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments) {
   CommandLine line;
-  static constexpr std::string_view kWords[] = {"serve",   "env",      "mqtt",    "why", "job",
-                                                "support", "settings", "version", "help"};
+  static constexpr std::string_view kWords[] = {"serve", "env",     "mqtt",     "why",     "job",
+                                                "audit", "support", "settings", "version", "help"};
   std::size_t i = 0;
   if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") {
     line.word = "help";
@@ -79,7 +91,7 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
       if (i == arguments.size()) return invalid("--" + flag + " wants a value");
       value = arguments[i++];
     }
-    if (line.word == "why" && std::find(std::begin(kWhyFlags), std::end(kWhyFlags), flag) != std::end(kWhyFlags))
+    if (is_option(line.word, flag))
       line.options.insert_or_assign(flag, *value);
     else if (flag == "config")
       line.config_file = *value;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line: a word, flags (--key value, --key=value, - and _ alike) and, behind mqtt, why and job, more
+// The command line: a word, flags (--key value, --key=value, - and _ alike) and, behind mqtt, why, job and audit, more
 // words. Pure; the settings themselves are checked by config.h.
 #pragma once
 
@@ -15,13 +15,13 @@
 namespace muster::server {
 
 struct CommandLine {
-  std::string word;  // serve, env, mqtt, why, job, support, settings, version, help
+  std::string word;  // serve, env, mqtt, why, job, audit, support, settings, version, help
   std::vector<std::pair<std::string, std::string>> flags;  // settings
-  std::vector<std::string> words;                          // mqtt, job: what to do, with what; why: thing, job
-  std::map<std::string, std::string> options;              // why: client, job, publish, subscribe, receive
+  std::vector<std::string> words;                          // mqtt, job, audit: what to do, with what; why: thing, job
+  std::map<std::string, std::string> options;              // why: client, job, publish ...; audit: key, event, user ...
   std::optional<std::string> config_file;
   bool check_config = false;
-  std::string format;  // support: text, json, markdown; why, job: text, json
+  std::string format;  // support: text, json, markdown; why, job, audit: text, json
   std::string raw;     // env --raw NAME: that value alone
 };
 

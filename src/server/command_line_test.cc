@@ -25,6 +25,19 @@ TEST(CommandLine, MqttTakesWords) {
   EXPECT_EQ(line->flags.size(), 1u);
 }
 
+TEST(CommandLine, AuditTakesWordsAndOptions) {
+  auto line = parse_command_line({"audit", "list", "--read-only", "true", "--user=ann", "--data-dir", "d"});
+  ASSERT_TRUE(line) << line.error().message;
+  EXPECT_EQ(line->words, (std::vector<std::string>{"list"}));
+  EXPECT_EQ(line->options.at("read_only"), "true");
+  EXPECT_EQ(line->options.at("user"), "ann");
+  EXPECT_EQ(line->flags.size(), 1u);
+  line = parse_command_line({"audit", "verify", "a.jsonl", "b.jsonl", "--key", "k.pem"});
+  ASSERT_TRUE(line);
+  EXPECT_EQ(line->words.size(), 3u);
+  EXPECT_EQ(line->options.at("key"), "k.pem");
+}
+
 TEST(CommandLine, NothingAsksForHelp) {
   EXPECT_EQ(parse_command_line({})->word, "help");
 }

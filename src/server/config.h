@@ -88,6 +88,10 @@ struct Config {
 
   std::int64_t objects_max_bytes = 0;
 
+  std::int64_t audit_keep_days = 0;
+  std::int64_t audit_max_bytes = 0;
+  bool audit_data_events = false;
+
   std::string log_level;
   std::string log_format;
   std::int64_t drain_s = 0;

@@ -26,7 +26,7 @@ Findings with_reserved(Finding finding, const api::admin::AccessAsked& asked) {
 }
 
 Result<Findings> access(const Realm& realm, bool sys_topics, store::Tx& tx, const api::admin::AccessAsked& asked) {
-  api::device::FactsRequest request;
+  security::FactsRequest request;
   request.client_id = asked.client_id;
   request.thing = asked.client_id;
   request.source_ip = asked.source_ip;

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "server/admin_client.h"
+#include "server/audit/audit_files.h"
 #include "server/command_line.h"
 #include "server/config.h"
 #include "server/job_watch.h"
@@ -217,6 +218,18 @@ int administer_jobs(const CommandLine& line) {
   return administer(line, [&](const DataDir& data) { return run_job_words(data, line.words, line.format); });
 }
 
+int read_audit(const CommandLine& line) {
+  const auto run = [&](const std::string& folder) {
+    return run_audit_words(folder, line.words, line.options, line.format);
+  };
+  // Files that were carried elsewhere need no data folder.
+  if (line.words.size() < 2) return administer(line, [&](const DataDir& data) { return run(data.path()); });
+  auto text = run({});
+  if (!text) return fail(text.error().message);
+  std::cout << *text;
+  return 0;
+}
+
 int print_support(const CommandLine& line) {
   if (line.format.empty() || line.format == "text")
     std::cout << api::support_text();
@@ -243,6 +256,7 @@ int main(int argc, char** argv) {
     return administer(
         *line, [&](const DataDir& data) { return run_why_words(data, line->words, line->options, line->format); });
   }
+  if (line->word == "audit") return read_audit(*line);
   if (line->word == "job") return administer_jobs(*line);
   if (line->word == "support") return print_support(*line);
   if (line->word == "settings") {

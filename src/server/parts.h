@@ -13,10 +13,12 @@
 #include "api/device/denials.h"
 #include "api/device/jobs_topics.h"
 #include "api/device/lifecycle_events.h"
+#include "api/device/shadow_topics.h"
 #include "api/device/websocket_upgrade.h"
 #include "api/services/iam/web_identity_keys.h"
 #include "api/services/security/credentials_provider.h"
 #include "api/wire/pipeline.h"
+#include "domain/audit/trail.h"
 #include "domain/fleet/indexer.h"
 #include "domain/functions/invoker.h"
 #include "domain/iam/identities.h"
@@ -50,6 +52,7 @@ struct Server::Parts {
   std::unique_ptr<store::Store> store;
   iam::Account account;
   std::optional<TlsIdentity> identity;
+  std::unique_ptr<audit::Trail> trail;
   std::unique_ptr<objects::Blobs> blobs;
   Endpoints endpoints;
 
@@ -84,6 +87,7 @@ struct Server::Parts {
   jobs::Effects built;  // of the builder's transaction; on its thread
   std::unique_ptr<registry::DynamicGroupBuilder> group_builder;
   std::vector<std::unique_ptr<api::device::JobsTopics>> jobs_topics;  // by device loop
+  std::vector<std::unique_ptr<api::device::ShadowTopics>> shadow_topics;
   api::Operations operations;
   std::unique_ptr<api::Pipeline> pipeline;
   std::unique_ptr<api::device::WebSocketUpgrade> upgrade;
@@ -95,6 +99,7 @@ struct Server::Parts {
 
   Status open_store();
   Status open_account();
+  Status open_audit();
   Status open_ports();
   Result<std::uint16_t> open_on_each_address(io::ListenOptions options);
   Status make_callers();
@@ -102,6 +107,7 @@ struct Server::Parts {
   void make_jobs();
   void make_fleet_index();
   void start_fleet_index();
+  void make_shadows();
   void make_group_builder();
   void make_operations();
   Status make_http();

@@ -58,11 +58,13 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, const DataD
   auto parts = std::make_unique<Parts>(config, data);
   TRY_VOID(parts->open_store());
   TRY_VOID(parts->open_account());
+  TRY_VOID(parts->open_audit());
   TRY_VOID(parts->open_ports());
   TRY_VOID(parts->make_callers());
   TRY_VOID(parts->make_broker());
   parts->make_jobs();
   parts->make_fleet_index();
+  parts->make_shadows();
   parts->make_group_builder();
   parts->make_operations();
   TRY_VOID(parts->make_http());

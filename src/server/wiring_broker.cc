@@ -28,6 +28,7 @@ Status Server::Parts::make_callers() {
 
 Status Server::Parts::make_broker() {
   credentials = std::make_unique<iam::StoreCredentials>(*store, account.realm);
+  generations.follow(*store, account.realm);
   api::device::AuthorizerOptions authorizer_options;
   authorizer_options.plain_policy = config.plain_mqtt_policy;
   authorizer_options.sys_topics = config.mqtt_sys_interval_s > 0;
@@ -54,9 +55,9 @@ Status Server::Parts::make_broker() {
   if (config.mqtt_sys_interval_s > 0) {
     sys_topics = std::make_unique<SysTopics>(*device_loops.front(), clock, *broker, config.mqtt_sys_interval_s);
   }
-  // After a change of a principal or its policies, once the authorizer has read it again.
+  // After a change of a principal or its policies that ends its right to be connected.
   for (std::size_t shard = 0; shard < authorizers.size(); ++shard) {
-    authorizers[shard]->on_reloaded(
+    authorizers[shard]->on_refused(
         [this, shard](std::string principal_id) { broker->recheck(shard, std::move(principal_id)); });
   }
   return {};

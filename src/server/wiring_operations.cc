@@ -3,8 +3,10 @@
 #include "server/parts.h"
 
 #include "api/services/admin/jobs_admin.h"
+#include "api/services/audit/lookup_events.h"
 #include "api/services/data/iot_data.h"
 #include "api/services/data/jobs_data.h"
+#include "api/services/data/shadows.h"
 #include "api/services/fleet/fleet.h"
 #include "api/services/iam/iam.h"
 #include "api/services/iam/web_identity.h"
@@ -15,6 +17,7 @@
 #include "api/services/security/authorizers.h"
 #include "api/wire/validate.h"
 #include "mqtt/broker/broker_metrics.h"
+#include "server/audit/audit_port.h"
 #include "server/device_port.h"
 #include "server/message_port.h"
 #include "server/meters.h"
@@ -25,7 +28,6 @@ void Server::Parts::make_operations() {
   api::iot::RegistryServices registry;
   registry.store = store.get();
   registry.realm = account.realm;
-  registry.generations = &generations;
   registry.endpoints.host = endpoints.device_host;
   registry.endpoints.https_port =
       endpoints.device_https_port != 0 ? endpoints.device_https_port : endpoints.device_port;
@@ -59,6 +61,9 @@ void Server::Parts::make_operations() {
   api::iot::register_jobs(operations, jobs_services);
   api::data::register_jobs_data(operations, jobs_services);
   api::data::register_iot_data(operations, message_port(*broker));
+  api::data::register_shadows(operations, {.store = store.get(),
+                                           .wanted = [this](std::string_view topic) { return broker->wanted(topic); },
+                                           .wake_outbox = [this] { outbox->wake(); }});
   api::admin::register_mqtt_clients(operations, clients_port(*broker));
   api::admin::register_jobs_admin(operations, jobs_services);
   const DevicePortParts device_parts{
@@ -67,6 +72,7 @@ void Server::Parts::make_operations() {
                                         .jobs = *jobs_context,
                                         .clients = clients_port(*broker),
                                         .devices = device_port(device_parts)});
+  api::audit_service::register_audit(operations, {.directory = trail->directory(), .pool = pool.get()});
   api::register_s3(operations, {.store = *store,
                                 .blobs = *blobs,
                                 .pool = *pool,
@@ -87,13 +93,17 @@ Status Server::Parts::make_http() {
                            .clock = clock,
                            .metrics = metrics,
                            .certificates = authorizers.front().get(),
-                           .tokens = custom_authorizers.get()};
+                           .tokens = custom_authorizers.get(),
+                           .trail = trail.get()};
   pipeline = std::make_unique<api::Pipeline>(parts, options);
   api::device::UpgradeOptions upgrades;
   upgrades.origins = config.http_allowed_origins;
   upgrades.tokens = custom_authorizers.get();
   credentials_provider = std::make_unique<api::iot::CredentialsProvider>(*store, account.realm, *authorizers.front());
   if (!config.http_public_origin.empty()) upgrades.origins.push_back(config.http_public_origin);
+  upgrades.refused = [this](const io::HttpRequest& request, const Error& error) {
+    record_refused_upgrade(*trail, request, error);
+  };
   upgrade = std::make_unique<api::device::WebSocketUpgrade>(account.realm, *credentials, clock, std::move(upgrades));
   readiness = std::make_unique<Readiness>(*store, clock);
   observe_store(metrics, *store);

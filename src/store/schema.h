@@ -56,8 +56,8 @@ inline constexpr char kIndexingConfiguration = '9';  // text "account" -> what t
 inline constexpr char kConnectivity = 'Z';           // text thing -> last connection (see domain/fleet)
 inline constexpr char kShadow = 'y';  // text thing, text shadow ("" is the classic one) -> shadow document
 
-inline constexpr char kCaCertificate = '!';     // text kind (ca, subject, time), ... (see domain/security/ca_certificates)
-inline constexpr char kCertificateOfCa = '#';   // text CA certificate id, integer created_ms, text certificate id
+inline constexpr char kCaCertificate = '!';     // text CA certificate id -> registered CA
+inline constexpr char kCertificateOfCa = '#';   // text CA id, integer created_ms, text certificate id; CAs' indexes
 inline constexpr char kRegistrationCode = '%';  // text "account" -> code that proves possession of a CA's key
 inline constexpr char kRoleAlias = '&';         // text alias -> role alias
 inline constexpr char kAuthorizer = '(';        // text authoriser -> custom authoriser; text "" -> the default's name

@@ -292,6 +292,10 @@ STS = """
 GetAccessKeyInfo -
 """
 
+CLOUDTRAIL = """
+LookupEvents -
+"""
+
 S3 = """
 AbortMultipartUpload object
 CreateBucket bucket
@@ -320,7 +324,6 @@ Explain -
 GetJobProgress job
 GetMqttClient client
 ListMqttClients -
-LookupEvents -
 PauseJob job
 PreviewJob job
 PreviewNewJob -
@@ -349,6 +352,7 @@ def types_of_actions():
     """"iot:CreateThing" -> (required types, types asked where named)."""
     found = {}
     for prefix, table in (("iot", IOT), ("iotjobsdata", JOBS_DATA), ("iam", IAM), ("sts", STS), ("s3", S3),
+                          ("cloudtrail", CLOUDTRAIL),
                           ("muster", MUSTER)):
         for line in table.split("\n"):
             name, *types = line.split() or [None]

@@ -425,7 +425,7 @@ def test_conditions_count_where_one_call_asks_twice(s3, iot, mallory, bucket, un
 
 
 def test_reserved_topics_are_not_a_devices_to_write(device):
-    shadow = f"$aws/things/{device.name}/shadow/update"
+    shadow = f"$aws/things/{device.name}/shadow/update/accepted"
     for topic in ("$aws/events/job/x/completed", "$SYS/broker/clients", shadow, "$x"):
         live = TlsDevice(device)
         try:

@@ -159,6 +159,8 @@ def test_deletion_waits_for_policies_and_things(iot, policy, unique):
     iot.detach_policy(policyName=policy, target=arn)
     refused(*CONFLICT, iot.delete_certificate, certificateId=identifier)
     refused(*INVALID, iot.delete_thing, thingName=unique)
+    refused(*CONFLICT, iot.delete_certificate, certificateId=identifier, forceDelete=True)  # attached to a thing
+    iot.detach_thing_principal(thingName=unique, principal=arn)
     iot.attach_policy(policyName=policy, target=arn)
     iot.delete_certificate(certificateId=identifier, forceDelete=True)
     assert iot.list_thing_principals(thingName=unique)["principals"] == []

@@ -80,12 +80,12 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
 # ---- what is not served
 
 
-def test_unsupported_operations_are_named(iot, iot_data, s3, iam, sts):
+def test_unsupported_operations_are_named(iot, s3, iam, sts):
     cases = [(iot.create_topic_rule, {"ruleName": "r", "topicRulePayload": {"sql": "SELECT 1", "actions": []}}),
              (iot.describe_stream, {"streamId": "s"}), (iot.list_streams, {}),
-             (iot_data.get_thing_shadow, {"thingName": "t"}), (s3.get_bucket_versioning, {"Bucket": "b-1"}),
-             (s3.put_bucket_acl, {"Bucket": "b-1", "ACL": "private"}), (iam.create_group, {"GroupName": "g"}),
-             (sts.get_session_token, {})]
+             (s3.get_bucket_versioning, {"Bucket": "b-1"}),
+             (s3.put_bucket_acl, {"Bucket": "b-1", "ACL": "private"}), (iam.create_saml_provider, {"SAMLMetadataDocument": "x" * 1000, "Name": "p"}),
+             (sts.decode_authorization_message, {"EncodedMessage": "x"})]
     for call, arguments in cases:
         with pytest.raises(ClientError) as error:
             call(**arguments)

@@ -6,66 +6,13 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import sdk from 'aws-iot-device-sdk-v2';
+import { Inbox, open, patiently } from './sdk_connections.mjs';
 
-const { auth, iot, iotjobs, mqtt, mqtt5 } = sdk;
+const { iotjobs, mqtt } = sdk;
 const options = JSON.parse(process.argv[2]);
 const { thing, style, version, jobs: [first, second, third, fourth] } = options;
 const qos = mqtt.QoS.AtLeastOnce;
-const patienceMs = 10_000;
 const nothingAfterMs = 300;
-
-function patiently(promise, what) {
-  const limit = new AbortController();
-  const late = pause(patienceMs, null, { signal: limit.signal }).then(() => { throw new Error(what); }, () => {});
-  return Promise.race([promise, late]).finally(() => limit.abort());
-}
-
-// Messages of one kind, to be taken in order.
-class Inbox {
-  items = [];
-  waiting = [];
-  put = (item) => (this.waiting.length ? this.waiting.shift()(item) : this.items.push(item));
-  take = (what) => patiently(new Promise((resolve) => {
-    if (this.items.length) resolve(this.items.shift()); else this.waiting.push(resolve);
-  }), `no ${what} came`);
-}
-
-// ---- connections
-async function openMqtt311({ transport, host, port, ca, certificate, key, sign }) {
-  const Builder = iot.AwsIotMqttConnectionConfigBuilder;
-  const builder = transport === 'tls' ? Builder.new_mtls_builder_from_path(certificate, key)
-    : Builder.new_with_websockets().with_credentials(sign.region, sign.accessKey, sign.secretKey, sign.token);
-  builder.with_certificate_authority_from_path(undefined, ca).with_endpoint(host).with_port(port).with_client_id(thing)
-    .with_clean_session(true).with_keep_alive_seconds(60);
-  const connection = new mqtt.MqttClient().new_connection(builder.build());
-  connection.on('error', () => {});
-  await connection.connect();
-  return { connection, close: () => connection.disconnect() };
-}
-
-async function openMqtt5({ transport, host, port, ca, certificate, key, sign }) {
-  const Builder = iot.AwsIotMqtt5ClientConfigBuilder;
-  const builder = transport === 'tls' ? Builder.newDirectMqttBuilderWithMtlsFromPath(host, certificate, key)
-    : Builder.newWebsocketMqttBuilderWithSigv4Auth(host, {
-      region: sign.region,
-      credentialsProvider: auth.AwsCredentialsProvider.newStatic(sign.accessKey, sign.secretKey, sign.token),
-    });
-  const client = new mqtt5.Mqtt5Client(builder.withCertificateAuthorityFromPath(undefined, ca).withPort(port)
-    .withConnectProperties({ clientId: thing, keepAliveIntervalSeconds: 60 }).build());
-  client.on('error', () => {});
-  await new Promise((resolve, reject) => {
-    client.on('connectionSuccess', resolve);
-    client.on('connectionFailure', ({ error }) => reject(new Error(`CONNECT: ${error}`)));
-    client.start();
-  });
-  const close = async () => {
-    const stopped = new Promise((done) => client.once('stopped', done));
-    client.stop();
-    await stopped;
-    client.close();
-  };
-  return { client, close };
-}
 
 // ---- one face for both generations of clients: request(body) -> response, or an Error that has the members of the
 // rejection; heard.next and heard.list, the notifications.
@@ -266,7 +213,7 @@ const scenarios = {
   },
 };
 
-const opened = await patiently((version === 5 ? openMqtt5 : openMqtt311)(options), 'no answer to CONNECT');
+const opened = await open(options);
 const heard = { next: new Inbox(), list: new Inbox() };
 const jobs = await (style === 'v2' ? openV2 : openV1)(opened, heard);
 for (const [name, play] of Object.entries(scenarios)) {

@@ -279,7 +279,7 @@ class Tables:
         for template in resources:
             if " " in template:
                 self._fail("support list, %s: a resource holds a space" % name)
-            for member in re.findall(r"\{(\w+)\}", template):
+            for member in re.findall(r"\{/?(\w+)\}", template):
                 if member not in members:
                     self._fail("support list, %s: resource names %s, which the input does not have" % (name, member))
         return resources
@@ -372,6 +372,14 @@ def generate(service, model, support):
                                    PROTOCOLS[metadata["protocol"]], quote(namespace), len(tables.patterns),
                                    quote(target), quote(metadata.get("jsonVersion", "") if target else "")),
         "\n}  // namespace muster::api::model\n"])
+
+
+def no_member_twice(pairs):
+    """Two "operations" in an overlay would silently lose the first."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ModelError("an overlay has a member twice, one of %s" % sorted({k for k, _ in pairs}))
+    return found
 
 
 def read_model(service):

@@ -3,9 +3,9 @@
 // it: for MQTT (mqtt::Authorizer) and for HTTPS with a client certificate (CertificateAuthorizer). The TLS handshake
 // proved possession of the key; trust is decided here: the certificate's SHA-256 must be registered and ACTIVE.
 //
-// A live connection holds compiled facts. A change of its certificate, policies or things (PolicyGenerations) has them
-// read again, and on_reloaded() tells the owner, who has the broker recheck the connection: a revoked certificate is
-// cut off within milliseconds, not at the next packet.
+// A live connection holds compiled facts. A change of what they were made of (PolicyGenerations) has them read again,
+// whoever made it, and on_refused() tells the owner of connections that may not stay, for the broker to recheck them: a
+// revoked certificate is cut off within milliseconds, not at the next packet.
 //
 // A connection that came by a signed WebSocket is its IAM principal's (iam_rights.h), whatever certificate it has; one
 // without either may have a custom authoriser's token (token_grant.h).
@@ -46,9 +46,9 @@ class DeviceAuthorizer final : public mqtt::Authorizer, public CertificateAuthor
                    AuthorizerOptions options);
   ~DeviceAuthorizer() override;
 
-  // Called on the loop after the facts of connections of that principal ("": any) were read again. Set before the
-  // broker accepts; usually Broker::recheck.
-  void on_reloaded(std::function<void(std::string certificate_id)> reloaded);
+  // Called on the loop when connections of that principal ("": any) may not stay, or were read again by iam_rights.h.
+  // Set before the broker accepts; usually Broker::recheck.
+  void on_refused(std::function<void(std::string principal_id)> refused);
 
   void connect(const mqtt::ConnectAttempt& attempt, std::function<void(Decision)> done) override;
 

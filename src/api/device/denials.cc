@@ -28,18 +28,18 @@ bool Denials::may_explain(std::int64_t now_ms) {
   return explained_++ < kExplainedASecond;
 }
 
-void Denials::record(std::string_view client_id, std::string_view action, std::string_view name,
-                     std::string_view principal, const std::function<Findings()>& reasons) {
-  if (client_id.size() > kMaxClientBytes) return;
-  const std::string id(client_id);
+void Denials::record(const Refused& refused, const std::function<Findings()>& reasons) {
+  if (told_) told_(refused);
+  if (refused.client_id.size() > kMaxClientBytes) return;
+  const std::string id(refused.client_id);
   const std::int64_t now_ms = clock_.now_ms();
   Denial denial{
       now_ms,
       now_ms,
       1,
-      std::string(action),
-      std::string(name.substr(0, kMaxNameBytes)),
-      std::string(principal),
+      std::string(refused.action),
+      std::string(refused.name.substr(0, kMaxNameBytes)),
+      std::string(refused.principal),
       {{"denial.not_explained", "Too much was refused in that second to explain this one; ask about it afresh.", {}}}};
   bool explain = false;
   {

@@ -28,16 +28,22 @@ struct Denial {
   Findings reasons;
 };
 
+// One refusal as it happens, for who keeps a record (the audit log). Views, for the time of the call.
+struct Refused {
+  std::string_view client_id, source_ip, action, name, principal;
+};
+
 class Denials {
  public:
   static constexpr std::size_t kOfClient = 16, kClients = 1000, kMaxNameBytes = 512, kMaxClientBytes = 256;
   static constexpr int kExplainedASecond = 200;
 
   explicit Denials(const io::Clock& clock) : clock_(clock) {}
+  // Told of every refusal, on the loop that refuses. Set before the first one.
+  void on_refused(std::function<void(const Refused&)> told) { told_ = std::move(told); }
   // `reasons` is asked only when the refusal is not remembered yet. Client ids longer than kMaxClientBytes are left
   // out.
-  void record(std::string_view client_id, std::string_view action, std::string_view name, std::string_view principal,
-              const std::function<Findings()>& reasons);
+  void record(const Refused& refused, const std::function<Findings()>& reasons);
   // Newest first.
   std::vector<Denial> of(std::string_view client_id) const;
 
@@ -51,6 +57,7 @@ class Denials {
   bool may_explain(std::int64_t now_ms);
 
   const io::Clock& clock_;
+  std::function<void(const Refused&)> told_;
   mutable std::mutex mutex_;
   std::list<Client> clients_;  // refused last: first
   std::unordered_map<std::string, std::list<Client>::iterator> by_id_;

@@ -14,12 +14,12 @@ TEST(Denials, TheSameAgainIsCounted) {
   io::VirtualClock clock;
   Denials denials(clock);
   const auto first_ms = clock.now_ms();
-  denials.record("c", "iot:Publish", "a", "p", because);
+  denials.record({"c", "192.0.2.1", "iot:Publish", "a", "p"}, because);
   clock.advance_ms(1000);
-  denials.record("c", "iot:Publish", "b", "p", because);
+  denials.record({"c", "192.0.2.1", "iot:Publish", "b", "p"}, because);
   clock.advance_ms(1000);
   int asked = 0;
-  denials.record("c", "iot:Publish", "a", "p", [&] {
+  denials.record({"c", "192.0.2.1", "iot:Publish", "a", "p"}, [&] {
     ++asked;
     return Findings{};
   });
@@ -37,15 +37,15 @@ TEST(Denials, TheSameAgainIsCounted) {
 TEST(Denials, AreBoundedByClientAndInAll) {
   io::VirtualClock clock;
   Denials denials(clock);
-  for (int i = 0; i < 40; ++i) denials.record("busy", "iot:Publish", std::to_string(i), "p", because);
+  for (int i = 0; i < 40; ++i) denials.record({"busy", "192.0.2.1", "iot:Publish", std::to_string(i), "p"}, because);
   ASSERT_EQ(denials.of("busy").size(), Denials::kOfClient);
   EXPECT_EQ(denials.of("busy").front().name, "39");
   EXPECT_EQ(denials.of("busy").back().name, "24");
   for (std::size_t i = 0; i < Denials::kClients - 1; ++i) {
-    denials.record("c" + std::to_string(i), "iot:Connect", "x", "", because);
+    denials.record({"c" + std::to_string(i), "192.0.2.1", "iot:Connect", "x", ""}, because);
   }
-  denials.record("busy", "iot:Publish", "39", "p", because);  // used again: stays
-  denials.record("one-more", "iot:Connect", "x", "", because);
+  denials.record({"busy", "192.0.2.1", "iot:Publish", "39", "p"}, because);  // used again: stays
+  denials.record({"one-more", "192.0.2.1", "iot:Connect", "x", ""}, because);
   EXPECT_FALSE(denials.of("busy").empty());
   EXPECT_TRUE(denials.of("c0").empty());
   EXPECT_FALSE(denials.of("c1").empty());
@@ -54,10 +54,10 @@ TEST(Denials, AreBoundedByClientAndInAll) {
 TEST(Denials, LongNamesAreCutAndLongClientsLeftOut) {
   io::VirtualClock clock;
   Denials denials(clock);
-  denials.record("c", "iot:Publish", std::string(70'000, 'x'), "p", because);
+  denials.record({"c", "192.0.2.1", "iot:Publish", std::string(70'000, 'x'), "p"}, because);
   EXPECT_EQ(denials.of("c").front().name.size(), Denials::kMaxNameBytes);
   const std::string id(Denials::kMaxClientBytes + 1, 'c');
-  denials.record(id, "iot:Publish", "a", "p", because);
+  denials.record({id, "192.0.2.1", "iot:Publish", "a", "p"}, because);
   EXPECT_TRUE(denials.of(id).empty());
 }
 
@@ -69,12 +69,27 @@ TEST(Denials, OnlySoManyAreExplainedInASecond) {
     ++asked;
     return because();
   };
-  for (int i = 0; i < 1000; ++i) denials.record("c", "iot:Subscribe", std::to_string(i), "p", reasons);
+  for (int i = 0; i < 1000; ++i) denials.record({"c", "192.0.2.1", "iot:Subscribe", std::to_string(i), "p"}, reasons);
   EXPECT_EQ(asked, Denials::kExplainedASecond);
   EXPECT_EQ(denials.of("c").front().reasons.front().code, "denial.not_explained");
   clock.advance_ms(1000);
-  denials.record("c", "iot:Subscribe", "later", "p", reasons);
+  denials.record({"c", "192.0.2.1", "iot:Subscribe", "later", "p"}, reasons);
   EXPECT_EQ(denials.of("c").front().reasons.front().code, "policy.none");
+}
+
+TEST(Denials, EveryOneIsTold) {
+  io::VirtualClock clock;
+  Denials denials(clock);
+  std::vector<std::string> told;
+  denials.on_refused([&](const Refused& refused) {
+    told.push_back(std::string(refused.source_ip) + ' ' + std::string(refused.action) + ' ' +
+                   std::string(refused.name.substr(0, 5)));
+  });
+  for (int i = 0; i < 2; ++i) denials.record({"c", "192.0.2.1", "iot:Publish", "topic", "p"}, because);
+  const std::string long_id(Denials::kMaxClientBytes + 1, 'c');
+  denials.record({long_id, "192.0.2.2", "iot:Connect", long_id, "p"}, because);
+  EXPECT_EQ(told, (std::vector<std::string>{"192.0.2.1 iot:Publish topic", "192.0.2.1 iot:Publish topic",
+                                            "192.0.2.2 iot:Connect ccccc"}));
 }
 
 }  // namespace

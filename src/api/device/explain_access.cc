@@ -15,18 +15,18 @@ namespace {
 constexpr std::size_t kPatternsNamed = 3;
 constexpr std::size_t kMissesNamed = 5;
 
-std::string named(const DeviceFacts& facts, int policy) {
+std::string named(const security::DeviceFacts& facts, int policy) {
   const auto index = static_cast<std::size_t>(policy);
   return index < facts.policy_names.size() ? facts.policy_names[index] : "number " + std::to_string(policy + 1);
 }
 
-std::string statement_text(const DeviceFacts& facts, int policy, int statement, std::string_view sid) {
+std::string statement_text(const security::DeviceFacts& facts, int policy, int statement, std::string_view sid) {
   std::string text = "statement " + std::to_string(statement + 1);
   if (!sid.empty()) text += " (" + std::string(sid) + ")";
   return text + " of policy " + named(facts, policy);
 }
 
-std::map<std::string, std::string> statement_facts(const DeviceFacts& facts, int policy, int statement,
+std::map<std::string, std::string> statement_facts(const security::DeviceFacts& facts, int policy, int statement,
                                                    std::string_view sid) {
   std::map<std::string, std::string> named_facts{{"policy", named(facts, policy)},
                                                  {"statement", std::to_string(statement + 1)}};
@@ -45,7 +45,7 @@ std::string capitalised(std::string text) {
   return text;
 }
 
-Finding explain_miss(const DeviceFacts& facts, const iam::StatementMiss& miss) {
+Finding explain_miss(const security::DeviceFacts& facts, const iam::StatementMiss& miss) {
   const std::string what = capitalised(statement_text(facts, miss.policy, miss.statement, miss.sid));
   Finding finding{"policy.near.resource", "", statement_facts(facts, miss.policy, miss.statement, miss.sid)};
   finding.facts["wanted"] = list_text(miss.what, miss.what.size());
@@ -71,7 +71,7 @@ Finding explain_miss(const DeviceFacts& facts, const iam::StatementMiss& miss) {
   return finding;
 }
 
-Finding explain_none(const DeviceFacts& facts, std::string_view action, const std::string& resource) {
+Finding explain_none(const security::DeviceFacts& facts, std::string_view action, const std::string& resource) {
   Finding finding{"policy.none", "", {{"action", std::string(action)}, {"resource", resource}}};
   const std::string what = std::string(action) + " on " + resource;
   if (facts.policies.empty()) {
@@ -85,7 +85,7 @@ Finding explain_none(const DeviceFacts& facts, std::string_view action, const st
   return finding;
 }
 
-Finding explain_verdict(const DeviceFacts& facts, const iam::Decision& decision, std::string_view action,
+Finding explain_verdict(const security::DeviceFacts& facts, const iam::Decision& decision, std::string_view action,
                         const std::string& resource) {
   Finding finding{"policy.allowed", "", statement_facts(facts, decision.policy, decision.statement, decision.sid)};
   const bool allowed = decision.verdict == iam::Verdict::kAllow;
@@ -98,7 +98,7 @@ Finding explain_verdict(const DeviceFacts& facts, const iam::Decision& decision,
 }
 
 // What may be said about topics only.
-void add_topics(const Realm& realm, const DeviceFacts& facts, const AccessQuestion& question,
+void add_topics(const Realm& realm, const security::DeviceFacts& facts, const AccessQuestion& question,
                 const iam::Explained& explained, Findings& findings) {
   const std::string_view kind = resource_kind(question.action);
   if (kind == "client/") return;
@@ -125,7 +125,7 @@ std::string_view resource_kind(std::string_view action) {
   return action == "iot:Subscribe" ? "topicfilter/" : "topic/";
 }
 
-Findings explain_access(const Realm& realm, const DeviceFacts& facts, const AccessQuestion& question) {
+Findings explain_access(const Realm& realm, const security::DeviceFacts& facts, const AccessQuestion& question) {
   if (!facts.valid) {
     return {{"certificate.refused",
              "Nothing is allowed: " + facts.refusal + ".",
@@ -147,8 +147,7 @@ Findings explain_access(const Realm& realm, const DeviceFacts& facts, const Acce
   }
   if (question.action == "iot:Subscribe") {
     const bool wild = question.name.find_first_of("+#") != std::string_view::npos;
-    if (wild && explained.decision.verdict == iam::Verdict::kAllow &&
-        !allows(facts, question.action, resource, facts.context.without_any_of("+#"))) {
+    if (wild && explained.decision.verdict == iam::Verdict::kAllow && !allows_filter(facts, resource, question.name)) {
       findings.push_back(
           {"policy.wildcard",
            "It is refused all the same: the filter's wildcard comes from the value of a policy variable, "
@@ -167,10 +166,10 @@ Findings explain_access(const Realm& realm, const DeviceFacts& facts, const Acce
   return findings;
 }
 
-Result<Findings> explain_client(const Realm& realm, store::Tx& tx, const FactsRequest& request,
+Result<Findings> explain_client(const Realm& realm, store::Tx& tx, const security::FactsRequest& request,
                                 const AccessQuestion& question) {
   iam::PolicyCache cache;
-  TRY(const DeviceFacts facts, read_facts(tx, realm, request, cache));
+  TRY(const security::DeviceFacts facts, read_facts(tx, realm, request, cache));
   AccessQuestion asked = question;
   if (!request.certificate_id.empty()) {
     for (auto& thing : security::things_of_certificate(tx, realm, request.certificate_id)) {

@@ -96,7 +96,7 @@ class ExplainAccess : public ::testing::Test {
   }
   Findings afresh(const std::string& client, std::string_view action, const std::string& name) {
     const auto found = store::run_blocking_for(*store_, [&](store::Tx& tx) {
-      FactsRequest request;
+      security::FactsRequest request;
       request.certificate_id = kId;
       request.client_id = request.thing = client;
       const AccessQuestion question{action, name, {client}, false};

@@ -56,7 +56,7 @@ class IamRightsTest : public testing::Test {
   void make(AuthorizerOptions options) {
     test_.call([&] {
       authorizer_ = std::make_unique<DeviceAuthorizer>(test_.loop, *store_, kRealm, generations_, options);
-      authorizer_->on_reloaded([this](const std::string& id) {
+      authorizer_->on_refused([this](const std::string& id) {
         if (const auto change = std::exchange(awaited_, nullptr)) change->set_value(id);
       });
       return 0;

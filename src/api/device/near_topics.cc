@@ -23,19 +23,23 @@ Finding nearly(std::string_view kind, std::string_view topic, const std::string&
           {{"topic", std::string(topic)}, {"meant", meant}}};
 }
 
-// The words of a reserved topic in lower case; names stay: $aws/things/THING/jobs/JOB/get.
+// The words of a reserved topic in lower case; names stay: $aws/things/THING/jobs/JOB/get, .../shadow/name/SHADOW/get.
 std::string lower_words(std::string_view topic) {
   std::string out;
   std::size_t level = 0;
-  bool after_jobs = false;
+  bool after_jobs = false, after_shadow = false, after_name = false;
   for (const auto part : split(topic, '/')) {
     if (level > 0) out += '/';
     const bool thing = level == 2;
     const bool job = level == 4 && after_jobs && !equals_ignore_case(part, "get") &&
                      !equals_ignore_case(part, "start-next") && !equals_ignore_case(part, "notify") &&
                      !equals_ignore_case(part, "notify-next");
-    out += thing || job ? std::string(part) : lower(part);
-    if (level == 3) after_jobs = equals_ignore_case(part, "jobs");
+    out += thing || job || after_name ? std::string(part) : lower(part);
+    after_name = level == 4 && after_shadow && equals_ignore_case(part, "name");
+    if (level == 3) {
+      after_jobs = equals_ignore_case(part, "jobs");
+      after_shadow = equals_ignore_case(part, "shadow");
+    }
     ++level;
   }
   return out;

@@ -47,6 +47,8 @@ TEST(NearTopics, TheCase) {
   // Thing names and job ids keep their case.
   EXPECT_EQ(Policy{}.near("$AWS/things/GW/jobs/J1/update"), "case:$aws/things/GW/jobs/J1/update");
   EXPECT_EQ(Policy{}.near("$aws/things/GW/jobs/J1/update"), "");
+  EXPECT_EQ(Policy{}.near("$aws/things/GW/Shadow/name/Config/Get"), "case:$aws/things/GW/shadow/name/Config/get");
+  EXPECT_EQ(Policy{}.near("$aws/things/GW/shadow/name/Config/update/accepted"), "");
 }
 
 TEST(NearTopics, AnotherThingsName) {

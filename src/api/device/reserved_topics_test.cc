@@ -3,8 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include "api/device/answer_cache.h"
-
 namespace muster::api::device {
 namespace {
 
@@ -32,6 +30,13 @@ TEST(ReservedTopics, FiltersThatCanMatchWhatIsServed) {
                              "$aws/things/t/jobs/notify-next-namespace-aws-gg-deployment",
                              "$aws/things/t/jobs/$next/namespace-n/get/accepted",
                              "$aws/things/t/jobs/+/namespace-n/update/+",
+                             "$aws/things/t/shadow/update/accepted",
+                             "$aws/things/t/shadow/#",
+                             "$aws/things/+/shadow/update/+",
+                             "$aws/things/t/shadow/update/documents",
+                             "$aws/things/t/shadow/name/n/get/+",
+                             "$aws/things/t/shadow/name/+/update/delta",
+                             "$share/g/$aws/things/t/shadow/#",
                              "$aws/events/job/#",
                              "$aws/events/job/j/completed",
                              "$aws/events/job/+/cancellation_in_progress",
@@ -42,9 +47,11 @@ TEST(ReservedTopics, FiltersThatCanMatchWhatIsServed) {
 }
 
 TEST(ReservedTopics, FiltersOfWhatIsNotServedAreRefused) {
-  for (const char* filter : {"$aws/things/t/shadow/update/accepted",
-                             "$aws/things/t/shadow/#",
-                             "$aws/things/t/shadow/name/n/get/+",
+  for (const char* filter : {"$aws/things/t/shadow/update",
+                             "$aws/things/t/shadow/get/delta",
+                             "$aws/things/t/shadow/name/n/update",
+                             "$aws/things/t/shadow/name/n/get/documents",
+                             "$aws/things/t/shadow/names/n/get/accepted",
                              "$aws/rules/r/x",
                              "$aws/provisioning-templates/t/provision/json/accepted",
                              "$aws/certificates/create/json/+",
@@ -67,44 +74,13 @@ TEST(ReservedTopics, FiltersOfWhatIsNotServedAreRefused) {
                              "$aws/things/t/jobs/j/namespace-n/start/accepted",
                              "$aws/things/t/jobs/j/namespace-/get/accepted",
                              "$share/g/$SYS/#",
-                             "$share/g/$aws/things/t/shadow/#",
+                             "$share/g/$aws/things/t/shadow/get",
                              "$aws/things/t/jobs/j/unknown/accepted"}) {
     EXPECT_FALSE(is_served_filter(filter, false)) << filter;
   }
   EXPECT_TRUE(is_served_filter("$SYS/#", true));
   EXPECT_TRUE(is_served_filter("$SYS/broker/clients/+", true));
   EXPECT_FALSE(is_served_filter("$SYS/other/#", true));
-}
-
-TEST(AnswerCache, RemembersTheLastFewTopicsUntilItForgets) {
-  AnswerCache cache;
-  int asked = 0;
-  const auto ask = [&](const std::string& topic) { return cache.answer(topic, [&] { return ++asked > 0; }); };
-  for (int round = 0; round < 5; ++round) {
-    for (int i = 0; i < 8; ++i) ask("topic/" + std::to_string(i));
-  }
-  EXPECT_EQ(asked, 8);
-  ask("topic/8");  // in the place of the oldest
-  ask("topic/7");
-  EXPECT_EQ(asked, 9);
-  ask("topic/0");
-  EXPECT_EQ(asked, 10);
-  cache.forget();
-  ask("topic/7");
-  EXPECT_EQ(asked, 11);
-  const std::string longer(AnswerCache::kMaxTopicBytes + 1, 'x');
-  ask(longer);
-  ask(longer);
-  EXPECT_EQ(asked, 13);
-}
-
-TEST(AnswerCache, KeepsEachAnswer) {
-  AnswerCache cache;
-  for (int round = 0; round < 3; ++round) {
-    for (int i = 0; i < 20; ++i) {
-      EXPECT_EQ(cache.answer(std::to_string(i), [&] { return i % 3 == 0; }), i % 3 == 0);
-    }
-  }
 }
 
 }  // namespace

@@ -103,6 +103,7 @@ boost::asio::awaitable<io::HttpResponse> WebSocketUpgrade::answer(const io::Http
   Result<Identity> identity = co_await identify(request);
   if (!identity) {
     log::info("WebSocket refused", {{"peer", request.peer.address}, {"why", identity.error().message}});
+    if (options_.refused) options_.refused(request, identity.error());
     co_return refusal(identity.error());
   }
   response.upgrade = [on_socket = std::move(on_socket), identity = *std::move(identity)](

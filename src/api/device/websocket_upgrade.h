@@ -23,6 +23,8 @@ namespace muster::api::device {
 struct UpgradeOptions {
   std::vector<std::string> origins;   // that browsers may come from besides the server's own; "*": any
   TokenAuthorizer* tokens = nullptr;  // null: tokens are refused
+  // Told of each refusal before it is answered; may be null.
+  std::function<void(const io::HttpRequest& request, const Error& error)> refused;
 };
 
 class WebSocketUpgrade {

@@ -34,14 +34,21 @@ bool fill(std::string_view text, const AuthorizationInput& in, std::string& out)
     if (open == std::string_view::npos) break;
     std::size_t close = text.find('}', open);
     std::string_view member = text.substr(open + 1, close - open - 1);
+    const bool optional = member.starts_with('/');  // "{/shadowName}": with its slash, or nothing
+    if (optional) member.remove_prefix(1);
     std::string_view value = get_string(in.input, member);
     // iam calls without a user name are about the caller.
     if (value.empty() && member == "UserName" && in.caller.kind == iam::PrincipalKind::kUser) value = in.caller.name;
+    if (value.empty() && member == "Path") value = "/";
+    if (value.empty() && member == "indexName") value = "AWS_Things";
     // An OpenID Connect provider is named by its address without the scheme.
     if (member == "Url" && value.starts_with("https://")) value.remove_prefix(8);
-    if (value.empty() && member == "Path") value = "/";
-    if (value.empty()) complete = false;
-    out += value.empty() ? std::string_view("*") : value;
+    if (optional) {
+      if (!value.empty()) out.append("/").append(value);
+    } else {
+      if (value.empty()) complete = false;
+      out += value.empty() ? std::string_view("*") : value;
+    }
     text.remove_prefix(close + 1);
   }
   return complete;

@@ -41,6 +41,13 @@ TEST(Resources, AreFilledFromTheInput) {
   EXPECT_THAT(resources("iot", "ListThings", "{}"), ElementsAre("*"));
 }
 
+TEST(Resources, NamedShadowsHaveAResourceOfTheirOwn) {
+  EXPECT_THAT(resources("iot-data", "GetThingShadow", R"({"thingName":"t"})"),
+              ElementsAre("arn:aws:iot:eu-west-1:123456789012:thing/t"));
+  EXPECT_THAT(resources("iot-data", "UpdateThingShadow", R"({"thingName":"t","shadowName":"n"})"),
+              ElementsAre("arn:aws:iot:eu-west-1:123456789012:thing/t/n"));
+}
+
 TEST(Resources, JobTargetsAreAskedToo) {
   EXPECT_THAT(resources("iot", "CreateJob", R"({"jobId":"j","targets":["arn:a","arn:b"]})"),
               testing::IsSupersetOf({"arn:aws:iot:eu-west-1:123456789012:job/j", "arn:a", "arn:b"}));

@@ -42,8 +42,12 @@ constexpr std::array kStages = {
     Stage{"action", &Stages::find_action},
     // refused members are named here, before anything was done;
     Stage{"input", &Stages::parse},
+    // the audit log keeps what was asked for, denied or not; the handler takes the input away;
+    Stage{"note", &Stages::note_input},
     // needs the input: resources are named there;
     Stage{"authorize", nullptr, &Stages::authorize},
+    // what could not be recorded afterwards must not be done; behind the decision: strangers do not learn of the disk;
+    Stage{"audit", &Stages::may_change},
     Stage{"handler", nullptr, &Stages::call},
     Stage{"output", &Stages::serialise},
 };
@@ -87,6 +91,8 @@ boost::asio::awaitable<io::HttpResponse> Pipeline::handle(io::HttpRequest& reque
     status = internal(std::string("exception: ") + thrown.what());
   }
   if (!status) stages.fail(exchange, status.error(), stage_name);
+  Status recorded = co_await stages.record(exchange);
+  if (!recorded) stages.fail(exchange, recorded.error(), "record");
   stages.finish(exchange, stages.clock().steady_ms() - started_ms);
   co_return std::move(exchange.response);
 }

@@ -18,6 +18,7 @@
 #include "api/wire/router.h"
 #include "base/ids.h"
 #include "base/metrics.h"
+#include "domain/audit/trail.h"
 #include "domain/iam/credentials.h"
 #include "domain/iam/policy/cache.h"
 #include "io/env.h"
@@ -37,7 +38,7 @@ struct PipelineOptions {
 };
 
 // What a pipeline uses; everything outlives it. `certificates` and `tokens` may be null: callers without a signature
-// are then anonymous.
+// are then anonymous. `trail` may be null: nothing is recorded.
 struct PipelineParts {
   const Operations& operations;
   store::Store& store;
@@ -47,6 +48,7 @@ struct PipelineParts {
   metrics::Registry& metrics;
   CertificateAuthorizer* certificates = nullptr;
   TokenCallers* tokens = nullptr;
+  audit::Trail* trail = nullptr;
 };
 
 class Pipeline {

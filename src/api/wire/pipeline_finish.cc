@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The end of every exchange: errors into responses, request ids, metrics, access log.
+#include "api/wire/await_callback.h"
 #include "api/wire/cors.h"
 #include "api/wire/errors.h"
 #include "api/wire/pipeline_stages.h"
@@ -35,12 +36,35 @@ void PipelineStages::fail(Exchange& exchange, const Error& error, std::string_vi
   context.head = exchange.request.method == "HEAD";
   exchange.response = write_error(service, exchange.operation, error, context);
   exchange.service = &service;
+  exchange.failure = error;
   if (error.kind == ErrorKind::kInternal || error.kind == ErrorKind::kUnset) {
     log::error("request failed", {{"request_id", exchange.request_id},
                                   {"operation", exchange.operation != nullptr ? exchange.operation->name : "unknown"},
                                   {"stage", stage},
                                   {"reason", error.message}});
   }
+}
+
+io::Task<void> PipelineStages::record(Exchange& exchange) const {
+  if (parts_.trail == nullptr) co_return Status();
+  audit::Trail& trail = *parts_.trail;
+  const Recorded how = how_recorded(exchange, trail.records_data());
+  if (how == Recorded::kNot) co_return Status();
+  // Still there when it was refused before the handler.
+  const bool noted = !exchange.audited.parameters.empty() || !exchange.audited.resources.empty();
+  if (!noted && exchange.operation != nullptr && !exchange.input.empty()) {
+    exchange.audited = audited_input(exchange, parts_.realm);
+  }
+  audit::Event event = audit_event(exchange, parts_.realm);
+  std::function<void(std::function<void(Result<bool>)>)> start = [&](auto done) {
+    auto told = [done = std::move(done)](Status status) {
+      done(status ? Result<bool>(true) : Result<bool>(std::move(status).error()));
+    };
+    if (how == Recorded::kDenial) return trail.record_denial(std::move(event), std::move(told));
+    trail.record(std::move(event), std::move(told));
+  };
+  CO_TRY_VOID(co_await await_callback<bool>(start));
+  co_return Status();
 }
 
 void PipelineStages::count(const Exchange& exchange, std::string_view service, std::string_view operation,

@@ -225,6 +225,20 @@ Status PipelineStages::parse(Exchange& exchange) const {
   return {};
 }
 
+Status PipelineStages::note_input(Exchange& exchange) const {
+  if (parts_.trail == nullptr) return {};
+  // The data planes' inputs are noted when they are recorded, and else when they are refused (authorize()).
+  if (is_data_plane(*exchange.service, exchange.operation) && !parts_.trail->records_data()) return {};
+  exchange.audited = audited_input(exchange, parts_.realm);
+  return {};
+}
+
+Status PipelineStages::may_change(Exchange& exchange) const {
+  if (parts_.trail == nullptr || is_read_only(*exchange.operation)) return {};
+  if (is_data_plane(*exchange.service, exchange.operation) && !parts_.trail->records_data()) return {};
+  return parts_.trail->may_change();
+}
+
 io::Task<void> PipelineStages::authorize(Exchange& exchange) const {
   AuthorizationInput asked{*exchange.service, *exchange.operation, parts_.realm,   exchange.caller,
                            exchange.input,    exchange.request,    exchange.now_ms};

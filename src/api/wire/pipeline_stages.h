@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "api/wire/audit/audit_event.h"
 #include "api/wire/operation.h"
 #include "api/wire/pipeline.h"
 #include "api/wire/router.h"
@@ -44,6 +45,9 @@ struct Exchange {
   io::HttpHeaders headers;                      // as the parser sees them
   json::object input;
 
+  AuditedInput audited;
+  std::optional<Error> failure;  // what the client was told
+
   Reply reply;
   io::HttpResponse response;
   bool answered = false;  // a stage made the response itself
@@ -76,12 +80,16 @@ class PipelineStages {
   io::Task<void> read_body(Exchange& exchange) const;
   Status find_action(Exchange& exchange) const;
   Status parse(Exchange& exchange) const;
+  Status note_input(Exchange& exchange) const;
   io::Task<void> authorize(Exchange& exchange) const;
+  Status may_change(Exchange& exchange) const;
   io::Task<void> call(Exchange& exchange) const;
   Status serialise(Exchange& exchange) const;
 
   // Turns a stage's error into the response.
   void fail(Exchange& exchange, const Error& error, std::string_view stage) const;
+  // The exchange in the audit log, before its answer leaves. A change that could not be recorded is no success.
+  io::Task<void> record(Exchange& exchange) const;
   // Request id and server headers, metrics, access log.
   void finish(Exchange& exchange, std::int64_t elapsed_ms) const;
 

@@ -70,7 +70,7 @@ TEST(Validate, CountsCharactersNotBytes) {
 TEST(Validate, FalseAsksForNothing) {
   EXPECT_EQ(check("s3", "CreateBucket", R"({"Bucket":"bbb","ObjectLockEnabledForBucket":false})"), "ok");
   EXPECT_THAT(check("s3", "CreateBucket", R"({"Bucket":"bbb","ObjectLockEnabledForBucket":true})"),
-              HasSubstr("not supported"));
+              HasSubstr("not implemented"));
 }
 
 TEST(Validate, LongValuesAreCutAtACharacter) {

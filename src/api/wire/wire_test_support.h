@@ -83,8 +83,9 @@ class TestServer {
     std::string origin;
   };
 
-  explicit TestServer(PipelineOptions options = {}, CertificateAuthorizer* certificates = nullptr)
-      : store_(store::make_memory_store(clock)) {
+  explicit TestServer(PipelineOptions options = {}, CertificateAuthorizer* certificates = nullptr,
+                      audit::Trail* trail = nullptr)
+      : store_(store::make_memory_store(clock)), trail_(trail) {
     options.log_requests = false;
     options_ = std::move(options);
     certificates_ = certificates;
@@ -105,7 +106,8 @@ class TestServer {
   }
   io::HttpResponse send(const SignedRequest& in, std::vector<std::size_t> pieces = {100'000}) {
     if (!pipeline_) {
-      PipelineParts parts{operations_, *store_, kTestRealm, credentials, clock, metrics, certificates_};
+      PipelineParts parts{operations_, *store_,       kTestRealm, credentials, clock,
+                          metrics,     certificates_, nullptr,    trail_};
       pipeline_ = std::make_unique<Pipeline>(parts, options_);
     }
     seen.clear();
@@ -128,6 +130,7 @@ class TestServer {
   Operations operations_;
   PipelineOptions options_;
   CertificateAuthorizer* certificates_ = nullptr;
+  audit::Trail* trail_ = nullptr;
   std::unique_ptr<Pipeline> pipeline_;
 };
 

@@ -32,6 +32,7 @@ struct Log::State {
   State(LogOptions chosen, const io::Clock& time, Opened opened)
       : options(std::move(chosen)),
         clock(time),
+        folder_lock(std::move(opened.lock)),
         key(std::move(opened.key)),
         head(std::move(opened.head)),
         segments(std::move(opened.segments)),
@@ -48,6 +49,7 @@ struct Log::State {
     Done done;
   };
   using Dones = std::vector<Done>;
+  using Held = std::unique_lock<std::mutex>;  // of file_mutex
 
   void run_writer();
   void run_syncer();
@@ -55,10 +57,13 @@ struct Log::State {
   Status ensure_file();
   Status start_segment();
   Status put_down();
-  Status sync_all(Dones& dones);
+  void wait_for_syncer(Held& held);
+  Status sync_all(Held& held, Dones& dones);
   Status write_head();
-  Status put_seal(Dones& dones);
-  Status recover(Dones& dones);
+  Status put_seal(Held& held, Dones& dones);
+  Status recover(Held& held, Dones& dones);
+  Status rotate(Held& held, Dones& dones);
+  void add(std::vector<Entry>& batch, std::vector<Waiting>& durable, Dones& others);
   void prune();
   void fail(const Error& error);
   void take_waiting(Dones& dones);
@@ -68,6 +73,7 @@ struct Log::State {
 
   const LogOptions options;
   const io::Clock& clock;
+  const FolderLock folder_lock;
   const Ed25519PrivateKey key;
   std::function<void()> tick;
 
@@ -91,14 +97,14 @@ struct Log::State {
 
   // The file and its lines; held by whoever writes. A sync waits for the disk without it.
   std::mutex file_mutex;
-  std::condition_variable sync_wanted;
-  std::shared_ptr<AppendFile> file;
+  std::condition_variable sync_wanted, sync_over;
+  std::unique_ptr<AppendFile> file;
   Position at;
   std::uint64_t synced_bytes = 0;  // of the file
   std::uint64_t reserved = 0;
   std::string unsynced;     // lines behind synced_bytes
   std::size_t written = 0;  // of `unsynced`
-  std::uint64_t epoch = 0;  // a sync that began in another one says nothing
+  bool syncing = false;     // the syncer waits for the disk, without the mutex
   std::deque<Waiting> waiting;
   bool syncer_stops = false;
 
@@ -122,8 +128,7 @@ bool Log::State::must_rotate() const {
 Status Log::State::start_segment() {
   Segment fresh{options.files.directory + "/" + segment_name(at.sequence + 1), at.sequence + 1, 0};
   TRY(AppendFile opened, AppendFile::open(fresh.path, 0));
-  file = std::make_shared<AppendFile>(std::move(opened));
-  ++epoch;
+  file = std::make_unique<AppendFile>(std::move(opened));
   synced_bytes = reserved = written = 0;
   segments.push_back({std::move(fresh), clock.now_ms()});
   append_seal(unsynced, at, segments.back().start_ms, key);
@@ -135,7 +140,7 @@ Status Log::State::start_segment() {
 Status Log::State::ensure_file() {
   if (file == nullptr && !segments.empty()) {
     TRY(AppendFile opened, AppendFile::open(segments.back().segment.path, synced_bytes));
-    file = std::make_shared<AppendFile>(std::move(opened));
+    file = std::make_unique<AppendFile>(std::move(opened));
     reserved = 0;
   }
   return {};
@@ -166,10 +171,16 @@ void Log::State::synced_up_to(std::uint64_t end, Dones& dones) {
   }
 }
 
-Status Log::State::sync_all(Dones& dones) {
+// The kernel tells of a failed write once. Two syncs at a time, and the one that is not told would take lost lines for
+// written ones.
+void Log::State::wait_for_syncer(Held& held) {
+  sync_over.wait(held, [&] { return !syncing; });
+}
+
+Status Log::State::sync_all(Held& held, Dones& dones) {
+  wait_for_syncer(held);
   TRY_VOID(allowed());
   TRY_VOID(file->sync());
-  ++epoch;
   synced_up_to(synced_bytes + written, dones);
   if (unsynced.empty()) head.reached = at;
   return {};
@@ -181,27 +192,58 @@ Status Log::State::write_head() {
 }
 
 // With all lines before it.
-Status Log::State::put_seal(Dones& dones) {
+Status Log::State::put_seal(Held& held, Dones& dones) {
   append_seal(unsynced, at, clock.now_ms(), key);
   last_seal_ms = clock.now_ms();
   unsealed = false;
   TRY_VOID(put_down());
-  TRY_VOID(sync_all(dones));
+  TRY_VOID(sync_all(held, dones));
   return write_head();
 }
 
 // Whatever a failed write or sync has left is cut off and written anew: after a failed sync the kernel may have dropped
 // what it could not write.
-Status Log::State::recover(Dones& dones) {
-  ++epoch;
+Status Log::State::recover(Held& held, Dones& dones) {
+  wait_for_syncer(held);
   TRY_VOID(ensure_file());
   if (file == nullptr) TRY_VOID(start_segment());
   TRY_VOID(file->cut(synced_bytes));
   written = 0;
   reserved = 0;
   TRY_VOID(put_down());
-  TRY_VOID(sync_all(dones));
+  TRY_VOID(sync_all(held, dones));
   return write_head();
+}
+
+// The segment ends, on stable storage and as long as it is; the next one begins.
+Status Log::State::rotate(Held& held, Dones& dones) {
+  if (file != nullptr) {
+    wait_for_syncer(held);
+    if (failing) return not_written();
+    TRY_VOID(sync_all(held, dones));
+    TRY_VOID(file->cut(synced_bytes));  // gives reserved space back
+    if (!segments.empty()) segments.back().segment.bytes = synced_bytes;
+  }
+  TRY_VOID(start_segment());
+  TRY_VOID(put_down());
+  TRY_VOID(sync_all(held, dones));
+  TRY_VOID(write_head());
+  prune();
+  return {};
+}
+
+void Log::State::add(std::vector<Entry>& batch, std::vector<Waiting>& durable, Dones& others) {
+  for (Entry& entry : batch) {
+    append_event(unsynced, at, entry.json);
+    unsealed = true;
+    ++events;
+    if (!entry.done) continue;
+    if (entry.durable) {
+      durable.push_back({synced_bytes + unsynced.size(), std::move(entry.done)});
+    } else {
+      others.push_back(std::move(entry.done));
+    }
+  }
 }
 
 void Log::State::take_waiting(Dones& dones) {
@@ -250,38 +292,18 @@ void Log::State::prune() {
 void Log::State::work(std::vector<Entry>& batch) {
   Dones good, bad;
   {
-    const std::lock_guard lock(file_mutex);
+    Held held(file_mutex);
     Status status;
     if (failing) {
-      status = recover(good);
+      status = recover(held, good);
       if (status) {
         failing = false;
         log::warn("the audit log writes again", {{"directory", options.files.directory}});
       }
     }
-    if (status && must_rotate()) {
-      if (file != nullptr) {
-        status = sync_all(good);
-        if (!segments.empty()) segments.back().segment.bytes = synced_bytes;
-      }
-      if (status) status = start_segment();
-      if (status) status = put_down();
-      if (status) status = sync_all(good);
-      if (status) status = write_head();
-      if (status) prune();
-    }
+    if (status && must_rotate()) status = rotate(held, good);
     std::vector<Waiting> durable;
-    for (Entry& entry : batch) {
-      append_event(unsynced, at, entry.json);
-      unsealed = true;
-      ++events;
-      if (!entry.done) continue;
-      if (entry.durable) {
-        durable.push_back({synced_bytes + unsynced.size(), std::move(entry.done)});
-      } else {
-        good.push_back(std::move(entry.done));
-      }
-    }
+    add(batch, durable, good);
     if (status && written < unsynced.size()) status = put_down();
     if (!status) {
       fail(status.error());
@@ -335,12 +357,13 @@ void Log::State::run_writer() {
       Dones dones;
       Status status;
       {
-        const std::lock_guard hold(file_mutex);
+        Held held(file_mutex);
         if (lost > 0) {
           append_note(unsynced, at, clock.now_ms(), "dropped",
                       std::to_string(lost) + " calls were refused and not recorded: the log could not be written");
         }
-        status = put_seal(dones);
+        wait_for_syncer(held);
+        status = failing ? Status(not_written()) : put_seal(held, dones);
         if (!status) fail(status.error());
         if (!status) take_waiting(dones);
       }
@@ -369,13 +392,13 @@ void Log::State::run_syncer() {
     sync_wanted.wait_for(lock, kTick, [&] { return syncer_stops || !waiting.empty() || failing || written == 0; });
     if (syncer_stops) return;
     if (failing || written == 0) continue;
-    const std::uint64_t began = epoch, end = synced_bytes + written;
-    const std::shared_ptr<AppendFile> current = file;
+    const std::uint64_t end = synced_bytes + written;
+    syncing = true;  // the file stays what it is until this is over, but for lines that come behind
     lock.unlock();
     Status status = allowed();
-    if (status) status = current->sync();
+    if (status) status = file->sync();
     lock.lock();
-    if (epoch != began) continue;
+    syncing = false;
     Dones dones;
     if (status) {
       synced_up_to(end, dones);
@@ -384,6 +407,7 @@ void Log::State::run_syncer() {
       take_waiting(dones);
     }
     lock.unlock();
+    sync_over.notify_one();
     for (const Done& done : dones) done(status ? Status() : Status(not_written()));
     if (!status) work_there.notify_one();
     lock.lock();
@@ -420,7 +444,7 @@ Result<std::unique_ptr<Log>> Log::open(LogOptions options, const io::Clock& cloc
   State& s = *state;
   State::Dones nobody;
   {
-    const std::lock_guard lock(s.file_mutex);
+    State::Held held(s.file_mutex);
     TRY_VOID(s.ensure_file());
     if (s.file == nullptr) TRY_VOID(s.start_segment());
     for (const auto& [kind, text] : notes) append_note(s.unsynced, s.at, clock.now_ms(), kind, text);
@@ -428,7 +452,7 @@ Result<std::unique_ptr<Log>> Log::open(LogOptions options, const io::Clock& cloc
     if (!sealed) append_seal(s.unsynced, s.at, clock.now_ms(), s.key);
     s.last_seal_ms = clock.now_ms();
     TRY_VOID(s.put_down());
-    TRY_VOID(s.sync_all(nobody));
+    TRY_VOID(s.sync_all(held, nobody));
     TRY_VOID(s.write_head());
   }
   s.prune();

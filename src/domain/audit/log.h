@@ -46,7 +46,8 @@ class Log {
  public:
   using Done = std::function<void(Status)>;
 
-  // Repairs what a crash left (chain.h, notes) and seals. kUnavailable: the files cannot be used. kInvalid: the key or
+  // Repairs what a crash left (chain.h, notes) and seals. kUnavailable: the files cannot be used. kConflict: another
+  // process writes them. kInvalid: the key or
   // the head does not fit the log; somebody has to look.
   static Result<std::unique_ptr<Log>> open(LogOptions options, const io::Clock& clock);
   ~Log();  // writes what waits, unless writing fails, and seals

@@ -36,7 +36,7 @@ Result<Ed25519PrivateKey> open_key(const LogFiles& files, bool has_log) {
   if (!key) return invalid(files.key + ": " + key.error().message);
   const std::string public_pem = key->public_key().pem();
   TRY(const auto there, read_small(files.public_key));
-  if (there != public_pem) TRY_VOID(write_file(files.public_key, public_pem, 0644));
+  if (there != public_pem) TRY_VOID(write_file(files.public_key, public_pem));
   return key;
 }
 
@@ -116,10 +116,11 @@ Status find_end(Opened& opened) {
 
 Result<Opened> open_files(const LogFiles& files, std::int64_t now_ms) {
   if (::mkdir(files.directory.c_str(), 0700) != 0 && errno != EEXIST) return system_error("make", files.directory);
+  TRY(auto lock, FolderLock::take(files.directory));
   TRY(const auto listed, list_segments(files.directory));
   TRY(const auto head_bytes, read_small(files.head));
   TRY(auto key, open_key(files, !listed.empty() || head_bytes));
-  Opened opened{.key = std::move(key), .head = {}, .segments = {}, .at = {}, .notes = {}};
+  Opened opened{.lock = std::move(lock), .key = std::move(key), .head = {}, .segments = {}, .at = {}, .notes = {}};
   if (!head_bytes && listed.empty()) TRY_VOID(write_file(files.head, head_text(opened.head, opened.key)));
   if (!head_bytes && !listed.empty()) opened.notes.emplace_back("damaged", files.head + " was gone");
   if (head_bytes) {

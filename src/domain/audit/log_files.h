@@ -21,6 +21,7 @@ struct KeptSegment {
 };
 
 struct Opened {
+  FolderLock lock;
   Ed25519PrivateKey key;
   Head head;
   std::vector<KeptSegment> segments;

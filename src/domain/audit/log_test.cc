@@ -193,6 +193,15 @@ TEST_F(AuditFolder, WithoutItsKeyALogIsNotGoneOnWith) {
   EXPECT_FALSE(Log::open(options, clock));
 }
 
+TEST_F(AuditFolder, ASecondWriterIsRefused) {
+  auto log = open();
+  const auto second = Log::open(options, clock);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().kind, ErrorKind::kConflict);
+  log.reset();
+  EXPECT_TRUE(Log::open(options, clock));
+}
+
 TEST_F(AuditFolder, AHeadThatIsGoneIsNoted) {
   { put(*open(), "A"); }
   std::filesystem::remove(options.files.head);

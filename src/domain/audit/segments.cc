@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -116,16 +117,37 @@ Status sync_folder(const std::string& path) {
   return {};
 }
 
-Status write_file(const std::string& path, std::string_view bytes, unsigned mode) {
+Status write_file(const std::string& path, std::string_view bytes) {
   const std::string fresh = path + ".new";
   {
-    const Descriptor file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+    const Descriptor file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (file.get() < 0) return system_error("open", fresh);
     TRY_VOID(write_all(file.get(), bytes, fresh));
     if (::fsync(file.get()) != 0) return system_error("sync", fresh);
   }
   if (::rename(fresh.c_str(), path.c_str()) != 0) return system_error("rename", fresh);
   return sync_folder(path.substr(0, path.rfind('/')));
+}
+
+Result<FolderLock> FolderLock::take(const std::string& path) {
+  FolderLock lock(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (lock.descriptor_ < 0) return system_error("open", path);
+  if (::flock(lock.descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return system_error("lock", path);
+    return make_error(ErrorKind::kConflict, "another server writes the audit log in " + path);
+  }
+  return lock;
+}
+
+FolderLock::FolderLock(FolderLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+FolderLock& FolderLock::operator=(FolderLock&& other) noexcept {
+  std::swap(descriptor_, other.descriptor_);
+  return *this;
+}
+
+FolderLock::~FolderLock() {
+  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 Result<AppendFile> AppendFile::open(const std::string& path, std::uint64_t size) {

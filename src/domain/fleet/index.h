@@ -67,6 +67,7 @@ class Index {
   // not there stays absent.
   void put(std::string_view name, SourceMask sources, const FieldValues& values);
   void erase(std::string_view name);
+  bool has(std::string_view name) const { return find_document(name).has_value(); }
 
   std::size_t size() const { return names().texts.size(); }
   QuerySubject subject() const { return subject_; }

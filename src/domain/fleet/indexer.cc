@@ -78,8 +78,18 @@ struct Indexer::State {
   registry::IndexedSources sources;  // what is indexed, or being built
   IndexStatus things_status = IndexStatus::kBuilding, groups_status = IndexStatus::kBuilding;
 
-  // Searches share; the worker, the only one who changes them, does not.
+  // Searches share; the worker, the only one who changes them, does not. Who comes while it waits waits behind it, or
+  // searches without a pause would keep it out.
+  mutable std::mutex turnstile;
   mutable std::shared_mutex index_mutex;
+  std::shared_lock<std::shared_mutex> lock_to_read() const {
+    const std::lock_guard turn(turnstile);
+    return std::shared_lock(index_mutex);
+  }
+  std::unique_lock<std::shared_mutex> lock_to_write() const {
+    const std::lock_guard turn(turnstile);
+    return std::unique_lock(index_mutex);
+  }
   Index things_index{QuerySubject::kThings};
   Index groups_index{QuerySubject::kThingGroups};
 
@@ -100,10 +110,6 @@ struct Indexer::State {
   bool disagrees(const ReadThing& thing) const;
   Status refresh(const std::vector<std::string>& names);
   Status forget(const std::vector<std::string>& names);
-  bool is_active(QuerySubject subject) const {
-    const std::lock_guard lock(mutex);
-    return (subject == QuerySubject::kThings ? things_status : groups_status) == IndexStatus::kActive;
-  }
 };
 
 // On a thread of the store's engine.
@@ -119,14 +125,15 @@ void Indexer::State::hear(const std::vector<std::string>& keys) {
       queries_changed = true;
       continue;
     }
+    const bool of_group = tag == table::kThingGroup;
+    if ((of_group ? groups_status : things_status) == IndexStatus::kOff) continue;
     auto name = store::KeyReader(key).text();
     if (!name) continue;
-    if (tag == table::kThingGroup) {
-      if (groups_status != IndexStatus::kOff) groups.insert(*std::move(name));
-    } else if (things_status != IndexStatus::kOff) {
+    ++heard;
+    if (of_group)
+      groups.insert(*std::move(name));
+    else
       things[*std::move(name)] |= source_of_table(tag);
-      ++heard;
-    }
   }
   if (configuration_changed || !things.empty() || !groups.empty()) woken.notify_one();
 }
@@ -190,7 +197,7 @@ Status Indexer::State::build_things(const registry::IndexedSources& wanted) {
     }));
   }
   {
-    const std::unique_lock lock(index_mutex);
+    const auto lock = lock_to_write();
     std::swap(things_index, fresh);
   }
   if (wanted.things) set_status(QuerySubject::kThings, IndexStatus::kActive);
@@ -216,7 +223,7 @@ Status Indexer::State::build_groups(bool on) {
     }));
   }
   {
-    const std::unique_lock lock(index_mutex);
+    const auto lock = lock_to_write();
     std::swap(groups_index, fresh);
   }
   if (on) set_status(QuerySubject::kThingGroups, IndexStatus::kActive);
@@ -232,7 +239,9 @@ Result<std::vector<ReadThing>> Indexer::State::read_things(
     result.clear();
     GroupCache cache;
     for (const auto& [name, mask] : batch) {
-      ReadThing thing{.name = name, .sources = queries.empty() ? mask : kAllSources};
+      // A new document begins whole: shadows and clients may be older than their thing.
+      const bool whole = !queries.empty() || !things_index.has(name);
+      ReadThing thing{.name = name, .sources = whole ? kAllSources : mask};
       auto rows = read_rows(tx, name, sources, thing.sources);
       thing.exists = rows.has_value();
       if (rows) {
@@ -292,7 +301,7 @@ Status Indexer::State::apply(std::vector<ReadThing> read) {
     if (unseen && sources.connectivity && parts.connectivity != nullptr) parts.connectivity->recall(thing.name);
   }
   {
-    const std::unique_lock lock(index_mutex);
+    const auto lock = lock_to_write();
     for (ReadThing& thing : read) {
       if (thing.exists)
         put_thing(things_index, thing.name, thing.sources, std::move(thing.read));
@@ -326,7 +335,7 @@ Status Indexer::State::index_changes(const Changes& changes, const std::unordere
     for (const std::string& name : changed_groups) read.emplace_back(name, registry::find_group_record(tx, name, true));
     return {};
   }));
-  const std::unique_lock lock(index_mutex);
+  const auto lock = lock_to_write();
   for (const auto& [name, group] : read) {
     if (group && !group->deleting)
       groups_index.put(name, kAllSources, fields_of_group(*group));
@@ -431,7 +440,7 @@ IndexStatus Indexer::status(QuerySubject subject) const {
 Status Indexer::with_index(QuerySubject subject, const std::function<void(const Index& index)>& look) const {
   const bool of_things = subject == QuerySubject::kThings;
   const std::string name(of_things ? kThingsIndex : kThingGroupsIndex);
-  const std::shared_lock lock(state_->index_mutex);
+  const auto lock = state_->lock_to_read();
   switch (status(subject)) {
     case IndexStatus::kOff:
       return not_found("Index " + name + " does not exist. Please enable index by calling UpdateIndexingConfiguration");

@@ -270,6 +270,16 @@ TEST_F(IndexerTest, FollowsConnections) {
   EXPECT_THAT(find("connectivity.timestamp:9000"), IsEmpty()) << "a new thing of the name has no past";
 }
 
+TEST_F(IndexerTest, ANewThingBeginsWithAllThatIsKnownOfItsName) {
+  turn_everything_on();
+  shadow("late", R"({"reported":{"t":1}})");
+  settle();
+  EXPECT_THAT(find("*"), IsEmpty()) << "a shadow is no thing";
+  thing("late");
+  settle();
+  EXPECT_THAT(find("shadow.reported.t:1 connectivity.connected:false"), ElementsAre("late"));
+}
+
 TEST_F(IndexerTest, FollowsJobs) {
   thing("a");
   execution("a", "j1", jobs::ExecutionStatus::kQueued);

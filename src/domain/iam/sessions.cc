@@ -221,13 +221,10 @@ Result<RoleSession> get_session_token(store::Tx& tx, const Realm& realm, const P
 
 Result<sigv4::Credentials> session_for_role(store::Tx& tx, const Realm& realm, std::string_view role_arn,
                                             std::string_view session_name, std::int64_t duration_s,
-                                            std::string_view service_principal, std::string_view source_arn,
-                                            const std::map<std::string, std::string>& session_keys) {
+                                            std::string_view service_principal, std::string_view source_arn) {
   TRY(Role role, role_for_service(tx, realm, role_arn, session_name, service_principal, source_arn));
   TRY(std::string secret, session_secret(tx));
-  Principal who = session_of(role, session_name);
-  who.session_keys = session_keys;
-  TRY(RoleSession session, issue_session(secret, realm, who, tx.now_ms(), duration_s));
+  TRY(RoleSession session, issue_session(secret, realm, session_of(role, session_name), tx.now_ms(), duration_s));
   return std::move(session.credentials);
 }
 

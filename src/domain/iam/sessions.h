@@ -50,12 +50,11 @@ Result<RoleSession> assume_role(store::Tx& tx, const Realm& realm, const Princip
 // Credentials for the server to act for a feature of the account (pre-signed URLs of a job): the role must exist and
 // its trust policy must allow `service_principal` to assume it. duration_s may exceed the role's maximum: a pre-signed
 // URL has its own bound. `source_arn` is the resource that asks (a job), for aws:SourceArn in the trust policy.
-// kInvalid says why the role cannot be assumed. `session_keys`: condition keys and policy variables of the session.
+// kInvalid says why the role cannot be assumed.
 Result<sigv4::Credentials> session_for_role(store::Tx& tx, const Realm& realm, std::string_view role_arn,
                                             std::string_view session_name, std::int64_t duration_s,
                                             std::string_view service_principal = "iot.amazonaws.com",
-                                            std::string_view source_arn = {},
-                                            const std::map<std::string, std::string>& session_keys = {});
+                                            std::string_view source_arn = {});
 
 // Whether session_for_role would succeed: for checks when a job is created.
 Status check_service_role(store::Tx& tx, const Realm& realm, std::string_view role_arn,

@@ -185,20 +185,6 @@ TEST_F(Sessions, SessionTokenIsTheUserForAWhile) {
             "ExpiredToken");
 }
 
-TEST_F(Sessions, KeysOfAServiceSessionAreVariables) {
-  Role device = role("device", kTrustIot);
-  EXPECT_TRUE(status([&](store::Tx& tx) {
-    return put_role_policy(tx, "device", "p", allow("s3:*", "arn:aws:s3:::b/${credentials-iot:ThingName}/*"));
-  }));
-  auto credentials = run([&](store::Tx& tx) {
-    return session_for_role(tx, realm_, role_arn(realm_, device), "cert", 900, "iot.amazonaws.com", {},
-                            {{"credentials-iot:ThingName", "t*"}});
-  });
-  Principal session = principal(credentials.access_key_id, credentials.session_token);
-  EXPECT_TRUE(allowed(session, "s3:GetObject", "arn:aws:s3:::b/t*/x"));
-  EXPECT_FALSE(allowed(session, "s3:GetObject", "arn:aws:s3:::b/tt/x"));
-}
-
 TEST_F(Sessions, LastUseOfAKeyIsRemembered) {
   AccessKey second = key("ann");
   StoreCredentials source(*store_, realm_);

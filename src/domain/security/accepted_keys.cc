@@ -20,6 +20,10 @@ Status check_accepted(const x509::Certificate& certificate) {
   const bool rsa = certificate.key_algorithm == "RSA" || certificate.key_algorithm == "RSA-PSS";
   if (rsa && certificate.key_bits < kMinRsaBits)
     return certificate_refused("The RSA key of the certificate must have at least 2048 bits");
+  if (!certificate.key_is_sound)
+    return certificate_refused("The RSA key of the certificate has an exponent that protects nothing");
+  if (certificate.serial.empty() || certificate.serial.starts_with('-'))
+    return certificate_refused("The serial number of the certificate must not be negative");
   static constexpr std::string_view kCurves[] = {"P-256", "P-384", "P-521"};
   if (!rsa && std::ranges::find(kCurves, certificate.key_curve) == std::end(kCurves))
     return certificate_refused("The key of the certificate must be RSA, NIST P-256, NIST P-384 or NIST P-521");

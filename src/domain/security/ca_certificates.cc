@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// kCaCertificate: ("ca", id) -> {pem, active, sni_only, auto_registration, template_body, role_arn, template_name,
-// subject, not_before_ms, not_after_ms, created_ms, modified_ms, generation, customer_version};
-// ("subject", SHA-256 of the subject, id) -> ""; ("time", created_ms, id) -> "". kRegistrationCode: "account" ->
-// {code}.
+// kCaCertificate: id -> {pem, active, sni_only, auto_registration, template_body, role_arn, template_name, subject,
+// not_before_ms, not_after_ms, created_ms, modified_ms, generation, customer_version}. kCertificateOfCa, beside the
+// certificates of CAs, whose ids have 64 digits: ("subject", SHA-256 of the subject, id) -> "", ("time", created_ms,
+// id)
+// -> "". kRegistrationCode: "account" -> {code}.
 #include "domain/security/ca_certificates.h"
 
 #include <algorithm>
@@ -21,19 +22,19 @@ constexpr std::size_t kSameSubject = 10;
 constexpr std::size_t kCodeBytes = 32;
 
 std::string ca_key(std::string_view id) {
-  return store::Key(store::table::kCaCertificate).text("ca").text(id).str();
+  return store::Key(store::table::kCaCertificate).text(id).str();
 }
 std::string subject_prefix(std::string_view subject) {
-  return store::Key(store::table::kCaCertificate).text("subject").text(sha256_hex(subject)).str();
+  return store::Key(store::table::kCertificateOfCa).text("subject").text(sha256_hex(subject)).str();
 }
 std::string subject_key(const CaCertificate& ca) {
-  return subject_prefix(ca.subject) + store::Key(store::table::kCaCertificate).text(ca.id).str().substr(1);
+  return store::Key(store::table::kCertificateOfCa).text("subject").text(sha256_hex(ca.subject)).text(ca.id).str();
 }
 std::string time_prefix() {
-  return store::Key(store::table::kCaCertificate).text("time").str();
+  return store::Key(store::table::kCertificateOfCa).text("time").str();
 }
 std::string time_key(const CaCertificate& ca) {
-  return store::Key(store::table::kCaCertificate).text("time").integer(ca.created_ms).text(ca.id).str();
+  return store::Key(store::table::kCertificateOfCa).text("time").integer(ca.created_ms).text(ca.id).str();
 }
 std::string code_key() {
   return store::Key(store::table::kRegistrationCode).text("account").str();

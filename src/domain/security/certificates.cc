@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kCertificate: id -> {pem, status, ca, sni_only, not_before_ms, not_after_ms, created_ms, modified_ms, generation,
-// customer_version, subject, issuer, serial}. kCertificateByTime: (created_ms, id) -> "". kCertificateOfCa: (CA id,
-// created_ms, id) -> "".
+// customer_version, subject, issuer, serial, transfer, previous_owner}. kCertificateByTime: (created_ms, id) -> "".
+// kCertificateOfCa: (CA id, created_ms, id) -> "".
 #include "domain/security/certificates.h"
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "domain/registry/policy_links.h"
 #include "domain/security/accepted_keys.h"
+#include "domain/security/certificate_records.h"
 #include "domain/security/policies.h"
 #include "domain/security/principals.h"
 #include "store/keys.h"
@@ -58,8 +59,16 @@ std::optional<Certificate> read_certificate(std::string_view id, std::string_vie
   certificate.subject = get_string(*record, "subject");
   certificate.issuer = get_string(*record, "issuer");
   certificate.serial_number = get_string(*record, "serial");
+  certificate.previous_owner = get_string(*record, "previous_owner");
+  if (const json::object* transfer = find_object(*record, "transfer"))
+    certificate.transfer = CertificateTransfer{
+        std::string(get_string(*transfer, "to")), std::string(get_string(*transfer, "message")),
+        get_int(*transfer, "started_ms"),         get_int(*transfer, "accepted_ms"),
+        get_int(*transfer, "rejected_ms"),        std::string(get_string(*transfer, "reject_reason"))};
   return certificate;
 }
+
+}  // namespace
 
 void put_certificate(store::Tx& tx, const Certificate& certificate) {
   json::object record{{"pem", certificate.pem},
@@ -75,10 +84,16 @@ void put_certificate(store::Tx& tx, const Certificate& certificate) {
                       {"issuer", certificate.issuer},
                       {"serial", certificate.serial_number}};
   if (!certificate.ca_certificate_id.empty()) record["ca"] = certificate.ca_certificate_id;
+  if (!certificate.previous_owner.empty()) record["previous_owner"] = certificate.previous_owner;
+  if (const auto& transfer = certificate.transfer)
+    record["transfer"] = json::object{{"to", transfer->to},
+                                      {"message", transfer->message},
+                                      {"started_ms", transfer->started_ms},
+                                      {"accepted_ms", transfer->accepted_ms},
+                                      {"rejected_ms", transfer->rejected_ms},
+                                      {"reject_reason", transfer->reject_reason}};
   tx.put(certificate_key(certificate.id), to_text(record));
 }
-
-}  // namespace
 
 std::string_view to_string(CertificateStatus status) {
   return kStatusNames[static_cast<std::size_t>(status)];
@@ -129,11 +144,21 @@ Result<Certificate> get_certificate(store::Tx& tx, std::string_view id) {
   return *std::move(certificate);
 }
 
+namespace {
+
+Error state_refused(std::string message) {
+  return make_error(ErrorKind::kConflict, std::move(message), "CertificateStateException");
+}
+
+}  // namespace
+
 Result<Certificate> update_certificate(store::Tx& tx, std::string_view id, CertificateStatus status) {
   TRY(Certificate certificate, get_certificate(tx, id));
-  bool settable = status == CertificateStatus::kActive || status == CertificateStatus::kInactive ||
-                  status == CertificateStatus::kRevoked;
+  const bool settable = status == CertificateStatus::kActive || status == CertificateStatus::kInactive ||
+                        status == CertificateStatus::kRevoked;
   if (!settable) return invalid("The status " + std::string(to_string(status)) + " cannot be set by UpdateCertificate");
+  if (certificate.status == CertificateStatus::kPendingTransfer)
+    return state_refused("The certificate is being transferred (certificateId=" + certificate.id + ")");
   certificate.status = status;
   certificate.modified_ms = tx.now_ms();
   ++certificate.customer_version;
@@ -144,20 +169,17 @@ Result<Certificate> update_certificate(store::Tx& tx, std::string_view id, Certi
 Status delete_certificate(store::Tx& tx, const Realm& realm, std::string_view id, bool force) {
   TRY(Certificate certificate, get_certificate(tx, id));
   if (certificate.status == CertificateStatus::kActive)
-    return make_error(ErrorKind::kConflict, "Certificate must be deactivated (not ACTIVE) before deletion.",
-                      "CertificateStateException");
+    return state_refused("Certificate must be deactivated (not ACTIVE) before deletion.");
+  if (certificate.status == CertificateStatus::kPendingTransfer)
+    return state_refused("Certificate is being transferred: cancel the transfer before deletion.");
   std::string arn = certificate_arn(realm, id);
   auto conflict = [&](std::string_view what) {
     return make_error(ErrorKind::kConflict, std::string(what) + " must be detached before deletion (arn: " + arn + ")",
                       "DeleteConflictException");
   };
-  constexpr std::size_t kThingsAtOnce = 1000;
-  std::vector<std::string> things = things_of_certificate(tx, realm, id, kThingsAtOnce);
+  if (!things_of_certificate(tx, realm, id, 1).empty()) return conflict("Things");
   TRY(auto policies, list_attached_policies(tx, realm, arn, false, registry::PageRequest{.token = {}, .limit = 1}));
-  if (!force && !things.empty()) return conflict("Things");
   if (!force && !policies.items.empty()) return conflict("Certificate policies");
-  if (things.size() == kThingsAtOnce) return conflict("Things");
-  for (const std::string& thing : things) TRY_VOID(detach_thing_principal(tx, realm, thing, arn));
   registry::detach_all_policies(tx, arn);
   tx.erase(certificate_key(id));
   tx.erase(time_key(certificate));
@@ -165,16 +187,7 @@ Status delete_certificate(store::Tx& tx, const Realm& realm, std::string_view id
   return {};
 }
 
-namespace {
-
-// Rows of `prefix`, then created_ms and the certificate's id.
-struct TimeListing {
-  std::string name;  // of the page token
-  std::string prefix;
-  bool ascending = true;
-};
-
-Result<registry::Page<Certificate>> list_by_time(store::Tx& tx, const TimeListing& listing,
+Result<registry::Page<Certificate>> list_by_time(store::Tx& tx, const CertificateListing& listing,
                                                  const registry::PageRequest& request) {
   TRY(std::string position, registry::page_position(listing.name, request.token));
   store::RangeOptions options;
@@ -209,8 +222,6 @@ Result<registry::Page<Certificate>> list_by_time(store::Tx& tx, const TimeListin
   }
   return page;
 }
-
-}  // namespace
 
 Result<registry::Page<Certificate>> list_certificates(store::Tx& tx, const registry::PageRequest& request,
                                                       bool ascending) {

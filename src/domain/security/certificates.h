@@ -29,6 +29,16 @@ enum class CertificateStatus : std::uint8_t {
 std::string_view to_string(CertificateStatus status);  // ACTIVE ...
 std::optional<CertificateStatus> certificate_status(std::string_view text);
 
+// Of a certificate that is on its way to another owner, or was (domain/security/transfers.h).
+struct CertificateTransfer {
+  std::string to;  // account
+  std::string message;
+  std::int64_t started_ms = 0;
+  std::int64_t accepted_ms = 0;
+  std::int64_t rejected_ms = 0;
+  std::string reject_reason;
+};
+
 struct Certificate {
   std::string id;
   std::string pem;
@@ -41,6 +51,8 @@ struct Certificate {
   std::int64_t customer_version = 1;
   std::string subject, issuer;  // RFC 2253
   std::string serial_number;    // hex
+  std::optional<CertificateTransfer> transfer;
+  std::string previous_owner;  // account; empty: there was none
 };
 
 std::string certificate_arn(const Realm& realm, std::string_view id);
@@ -51,9 +63,11 @@ std::optional<std::string> certificate_in_arn(const Realm& realm, std::string_vi
 Result<Certificate> register_certificate(store::Tx& tx, const Realm& realm, const Certificate& wanted);
 std::optional<Certificate> find_certificate(store::Tx& tx, std::string_view id);
 Result<Certificate> get_certificate(store::Tx& tx, std::string_view id);
+// To ACTIVE, INACTIVE or REVOKED: the others are the server's own (kInvalid). Not of one that is being transferred
+// (reason "CertificateStateException").
 Result<Certificate> update_certificate(store::Tx& tx, std::string_view id, CertificateStatus status);
-// Must be inactive (reason "CertificateStateException") and detached from things and policies
-// ("DeleteConflictException"); `force` drops policies and things, still not ACTIVE.
+// Must be neither ACTIVE nor being transferred (reason "CertificateStateException") and detached from things and
+// policies ("DeleteConflictException"); `force` drops its policies.
 Status delete_certificate(store::Tx& tx, const Realm& realm, std::string_view id, bool force);
 // By time of creation.
 Result<registry::Page<Certificate>> list_certificates(store::Tx& tx, const registry::PageRequest& page,

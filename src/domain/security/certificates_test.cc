@@ -278,7 +278,7 @@ TEST_F(Certificates, PrincipalListsPage) {
   auto of_thing = run([](store::Tx& tx) { return list_thing_principals(tx, "t0", {}); });
   EXPECT_THAT(of_thing.items, ElementsAre(arn(id)));
   EXPECT_EQ(said([&](store::Tx& tx) { return list_principal_things(tx, realm_, "junk", {}); }),
-            "Invalid principal ARN: it must be the ARN of a certificate of this account");
+            "Invalid principal: it must be the ARN of a certificate of this account, or an Amazon Cognito identity ID");
 }
 
 TEST_F(Certificates, AttachedToAThingItKeepsItAndDeletionLeavesNothingBehind) {

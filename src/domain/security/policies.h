@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // IoT policies: up to 5 versions of a document, one of them the default, attached to certificates and thing groups.
 // Synchronous over Tx&. Documents are checked by domain/iam/policy_document; at most 2048 characters without white
-// space, 10 policies a certificate, 2 a thing group (AWS IoT quotas).
+// space, 10 policies a certificate or identity, 2 a thing group (AWS IoT quotas).
 #pragma once
 
 #include <cstdint>
@@ -50,7 +50,8 @@ Result<PolicyVersion> get_policy_version(const Policy& policy, std::string_view 
 Status delete_policy_version(store::Tx& tx, std::string_view name, std::string_view version_id);
 Status set_default_policy_version(store::Tx& tx, std::string_view name, std::string_view version_id);
 
-// `target` is the ARN of a certificate or thing group that exists. Attaching or detaching twice is a success.
+// `target` is the ARN of a certificate or thing group that exists, or an Amazon Cognito identity (principals.h), of
+// which nobody here knows whether it exists. Attaching or detaching twice is a success.
 Status attach_policy(store::Tx& tx, const Realm& realm, std::string_view name, std::string_view target);
 Status detach_policy(store::Tx& tx, const Realm& realm, std::string_view name, std::string_view target);
 // With `recursive`, a group's ancestors' policies too.
@@ -64,10 +65,25 @@ struct EffectivePolicy {
   std::int64_t version = 0;
   std::string document;
 };
-// Documents that decide for a certificate: attached to it, and to the groups (and their ancestors) of the things that
-// it is attached to; of `thing` alone when one is given (it counts only if it is attached). Compile them with
-// iam::compile_stored(): an unreadable policy comes with an empty document, which denies everything.
+// What decides for a principal. Compile the documents with iam::compile_stored(): an unreadable policy comes with an
+// empty document, which denies everything.
+struct EffectiveRights {
+  std::vector<EffectivePolicy> policies;  // by name
+  std::vector<std::string> things;        // that count
+  std::vector<std::string> groups;        // of the things, with their ancestors
+};
+// Of a certificate: attached to it, and to the groups (and their ancestors) of the things that it is attached to; of
+// `thing` alone when one is given (it counts only if it is attached).
+EffectiveRights effective_rights(store::Tx& tx, const Realm& realm, std::string_view certificate_id,
+                                 std::string_view thing = {});
 std::vector<EffectivePolicy> effective_policies(store::Tx& tx, const Realm& realm, std::string_view certificate_id,
                                                 std::string_view thing = {});
+// Of a principal that is a certificate's ARN or an identity, of a thing whoever connects for it, or of both. kInvalid
+// when neither is given, kNotFound for what does not exist.
+struct RightsOf {
+  std::string_view principal;
+  std::string_view thing;
+};
+Result<EffectiveRights> rights_of(store::Tx& tx, const Realm& realm, const RightsOf& whom);
 
 }  // namespace muster::security

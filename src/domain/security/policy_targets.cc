@@ -5,6 +5,7 @@
 #include "domain/registry/groups.h"
 #include "domain/registry/policy_links.h"
 #include "domain/registry/second_component.h"
+#include "domain/registry/things.h"
 #include "domain/security/certificates.h"
 #include "domain/security/policies.h"
 #include "domain/security/principals.h"
@@ -28,7 +29,33 @@ Result<std::size_t> checked_target(store::Tx& tx, const Realm& realm, std::strin
     TRY(registry::ThingGroup found, registry::get_group(tx, *group));
     return found.is_dynamic() ? 0 : kPoliciesPerGroup;
   }
-  return invalid("Invalid target ARN: it must be the ARN of a certificate or a thing group of this account");
+  if (is_identity(target)) return kPoliciesPerCertificate;
+  return invalid(
+      "Invalid target: it must be the ARN of a certificate or a thing group of this account, or an Amazon Cognito "
+      "identity ID");
+}
+
+EffectiveRights gather(store::Tx& tx, const Realm& realm, std::string_view principal, std::vector<std::string> things) {
+  EffectiveRights rights;
+  rights.things = std::move(things);
+  std::set<std::string> names, groups;
+  if (!principal.empty())
+    for (std::string& name : registry::policies_of_target(tx, principal)) names.insert(std::move(name));
+  for (const std::string& one : rights.things)
+    for (std::string& group : registry::groups_of_thing_with_ancestors(tx, one)) groups.insert(std::move(group));
+  for (const std::string& group : groups)
+    for (std::string& name : registry::policies_of_target(tx, registry::group_arn(realm, group)))
+      names.insert(std::move(name));
+  for (const std::string& name : names) {
+    const auto policy = find_policy(tx, name);
+    // An unreadable policy might have been a deny: its empty document compiles to none, which evaluates as deny all.
+    if (policy)
+      rights.policies.push_back({name, policy->default_version, policy->current().document});
+    else
+      rights.policies.push_back({name, 0, {}});
+  }
+  rights.groups.assign(groups.begin(), groups.end());
+  return rights;
 }
 
 }  // namespace
@@ -36,6 +63,11 @@ Result<std::size_t> checked_target(store::Tx& tx, const Realm& realm, std::strin
 Status attach_policy(store::Tx& tx, const Realm& realm, std::string_view name, std::string_view target) {
   TRY_VOID(get_policy(tx, name));
   TRY(std::size_t limit, checked_target(tx, realm, target));
+  if (const auto id = certificate_in_arn(realm, target)) {
+    const auto certificate = find_certificate(tx, *id);
+    if (certificate && certificate->status == CertificateStatus::kPendingTransfer)
+      return invalid("The certificate is being transferred (certificateId=" + *id + ")");
+  }
   if (limit == 0) return invalid("Policies cannot be attached to a dynamic thing group: " + std::string(target));
   if (registry::is_policy_linked(tx, name, target)) return {};
   if (registry::policies_of_target(tx, target).size() >= limit)
@@ -87,32 +119,32 @@ Result<registry::Page<std::string>> list_policy_targets(store::Tx& tx, std::stri
   return registry::second_components(tx, {store::table::kPolicyTarget, name, "policy-targets"}, page);
 }
 
-std::vector<EffectivePolicy> effective_policies(store::Tx& tx, const Realm& realm, std::string_view certificate_id,
-                                                std::string_view thing) {
-  std::set<std::string> names;
-  for (std::string& name : registry::policies_of_target(tx, certificate_arn(realm, certificate_id)))
-    names.insert(std::move(name));
+EffectiveRights effective_rights(store::Tx& tx, const Realm& realm, std::string_view certificate_id,
+                                 std::string_view thing) {
   std::vector<std::string> things;
   if (thing.empty())
     things = things_of_certificate(tx, realm, certificate_id);
   else if (is_attached(tx, realm, thing, certificate_id))
     things.emplace_back(thing);
-  std::set<std::string> groups;
-  for (const std::string& one : things)
-    for (std::string& group : registry::groups_of_thing_with_ancestors(tx, one)) groups.insert(std::move(group));
-  for (const std::string& group : groups)
-    for (std::string& name : registry::policies_of_target(tx, registry::group_arn(realm, group)))
-      names.insert(std::move(name));
-  std::vector<EffectivePolicy> policies;
-  for (const std::string& name : names) {
-    auto policy = find_policy(tx, name);
-    // An unreadable policy might have been a deny: its empty document compiles to none, which evaluates as deny all.
-    if (policy)
-      policies.push_back({name, policy->default_version, policy->current().document});
-    else
-      policies.push_back({name, 0, {}});
-  }
-  return policies;
+  return gather(tx, realm, certificate_arn(realm, certificate_id), std::move(things));
+}
+
+std::vector<EffectivePolicy> effective_policies(store::Tx& tx, const Realm& realm, std::string_view certificate_id,
+                                                std::string_view thing) {
+  return effective_rights(tx, realm, certificate_id, thing).policies;
+}
+
+Result<EffectiveRights> rights_of(store::Tx& tx, const Realm& realm, const RightsOf& whom) {
+  if (whom.principal.empty() && whom.thing.empty()) return invalid("principal or thingName must be given");
+  if (!whom.thing.empty() && !registry::thing_exists(tx, whom.thing)) return registry::thing_not_found(whom.thing);
+  if (whom.principal.empty()) return gather(tx, realm, {}, {std::string(whom.thing)});
+  TRY_VOID(check_principal(tx, realm, whom.principal));
+  std::vector<std::string> things;
+  if (whom.thing.empty())
+    things = things_of_principal(tx, whom.principal);
+  else if (is_principal_attached(tx, whom.thing, whom.principal))
+    things.emplace_back(whom.thing);
+  return gather(tx, realm, whom.principal, std::move(things));
 }
 
 }  // namespace muster::security

@@ -332,6 +332,47 @@ TEST(Merging, agrees_with_a_model_without_trees) {
   }
 }
 
+// Whatever bytes come: refused, or a document within the bounds that its record gives back.
+TEST(UpdateBody, of_mutated_bytes_leaves_a_sound_document) {
+  const std::string sound = R"({"state":{"desired":{"a":[1,{"b":null,"c":"\u00e4\ud83d\ude00"}],"d":{"e":1.5e3}},)"
+                            R"("reported":null},"version":0})";
+  Random random(7);
+  int accepted = 0;
+  for (int i = 0; i < 30'000; ++i) {
+    std::string payload = sound;
+    for (std::uint64_t changes = 1 + random.below(3); changes > 0; --changes) {
+      const std::size_t at = random.below(payload.size());
+      switch (random.below(4)) {
+        case 0:
+          payload[at] = static_cast<char>(random.below(256));
+          break;
+        case 1:
+          payload.erase(at, 1 + random.below(8));
+          break;
+        case 2:
+          payload.insert(at, payload.substr(random.below(payload.size()), 1 + random.below(12)));
+          break;
+        default:
+          payload.insert(at, 1, R"({}[]",:0-e\n)"[random.below(13)]);
+      }
+      if (payload.empty()) break;
+    }
+    const auto update = read(payload);
+    if (!update) {
+      ASSERT_EQ(update.error().kind, ErrorKind::kInvalid) << payload;
+      continue;
+    }
+    const auto document = apply({}, *update, 1'000);
+    if (!document) continue;
+    ++accepted;
+    const auto again = decode(encode(*document));
+    ASSERT_TRUE(again) << payload;
+    ASSERT_EQ(encode(*again), encode(*document)) << payload;
+    ASSERT_TRUE(same_value(again->desired.state, document->desired.state)) << payload;
+  }
+  EXPECT_GT(accepted, 500);
+}
+
 TEST(Deltas, applied_to_what_is_reported_leave_no_delta) {
   int some = 0;
   for (std::uint64_t seed = 1; seed <= 1000; ++seed) {

@@ -58,7 +58,8 @@ Result<Question> read_question(const FleetServices& services, const json::object
 Result<json::object> search_index(const FleetServices& services, const json::object& input) {
   TRY(const Question question, read_question(services, input));
   const bool of_things = question.subject == QuerySubject::kThings;
-  const std::string_view listing = of_things ? "search-things" : "search-groups";
+  const std::string listing =
+      registry::listing_of(of_things ? "search-things" : "search-thing-groups", {get_string(input, "queryString")});
   TRY(const std::string after, registry::page_position(listing, get_string(input, "nextToken")));
   const std::int64_t wanted = get_int(input, "maxResults", kPageDefault);
   const std::size_t limit = wanted < 1 ? kPageDefault : std::min(static_cast<std::size_t>(wanted), kPageLimit);

@@ -12,7 +12,6 @@
 #include "base/ids.h"
 #include "base/x509.h"
 #include "domain/jobs/context.h"
-#include "domain/security/generations.h"
 #include "io/files.h"
 #include "store/store.h"
 
@@ -30,7 +29,6 @@ struct Endpoints {
 struct RegistryServices {
   store::Store* store = nullptr;
   Realm realm;
-  security::PolicyGenerations* generations = nullptr;
   Endpoints endpoints;
   const x509::CertificateAuthority* authority = nullptr;  // the device CA
   io::BlockingPool* pool = nullptr;                       // makes RSA keys; null: on the calling loop

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/services/iot/things_handler.h"
 
-#include "domain/security/certificates.h"
-#include "domain/security/principals.h"
 #include "store/transact.h"
 
 namespace muster::api::iot {
@@ -11,7 +9,6 @@ namespace {
 
 constexpr std::size_t kPageDefault = 100;
 constexpr std::size_t kPageLimit = 250;
-constexpr std::size_t kPrincipalsTouched = 100;
 
 struct Outcome {
   json::object output;
@@ -25,29 +22,7 @@ std::size_t page_limit(std::int64_t wanted) {
 
 }  // namespace
 
-void Changes::touch_target(const Realm& realm, std::string_view arn) {
-  if (auto id = security::certificate_in_arn(realm, arn))
-    certificates.push_back(*std::move(id));
-  else
-    all_certificates = true;
-}
-
-void Changes::touch_thing(const Realm& realm, store::Tx& tx, std::string_view thing) {
-  registry::PageRequest request;
-  request.limit = kPrincipalsTouched;
-  auto principals = security::list_thing_principals(tx, thing, request);
-  if (!principals) return;  // no such thing: nobody is concerned
-  for (const std::string& arn : principals->items) touch_target(realm, arn);
-  all_certificates = all_certificates || !principals->next_token.empty();
-}
-
 void announce(const RegistryServices& services, const Changes& changes) {
-  if (services.generations != nullptr) {
-    if (changes.all_certificates)
-      services.generations->bump_all();
-    else
-      for (const std::string& id : changes.certificates) services.generations->bump(id);
-  }
   if (changes.groups_to_build && services.build_groups) services.build_groups();
   services.signals.send(changes.jobs);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The form of every registry handler: one transaction over the registry, then, after the commit, what others must hear:
-// certificates whose rights changed (PolicyGenerations) and what Jobs did (Signals).
+// what Jobs did (Signals), and that groups are to be built. Changed rights are heard from the store itself
+// (domain/security/generations.h).
 #pragma once
 
 #include <functional>
@@ -18,15 +19,8 @@ namespace muster::api::iot {
 
 // What a transaction changed; a body starts with a fresh one each run.
 struct Changes {
-  std::vector<std::string> certificates;  // ids whose status, policies or things changed
-  bool all_certificates = false;          // a policy or a group changed: whoever it concerns
-  bool groups_to_build = false;           // a dynamic group was made or has another query
+  bool groups_to_build = false;  // a dynamic group was made or has another query
   jobs::Effects jobs;
-
-  // The certificate in an ARN; anything else is a group, which concerns many.
-  void touch_target(const Realm& realm, std::string_view arn);
-  // Every certificate attached to the thing: its groups and attributes are part of what they may do.
-  void touch_thing(const Realm& realm, store::Tx& tx, std::string_view thing);
 };
 void announce(const RegistryServices& services, const Changes& changes);
 

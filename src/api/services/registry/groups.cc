@@ -138,10 +138,8 @@ Handler delete_group_handler(const SharedRegistry& services, DeleteGroup delete_
       emptied.done = deletion.done;
       return emptied;
     };
-    for (bool first = true, done = false; !done; first = false) {
+    for (bool done = false; !done;) {
       CO_TRY(Emptied emptied, co_await store::transact(*services->store, step));
-      // The group and its policies are gone with the first batch: the rest changes nobody's rights.
-      emptied.changes.all_certificates = first;
       announce(*services, emptied.changes);
       done = emptied.done;
     }
@@ -180,7 +178,6 @@ Result<json::object> change_groups(const RegistryServices& services, Tx& tx,
   TRY(auto change, registry::update_groups_of_thing(tx, wanted));
   if (change.before != change.after)
     TRY_VOID(jobs::membership_changed(services.jobs, tx, change.thing, change.before, change.after, changes.jobs));
-  changes.touch_thing(services.realm, tx, change.thing);
   return json::object();
 }
 

@@ -92,7 +92,6 @@ Result<json::object> update_thing(const RegistryServices& services, Tx& tx, cons
     TRY_VOID(registry::update_thing(tx, change));
     return {};
   }));
-  changes.touch_thing(services.realm, tx, change.name);
   return json::object();
 }
 
@@ -126,38 +125,6 @@ Result<json::object> list_things(const RegistryServices& services, Tx& tx, const
   return output;
 }
 
-Result<json::object> attach_principal(const RegistryServices& services, Tx& tx, const json::object& input,
-                                      Changes& changes) {
-  std::string_view principal = get_string(input, "principal");
-  TRY_VOID(security::attach_thing_principal(tx, services.realm, get_string(input, "thingName"), principal));
-  changes.touch_target(services.realm, principal);
-  return json::object();
-}
-
-Result<json::object> detach_principal(const RegistryServices& services, Tx& tx, const json::object& input,
-                                      Changes& changes) {
-  std::string_view principal = get_string(input, "principal");
-  TRY_VOID(security::detach_thing_principal(tx, services.realm, get_string(input, "thingName"), principal));
-  changes.touch_target(services.realm, principal);
-  return json::object();
-}
-
-Result<json::object> list_thing_principals(const RegistryServices&, Tx& tx, const json::object& input, Changes&) {
-  TRY(auto page, security::list_thing_principals(tx, get_string(input, "thingName"), page_of_input(input)));
-  json::object output{{"principals", string_list(std::move(page.items))}};
-  if (!page.next_token.empty()) output["nextToken"] = page.next_token;
-  return output;
-}
-
-Result<json::object> list_principal_things(const RegistryServices& services, Tx& tx, const json::object& input,
-                                           Changes&) {
-  TRY(auto page,
-      security::list_principal_things(tx, services.realm, get_string(input, "principal"), page_of_input(input)));
-  json::object output{{"things", string_list(std::move(page.items))}};
-  if (!page.next_token.empty()) output["nextToken"] = page.next_token;
-  return output;
-}
-
 }  // namespace
 
 void register_things(Operations& operations, const SharedRegistry& services) {
@@ -169,10 +136,6 @@ void register_things(Operations& operations, const SharedRegistry& services) {
   add("UpdateThing", update_thing);
   add("DeleteThing", delete_thing);
   add("ListThings", list_things);
-  add("AttachThingPrincipal", attach_principal);
-  add("DetachThingPrincipal", detach_principal);
-  add("ListThingPrincipals", list_thing_principals);
-  add("ListPrincipalThings", list_principal_things);
 }
 
 void register_registry(Operations& operations, const RegistryServices& given) {

@@ -114,8 +114,7 @@ Result<json::object> list(const AuthorizerServices& services, Tx& tx, const json
 }
 
 Result<json::object> set_default(const AuthorizerServices& services, Tx& tx, const json::object& input) {
-  TRY(const auto authorizer,
-      security::set_default_authorizer(tx, services.realm, get_string(input, "authorizerName")));
+  TRY(const auto authorizer, security::set_default_authorizer(tx, services.realm, get_string(input, "authorizerName")));
   return names(services.realm, authorizer.name);
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domain/security/certificates.h"
 #include "api/services/iot/things_handler.h"
-#include "base/text.h"
+#include "api/services/security/certificate_shapes.h"
 #include "base/x509.h"
+#include "domain/security/registration.h"
 #include "store/transact.h"
 
 namespace muster::api::iot {
@@ -14,31 +15,6 @@ using store::Tx;
 
 constexpr std::int64_t kBackdatedMs = 120'000;           // for clocks of devices that are a little behind
 constexpr std::int64_t kNotAfterMs = 2'524'607'999'000;  // 2049-12-31T23:59:59Z, as AWS
-
-security::Certificate record_of(const x509::Certificate& parsed, CertificateStatus status) {
-  security::Certificate certificate;
-  certificate.id = parsed.id;
-  certificate.pem = parsed.pem;
-  certificate.status = status;
-  certificate.not_before_ms = parsed.not_before_ms;
-  certificate.not_after_ms = parsed.not_after_ms;
-  certificate.subject = parsed.subject;
-  certificate.issuer = parsed.issuer;
-  certificate.serial_number = parsed.serial;
-  return certificate;
-}
-
-// Ids are hexadecimal in any case, with or without 0x.
-std::string id_of_input(const json::object& input) {
-  std::string id = lower(get_string(input, "certificateId"));
-  if (id.starts_with("0x")) id.erase(0, 2);
-  return id;
-}
-
-json::object reference(const RegistryServices& services, const security::Certificate& certificate) {
-  return {{"certificateArn", security::certificate_arn(services.realm, certificate.id)},
-          {"certificateId", certificate.id}};
-}
 
 // Issues with `make` (slow: off the loop), registers, answers.
 using Issue = std::function<Result<x509::Issued>(const x509::CertificateAuthority&, const x509::Validity&,
@@ -56,14 +32,11 @@ Handler issuing_handler(const SharedRegistry& services, Issue make) {
     if (!issued) co_return std::move(issued).error();
     CertificateStatus status =
         get_bool(call.input, "setAsActive") ? CertificateStatus::kActive : CertificateStatus::kInactive;
-    security::Certificate wanted = record_of(issued->certificate, status);
+    security::Certificate wanted = security::record_of(issued->certificate, status);
     auto store_it = [&](Tx& tx) { return security::register_certificate(tx, services->realm, wanted); };
     CO_TRY(security::Certificate certificate, co_await store::transact(*services->store, store_it));
-    Changes changes;
-    changes.certificates.push_back(certificate.id);
-    announce(*services, changes);
     Reply reply;
-    reply.output = reference(*services, certificate);
+    reply.output = certificate_reference(*services, certificate);
     reply.output["certificatePem"] = certificate.pem;
     if (!issued->key.private_pem.empty())
       reply.output["keyPair"] =
@@ -82,51 +55,54 @@ Result<x509::Issued> issue_from_csr(const x509::CertificateAuthority& authority,
   return authority.sign_request(get_string(input, "certificateSigningRequest"), validity);
 }
 
+// ACTIVE, INACTIVE or REVOKED, as the model says.
 Result<CertificateStatus> status_of_input(const json::object& input) {
   if (!has(input, "status"))
     return get_bool(input, "setAsActive") ? CertificateStatus::kActive : CertificateStatus::kInactive;
-  auto status = security::certificate_status(get_string(input, "status"));
-  if (!status || (*status != CertificateStatus::kActive && *status != CertificateStatus::kInactive))
-    return invalid("The status of a new certificate must be ACTIVE or INACTIVE");
-  if (has(input, "setAsActive") && get_bool(input, "setAsActive") != (*status == CertificateStatus::kActive))
+  const auto status = security::certificate_status(get_string(input, "status"));
+  const bool settable = status == CertificateStatus::kActive || status == CertificateStatus::kInactive ||
+                        status == CertificateStatus::kRevoked;
+  if (!settable) return invalid("The status of a new certificate must be ACTIVE, INACTIVE or REVOKED");
+  if (has(input, "setAsActive") && get_bool(input, "setAsActive") != (status == CertificateStatus::kActive))
     return invalid("setAsActive and status do not agree");
   return *status;
 }
 
-Result<json::object> register_one(const RegistryServices& services, Tx& tx, const json::object& input, Changes& changes,
-                                  bool sni_only) {
-  TRY(CertificateStatus status, status_of_input(input));
-  auto parsed = x509::parse_pem(get_string(input, "certificatePem"));
-  if (!parsed) {
-    Error error = std::move(parsed).error();
-    if (error.kind == ErrorKind::kInvalid) error.reason = "CertificateValidationException";
-    return error;
-  }
-  security::Certificate wanted = record_of(*parsed, status);
-  wanted.sni_only = sni_only;
-  TRY(auto certificate, security::register_certificate(tx, services.realm, wanted));
-  changes.certificates.push_back(certificate.id);
-  return reference(services, certificate);
-}
-
 Result<json::object> register_certificate(const RegistryServices& services, Tx& tx, const json::object& input,
-                                          Changes& changes) {
-  return register_one(services, tx, input, changes, false);
+                                          Changes&) {
+  TRY(const CertificateStatus status, status_of_input(input));
+  TRY(const auto certificate, security::register_with_ca(tx, services.realm, get_string(input, "certificatePem"),
+                                                         get_string(input, "caCertificatePem"), status));
+  return certificate_reference(services, certificate);
 }
 
 Result<json::object> register_without_ca(const RegistryServices& services, Tx& tx, const json::object& input,
-                                         Changes& changes) {
-  return register_one(services, tx, input, changes, true);
+                                         Changes&) {
+  TRY(const CertificateStatus status, status_of_input(input));
+  TRY(const auto certificate,
+      security::register_without_ca(tx, services.realm, get_string(input, "certificatePem"), status));
+  return certificate_reference(services, certificate);
+}
+
+json::object transfer_shape(const security::CertificateTransfer& transfer) {
+  json::object shape{{"transferDate", transfer.started_ms}};
+  if (!transfer.message.empty()) shape["transferMessage"] = transfer.message;
+  if (transfer.accepted_ms != 0) shape["acceptDate"] = transfer.accepted_ms;
+  if (transfer.rejected_ms != 0) shape["rejectDate"] = transfer.rejected_ms;
+  if (!transfer.reject_reason.empty()) shape["rejectReason"] = transfer.reject_reason;
+  return shape;
 }
 
 Result<json::object> describe_certificate(const RegistryServices& services, Tx& tx, const json::object& input,
                                           Changes&) {
-  TRY(auto certificate, security::get_certificate(tx, id_of_input(input)));
-  json::object description = reference(services, certificate);
+  TRY(auto certificate, security::get_certificate(tx, certificate_id_of_input(input)));
+  json::object description = certificate_reference(services, certificate);
   if (!certificate.ca_certificate_id.empty()) description["caCertificateId"] = certificate.ca_certificate_id;
   description["status"] = to_string(certificate.status);
   description["certificatePem"] = certificate.pem;
   description["ownedBy"] = services.realm.account_id;
+  if (!certificate.previous_owner.empty()) description["previousOwnedBy"] = certificate.previous_owner;
+  if (certificate.transfer) description["transferData"] = transfer_shape(*certificate.transfer);
   description["creationDate"] = certificate.created_ms;
   description["lastModifiedDate"] = certificate.modified_ms;
   description["customerVersion"] = certificate.customer_version;
@@ -137,34 +113,22 @@ Result<json::object> describe_certificate(const RegistryServices& services, Tx& 
   return json::object{{"certificateDescription", std::move(description)}};
 }
 
-Result<json::object> update_certificate(const RegistryServices&, Tx& tx, const json::object& input, Changes& changes) {
-  auto status = security::certificate_status(get_string(input, "newStatus"));
+Result<json::object> update_certificate(const RegistryServices&, Tx& tx, const json::object& input, Changes&) {
+  const auto status = security::certificate_status(get_string(input, "newStatus"));
   if (!status) return invalid("Invalid newStatus");
-  std::string id = id_of_input(input);
-  TRY_VOID(security::update_certificate(tx, id, *status));
-  changes.certificates.push_back(std::move(id));
+  TRY_VOID(security::update_certificate(tx, certificate_id_of_input(input), *status));
   return json::object();
 }
 
-Result<json::object> delete_certificate(const RegistryServices& services, Tx& tx, const json::object& input,
-                                        Changes& changes) {
-  std::string id = id_of_input(input);
-  TRY_VOID(security::delete_certificate(tx, services.realm, id, get_bool(input, "forceDelete")));
-  changes.certificates.push_back(std::move(id));
+Result<json::object> delete_certificate(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
+  TRY_VOID(
+      security::delete_certificate(tx, services.realm, certificate_id_of_input(input), get_bool(input, "forceDelete")));
   return json::object();
 }
 
 Result<json::object> list_certificates(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
   TRY(auto page, security::list_certificates(tx, marker_page_of_input(input), get_bool(input, "ascendingOrder")));
-  json::array certificates;
-  for (const security::Certificate& certificate : page.items) {
-    json::object shape = reference(services, certificate);
-    shape["status"] = to_string(certificate.status);
-    shape["certificateMode"] = certificate.sni_only ? "SNI_ONLY" : "DEFAULT";
-    shape["creationDate"] = certificate.created_ms;
-    certificates.emplace_back(std::move(shape));
-  }
-  json::object output{{"certificates", std::move(certificates)}};
+  json::object output{{"certificates", certificate_list(services, page.items)}};
   if (!page.next_token.empty()) output["nextMarker"] = page.next_token;
   return output;
 }
@@ -183,6 +147,10 @@ void register_certificates(Operations& operations, const SharedRegistry& service
   add("UpdateCertificate", update_certificate);
   add("DeleteCertificate", delete_certificate);
   add("ListCertificates", list_certificates);
+  register_ca_certificates(operations, services);
+  register_transfers(operations, services);
+  register_principals(operations, services);
+  register_policy_questions(operations, services);
 }
 
 }  // namespace muster::api::iot

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // DeviceFacts: what decides about a device, read in one transaction and then a value: is its certificate registered,
 // ACTIVE and in date, which policies apply (its own, and those of its things' groups), and what the policy variables
-// stand for. allows() asks the shared evaluator; a substituted value never becomes a wildcard (domain/iam/policy_eval).
+// stand for. allows() asks the shared evaluator; a substituted value never becomes a wildcard (domain/iam/policy/eval).
+// Of connections, of HTTPS with a client certificate, and of TestAuthorization: one evaluator for all.
 // Sources: AWS IoT developer guide, "AWS IoT Core policy variables", "Policy actions", "Action resources".
 //
 // Thing variables stand for the thing that the client id names (MQTT), or that the resource names (HTTPS), and only if
-// the certificate is attached to it, as AWS says; iot:Connection.Thing.IsAttached is then true, else false.
+// the certificate is attached to it, as AWS says; for MQTT for the thing that has the certificate exclusively, if any.
+// iot:Connection.Thing.IsAttached is then true, else false.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +19,10 @@
 #include "base/result.h"
 #include "domain/iam/policy/cache.h"
 #include "domain/iam/policy/eval.h"
+#include "domain/security/generations.h"
 #include "store/store.h"
 
-namespace muster::api::device {
+namespace muster::security {
 
 struct FactsRequest {
   std::string certificate_id;  // empty: no certificate, plain_policy decides
@@ -38,13 +41,20 @@ struct DeviceFacts {
   std::vector<iam::PolicyPtr> policies;
   std::vector<std::string> policy_names;  // of each, for explanations
   iam::PolicyContext context;
+  std::vector<PolicyGenerations::Slot> made_of;  // what must change for these facts to
 };
 
 // Never fails but for the store; what is missing shows in `valid`.
 Result<DeviceFacts> read_facts(store::Tx& tx, const Realm& realm, const FactsRequest& request, iam::PolicyCache& cache);
+// A registered certificate's policies and variables, whatever its status: `valid` all the same.
+DeviceFacts rights_facts(store::Tx& tx, const Realm& realm, const FactsRequest& request, iam::PolicyCache& cache);
+// A policy has another document; one that cannot be found is given as empty and denies everything.
+void replace_policy(DeviceFacts& facts, std::string_view name, std::string_view document, iam::PolicyCache& cache);
 
+iam::Verdict verdict(const DeviceFacts& facts, std::string_view action, std::string_view resource);
 bool allows(const DeviceFacts& facts, std::string_view action, std::string_view resource);
-bool allows(const DeviceFacts& facts, std::string_view action, std::string_view resource,
-            const iam::PolicyContext& context);
+// iot:Subscribe on the ARN of a topic filter. "topicfilter/${iot:ClientId}" must not let a client named '#' see
+// everything: a wildcard of the filter has to stand in the policy itself.
+bool allows_filter(const DeviceFacts& facts, std::string_view resource, std::string_view filter);
 
-}  // namespace muster::api::device
+}  // namespace muster::security

@@ -2,7 +2,7 @@
 #include "domain/security/policies.h"
 #include "api/services/iot/tags.h"
 #include "api/services/iot/things_handler.h"
-#include "domain/security/certificates.h"
+#include "api/services/security/certificate_shapes.h"
 
 namespace muster::api::iot {
 
@@ -55,12 +55,10 @@ Result<json::object> list_policies(const RegistryServices& services, Tx& tx, con
   return output;
 }
 
-Result<json::object> create_version(const RegistryServices& services, Tx& tx, const json::object& input,
-                                    Changes& changes) {
+Result<json::object> create_version(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
   std::string_view name = get_string(input, "policyName");
   bool as_default = get_bool(input, "setAsDefault");
   TRY(auto version, security::create_policy_version(tx, name, get_string(input, "policyDocument"), as_default));
-  changes.all_certificates = as_default;
   return json::object{{"policyArn", security::policy_arn(services.realm, name)},
                       {"policyDocument", version.document},
                       {"policyVersionId", std::to_string(version.number)},
@@ -95,32 +93,29 @@ Result<json::object> delete_version(const RegistryServices&, Tx& tx, const json:
   return json::object();
 }
 
-Result<json::object> set_default_version(const RegistryServices&, Tx& tx, const json::object& input, Changes& changes) {
+Result<json::object> set_default_version(const RegistryServices&, Tx& tx, const json::object& input, Changes&) {
   TRY_VOID(
       security::set_default_policy_version(tx, get_string(input, "policyName"), get_string(input, "policyVersionId")));
-  changes.all_certificates = true;
   return json::object();
 }
 
 // `target` of AttachPolicy, `principal` of the older AttachPrincipalPolicy.
 RegistryBody attach(std::string_view member) {
-  return [member](const RegistryServices& services, Tx& tx, const json::object& input,
-                  Changes& changes) -> Result<json::object> {
-    std::string_view target = get_string(input, member);
-    TRY_VOID(security::attach_policy(tx, services.realm, get_string(input, "policyName"), target));
-    changes.touch_target(services.realm, target);
-    return json::object();
-  };
+  return
+      [member](const RegistryServices& services, Tx& tx, const json::object& input, Changes&) -> Result<json::object> {
+        std::string_view target = get_string(input, member);
+        TRY_VOID(security::attach_policy(tx, services.realm, get_string(input, "policyName"), target));
+        return json::object();
+      };
 }
 
 RegistryBody detach(std::string_view member) {
-  return [member](const RegistryServices& services, Tx& tx, const json::object& input,
-                  Changes& changes) -> Result<json::object> {
-    std::string_view target = get_string(input, member);
-    TRY_VOID(security::detach_policy(tx, services.realm, get_string(input, "policyName"), target));
-    changes.touch_target(services.realm, target);
-    return json::object();
-  };
+  return
+      [member](const RegistryServices& services, Tx& tx, const json::object& input, Changes&) -> Result<json::object> {
+        std::string_view target = get_string(input, member);
+        TRY_VOID(security::detach_policy(tx, services.realm, get_string(input, "policyName"), target));
+        return json::object();
+      };
 }
 
 RegistryBody list_attached(std::string_view member) {
@@ -142,18 +137,6 @@ RegistryBody list_targets(std::string_view answer) {
     if (!page.next_token.empty()) output["nextMarker"] = page.next_token;
     return output;
   };
-}
-
-Result<json::object> effective(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
-  auto id = security::certificate_in_arn(services.realm, get_string(input, "principal"));
-  if (!id) return invalid("principal must be the ARN of a certificate of this account");
-  TRY_VOID(security::get_certificate(tx, *id));
-  json::array policies;
-  for (auto& policy : security::effective_policies(tx, services.realm, *id, get_string(input, "thingName")))
-    policies.push_back(json::object{{"policyName", policy.name},
-                                    {"policyArn", security::policy_arn(services.realm, policy.name)},
-                                    {"policyDocument", std::move(policy.document)}});
-  return json::object{{"effectivePolicies", std::move(policies)}};
 }
 
 }  // namespace
@@ -179,7 +162,6 @@ void register_policies(Operations& operations, const SharedRegistry& services) {
   add("DetachPrincipalPolicy", detach("principal"));
   add("ListPrincipalPolicies", list_attached("principal"));
   add("ListPolicyPrincipals", list_targets("principals"));
-  add("GetEffectivePolicies", effective);
 }
 
 }  // namespace muster::api::iot

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the handlers of certificates and CA certificates share: ids in and shapes out.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "api/services/iot/registry_services.h"
+#include "base/json.h"
+#include "domain/security/certificates.h"
+
+namespace muster::api::iot {
+
+// Ids are hexadecimal in any case, with or without 0x.
+std::string certificate_id_of_input(const json::object& input, std::string_view member = "certificateId");
+json::object certificate_reference(const RegistryServices& services, const security::Certificate& certificate);
+json::array certificate_list(const RegistryServices& services, const std::vector<security::Certificate>& certificates);
+
+// Parts of register_certificates().
+void register_ca_certificates(Operations& operations, const SharedRegistry& services);
+void register_transfers(Operations& operations, const SharedRegistry& services);
+void register_principals(Operations& operations, const SharedRegistry& services);
+void register_policy_questions(Operations& operations, const SharedRegistry& services);
+
+}  // namespace muster::api::iot
