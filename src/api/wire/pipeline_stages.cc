@@ -53,11 +53,11 @@ bool serves_tokens(const model::Service& service) {
   return service.id == "iot-data";
 }
 
-// The query protocol names its operation in the body, so that a stranger's is read, within its bound, where a service
-// has operations that strangers may call; find_action refuses the others then.
-bool may_name_an_open_operation(const Exchange& exchange) {
-  return exchange.is_query() && exchange.route &&
-         std::ranges::any_of(exchange.service->operations, [](const model::Operation& o) { return o.anonymous; });
+// The query protocol names its operation in the body: find_action() judges it, once that was read. It is read from
+// strangers only where there is something that they may call.
+bool may_come_unsigned(const Exchange& exchange) {
+  if (exchange.operation != nullptr) return exchange.operation->anonymous;
+  return exchange.is_query() && std::ranges::any_of(exchange.service->operations, &model::Operation::anonymous);
 }
 
 // What the handler sees of an aws-chunked upload: the object's length and encodings, not the transfer's.
@@ -139,7 +139,7 @@ io::Task<void> PipelineStages::authenticate(Exchange& exchange) const {
     if (!serves_tokens(*exchange.service)) co_return refuse("MissingAuthenticationToken", "Access Denied");
     CO_TRY(exchange.token_caller, co_await parts_.tokens->identify(exchange.request, exchange.query));
     exchange.caller = exchange.token_caller->principal();
-  } else if (exchange.operation == nullptr ? !may_name_an_open_operation(exchange) : !exchange.operation->anonymous) {
+  } else if (!may_come_unsigned(exchange)) {
     co_return refuse("MissingAuthenticationToken", exchange.is_s3() ? "Access Denied" : "Missing Authentication Token");
   }
   CO_TRY(exchange.payload, read_payload_rule(exchange.request, exchange.query, exchange.signature, exchange.is_s3()));
@@ -212,13 +212,14 @@ io::Task<void> PipelineStages::read_body(Exchange& exchange) const {
 Status PipelineStages::find_action(Exchange& exchange) const {
   if (!exchange.is_query()) return {};
   TRY(Pairs form, parse_form(*exchange.body_text, kMaxForm));
-  Result<const model::Operation*> found = router_.find_action(*exchange.service, exchange.query, form);
-  // Strangers came this far because nothing but the body says what they ask for; they do not learn what exists.
+  auto action = router_.find_action(*exchange.service, exchange.query, form);
+  // Strangers may call what is for everybody, and do not learn what else exists.
   const bool stranger = exchange.caller.kind == iam::PrincipalKind::kAnonymous;
-  if (stranger && (!found || !(*found)->anonymous)) {
+  if (stranger && (!action || !(*action)->anonymous)) {
     return refuse("MissingAuthenticationToken", "Missing Authentication Token");
   }
-  TRY(exchange.operation, std::move(found));
+  if (!action) return action.error();
+  exchange.operation = *action;
   return check_supported(exchange);
 }
 

@@ -117,6 +117,34 @@ TEST(Pipeline, StrangersLearnNothing) {
   EXPECT_TRUE(server.seen.empty());
 }
 
+TEST(Pipeline, StrangersFormsAreReadOnlyWhereTheyMayCallSomething) {
+  TestServer server;
+  server.serve("sts", "AssumeRoleWithWebIdentity");
+  const auto form = [](const std::string& host, const std::string& body) {
+    SignedRequest made = make_request("POST", "/", body);
+    made.request.headers.set("Host", host);
+    made.request.headers.add("Content-Type", "application/x-www-form-urlencoded");
+    return made;
+  };
+  const auto send = [&](const std::string& host, const std::string& body) {
+    SignedRequest made = form(host, body);
+    return server.send(made);
+  };
+  const std::string refused = "<Code>MissingAuthenticationToken</Code>";
+  EXPECT_THAT(send("iam.amazonaws.com", "Action=ListUsers&Version=2010-05-08").body, HasSubstr(refused));
+  EXPECT_EQ(server.consumed, 0u);
+  for (const char* body : {"Action=AssumeRole&Version=2011-06-15", "Action=NoSuchThing&Version=2011-06-15", "", "a=b",
+                           "Action=AssumeRoleWithWebIdentity&Version=1999-01-01"}) {
+    EXPECT_THAT(send("sts.amazonaws.com", body).body, HasSubstr(refused)) << body;
+  }
+  EXPECT_TRUE(server.seen.empty());
+  const std::string good =
+      "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn:aws:iam::123456789012:role/r"
+      "&RoleSessionName=session&WebIdentityToken=a.b.c";
+  EXPECT_EQ(send("sts.amazonaws.com", good).status, 200);
+  EXPECT_EQ(server.seen.size(), 1u);
+}
+
 TEST(Pipeline, BucketPoliciesLetStrangersIn) {
   PipelineOptions options;
   options.bucket_policy = [](store::Tx&, std::string_view bucket) -> std::string {
