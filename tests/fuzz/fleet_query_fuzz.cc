@@ -31,8 +31,7 @@ registry::FieldValue value_of(std::string_view part) {
   static constexpr const char* kFields[] = {"attributes.a", "thingTypeName", "shadow.reported.x", "jobs.status"};
   const auto choice = static_cast<unsigned char>(part.front());
   registry::FieldValue value{.field = kFields[choice % 4], .text = std::string(part.substr(1))};
-  if (choice % 4 == 2 && choice % 8 == 2 && registry::query_words(value.text).size() == 1)
-    value.kind = registry::ValueKind::kNumber;
+  if (choice % 8 == 2 && registry::query_number(value.text)) value.kind = registry::ValueKind::kNumber;
   return value;
 }
 

@@ -110,10 +110,6 @@ struct Indexer::State {
   bool disagrees(const ReadThing& thing) const;
   Status refresh(const std::vector<std::string>& names);
   Status forget(const std::vector<std::string>& names);
-  bool is_active(QuerySubject subject) const {
-    const std::lock_guard lock(mutex);
-    return (subject == QuerySubject::kThings ? things_status : groups_status) == IndexStatus::kActive;
-  }
 };
 
 // On a thread of the store's engine.
@@ -129,14 +125,15 @@ void Indexer::State::hear(const std::vector<std::string>& keys) {
       queries_changed = true;
       continue;
     }
+    const bool of_group = tag == table::kThingGroup;
+    if ((of_group ? groups_status : things_status) == IndexStatus::kOff) continue;
     auto name = store::KeyReader(key).text();
     if (!name) continue;
-    if (tag == table::kThingGroup) {
-      if (groups_status != IndexStatus::kOff) groups.insert(*std::move(name));
-    } else if (things_status != IndexStatus::kOff) {
+    ++heard;
+    if (of_group)
+      groups.insert(*std::move(name));
+    else
       things[*std::move(name)] |= source_of_table(tag);
-      ++heard;
-    }
   }
   if (configuration_changed || !things.empty() || !groups.empty()) woken.notify_one();
 }
