@@ -109,7 +109,8 @@ class Fleet {
     Writer writer(store_);
     for (std::int64_t from = 0; from < things; from += batch) {
       TRY_VOID(writer.write([this, &hierarchies, from, to = std::min(things, from + batch)](store::Tx& tx) -> Status {
-        for (std::int64_t i = from; i < to; ++i) TRY_VOID(make_thing(tx, i, hierarchies));
+        registry::GroupsRead read;
+        for (std::int64_t i = from; i < to; ++i) TRY_VOID(make_thing(tx, i, hierarchies, read));
         return {};
       }));
     }
@@ -134,13 +135,13 @@ class Fleet {
  private:
   using Hierarchies = std::vector<std::vector<std::string>>;  // the groups of each that get things
 
-  Status make_thing(store::Tx& tx, std::int64_t number, const Hierarchies& hierarchies) {
+  Status make_thing(store::Tx& tx, std::int64_t number, const Hierarchies& hierarchies, registry::GroupsRead& read) {
     const std::string thing = options_.text("prefix") + std::to_string(number);
     TRY_VOID(registry::create_thing(tx, realm_, {thing, {}, attributes_of(number)}));
     std::vector<std::string> groups;
     for (const auto& hierarchy : hierarchies)
       groups.push_back(hierarchy[static_cast<std::size_t>(number) % hierarchy.size()]);
-    TRY_VOID(registry::join_groups_of_new_thing(tx, thing, groups));
+    TRY_VOID(registry::join_groups_of_new_thing(tx, thing, groups, &read));
     return {};
   }
 

@@ -2,8 +2,10 @@
 // What it costs to decide whether a device may publish, with ten statements that use variables and wildcards.
 //   policy_eval [SECONDS]
 // evaluate: the evaluator on compiled policies. grant, new topics: what a connection asks when it never asked before.
-// grant, its topics: what it asks when it goes round a few. Prints a JSON line a measurement: nanoseconds a question.
-#include <chrono>
+// grant, its topics: what it asks when it goes round a few. Prints a JSON line a measurement: nanoseconds of processor
+// time a question.
+#include <time.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -75,18 +77,24 @@ void fill(store::Store& store, const std::string& id) {
   must(done.has_value(), done ? "" : done.error().message.c_str());
 }
 
+// This thread's processor time: others on the machine do not count.
+double cpu_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
 // Asks in rounds of a thousand until the time is over.
 void measure(const char* name, double seconds, const std::function<bool(int)>& ask) {
-  using Clock = std::chrono::steady_clock;
-  const auto begin = Clock::now();
+  const double begin = cpu_seconds();
   std::int64_t asked = 0;
   double took = 0;
   while (took < seconds) {
     for (int i = 0; i < 1000; ++i) must(ask(i), name);
     asked += 1000;
-    took = std::chrono::duration<double>(Clock::now() - begin).count();
+    took = cpu_seconds() - begin;
   }
-  std::printf("{\"bench\": \"policy_eval\", \"what\": \"%s\", \"ns\": %.0f}\n", name,
+  std::printf("{\"bench\": \"policy_eval\", \"what\": \"%s\", \"cpu_ns\": %.0f}\n", name,
               took * 1e9 / static_cast<double>(asked));
 }
 

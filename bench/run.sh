@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Benchmarks of a release build on loopback: run.sh [devices|api|store|start|broker|jobs|all]. Generator and server share the machine;
+# Benchmarks of a release build on loopback: run.sh [devices|api|store|start|registry|broker|jobs|all]. Generator and server share the machine;
 # read the figures as this machine's, and the ratios beside them as the result.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -66,6 +66,14 @@ print(json.dumps({"start_ms_median": round(statistics.median(took) * 1000), "sta
 PY
 }
 
+bench_registry() {
+  local things=${THINGS:-1000000}
+  echo "== $things things with 5 attributes, each in 3 groups: load, ListThings in pages of 250, size"
+  "$build/bench/fleet_data" things --dir "$work" --things "$things" --attributes 5 --hierarchies 3 --groups 50
+  "$build/bench/fleet_data" list --dir "$work"
+  "$build/bench/fleet_data" compact --dir "$work"
+}
+
 case $what in
   store) "$build/bench/store_bench" --dir "$work/store" ;;
   shadows) "$build/bench/shadow_bench" "$work/shadows" ;;
@@ -73,6 +81,7 @@ case $what in
   fleet) "$build/bench/fleet_index" memory && "$build/bench/fleet_index" store --dir "$work/fleet" ;;
   devices) start_server; bench_devices ;;
   api) start_server; bench_api ;;
+  registry) bench_registry ;;
   broker) shift; /usr/bin/python3 bench/broker/brokers.py "$@" ;;
   jobs) shift; /usr/bin/python3 bench/jobs/fleet.py "$@" ;;
   start) start_server; kill -9 "$server"; wait "$server" 2>/dev/null || true; server=; bench_start ;;
@@ -86,5 +95,5 @@ case $what in
     server=
     bench_start
     ;;
-  *) echo "bench: store, shadows, audit, fleet, devices, api, start, broker, jobs or all" >&2; exit 2 ;;
+  *) echo "bench: store, shadows, audit, fleet, devices, api, start, registry, broker, jobs or all" >&2; exit 2 ;;
 esac

@@ -61,7 +61,9 @@ string(SHA256 muster_pch_sum "${muster_pch_text} ${CMAKE_CXX_COMPILER_VERSION}")
 # For the same reason the path is relative, to the folder in which Ninja runs the compiler.
 function(muster_use_pch target)
   target_compile_options(${target} PRIVATE -include-pch CMakeFiles/muster_pch.dir/cmake_pch.hxx.pch)
-  add_dependencies(${target} muster_pch)
+  get_target_property(sources ${target} SOURCES)
+  set_property(SOURCE ${sources} TARGET_DIRECTORY ${target}
+    APPEND PROPERTY OBJECT_DEPENDS ${CMAKE_BINARY_DIR}/CMakeFiles/muster_pch.dir/cmake_pch.hxx.pch)
 endfunction()
 file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/CMakeFiles/muster_pch.dir/cmake_pch.hxx.pch.sum CONTENT "${muster_pch_sum}" @ONLY)
 

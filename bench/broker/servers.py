@@ -65,11 +65,11 @@ class Server:
 class Muster(Server):
     name = "muster"
 
-    def __init__(self, folder, scenario=None, binary=None):
+    def __init__(self, folder, scenario=None, binary=None, policy="*"):
         super().__init__(folder)
         data = folder / "data"
         self.start([binary or BUILD / "src/server/muster", "serve", "--data-dir", data, "--http.port", "0", "--device.port", "0",
-                    "--device.address", "127.0.0.1", "--plain_mqtt.port", "0", "--plain_mqtt.policy", "*", "--log.level", "warn"],
+                    "--device.address", "127.0.0.1", "--plain_mqtt.port", "0", "--plain_mqtt.policy", policy, "--log.level", "warn"],
                    stdout=subprocess.DEVNULL)
         ready = data / "endpoints.json"
         for _ in range(400):

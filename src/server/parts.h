@@ -8,12 +8,15 @@
 #include <vector>
 
 #include "api/device/authorizer.h"
+#include "api/device/certificate_topics.h"
 #include "api/device/connectivity_watch.h"
 #include "api/device/custom_authorizers.h"
 #include "api/device/denials.h"
 #include "api/device/jobs_topics.h"
 #include "api/device/lifecycle_events.h"
+#include "api/device/provisioning_topics.h"
 #include "api/device/shadow_topics.h"
+#include "api/device/unknown_certificates.h"
 #include "api/device/websocket_upgrade.h"
 #include "api/services/iam/web_identity_keys.h"
 #include "api/services/security/credentials_provider.h"
@@ -25,6 +28,8 @@
 #include "domain/jobs/engine.h"
 #include "domain/jobs/notices.h"
 #include "domain/objects/blobs.h"
+#include "domain/provisioning/fleet.h"
+#include "domain/provisioning/registration_worker.h"
 #include "domain/registry/dynamic_group_builder.h"
 #include "io/env.h"
 #include "io/files.h"
@@ -70,6 +75,9 @@ struct Server::Parts {
   security::PolicyGenerations generations;
   std::unique_ptr<iam::StoreCredentials> credentials;
   api::device::Denials denials{clock};
+  iam::PolicyCache provisioning_policies;
+  provisioning::Context provisioning_context;
+  std::unique_ptr<api::device::FirstConnections> first_connections;
   std::vector<std::unique_ptr<api::device::DeviceAuthorizer>> authorizers;  // by device loop
   std::unique_ptr<api::device::LifecycleEvents> lifecycle;
   std::unique_ptr<fleet::ConnectivityRecorder> connectivity;
@@ -88,6 +96,10 @@ struct Server::Parts {
   std::unique_ptr<registry::DynamicGroupBuilder> group_builder;
   std::vector<std::unique_ptr<api::device::JobsTopics>> jobs_topics;  // by device loop
   std::vector<std::unique_ptr<api::device::ShadowTopics>> shadow_topics;
+  std::unique_ptr<provisioning::FleetProvisioner> fleet_provisioner;
+  std::unique_ptr<provisioning::RegistrationWorker> registration_worker;
+  std::vector<std::unique_ptr<api::device::CertificateTopics>> certificate_topics;    // by device loop
+  std::vector<std::unique_ptr<api::device::ProvisioningTopics>> provisioning_topics;  // by device loop
   api::Operations operations;
   std::unique_ptr<api::Pipeline> pipeline;
   std::unique_ptr<api::device::WebSocketUpgrade> upgrade;
@@ -109,6 +121,8 @@ struct Server::Parts {
   void start_fleet_index();
   void make_shadows();
   void make_group_builder();
+  void make_provisioning();
+  void make_provisioning_operations();
   void make_operations();
   Status make_http();
   void sweep_blobs();

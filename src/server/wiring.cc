@@ -66,6 +66,7 @@ Result<std::unique_ptr<Server>> Server::create(const Config& config, const DataD
   parts->make_fleet_index();
   parts->make_shadows();
   parts->make_group_builder();
+  parts->make_provisioning();
   parts->make_operations();
   TRY_VOID(parts->make_http());
   return std::make_unique<Server>(std::move(parts));
@@ -77,14 +78,16 @@ void Server::start() {
     const auto query = api::parse_form(request.raw_query(), 64 * 1024);
     return query && p.custom_authorizers->claims(request, *query);
   };
-  p.door->start(*p.broker, *p.upgrade, token,
-                [&p](io::HttpRequest& request, io::HttpBody& body) -> boost::asio::awaitable<io::HttpResponse> {
-                  if (auto answer = p.admin->answer(request)) co_return std::move(*answer);
-                  if (p.credentials_provider->wants(request)) {
-                    co_return co_await p.credentials_provider->answer(request);
-                  }
-                  co_return co_await p.pipeline->handle(request, body);
-                });
+  FrontDoor::Handlers handlers;
+  handlers.api = [&p](io::HttpRequest& request, io::HttpBody& body) -> boost::asio::awaitable<io::HttpResponse> {
+    if (auto answer = p.admin->answer(request)) co_return std::move(*answer);
+    co_return co_await p.pipeline->handle(request, body, api::Front::kApi);
+  };
+  handlers.device = [&p](io::HttpRequest& request, io::HttpBody& body) -> boost::asio::awaitable<io::HttpResponse> {
+    if (p.credentials_provider->wants(request)) co_return co_await p.credentials_provider->answer(request);
+    co_return co_await p.pipeline->handle(request, body, api::Front::kDevice);
+  };
+  p.door->start(*p.broker, *p.upgrade, token, std::move(handlers));
   mqtt::register_listener_metrics(p.metrics, *p.broker);
   p.start_fleet_index();
   p.broker->start();
@@ -92,6 +95,7 @@ void Server::start() {
   p.timers->start_thread();
   p.engine->start_thread();
   p.group_builder->start_thread();
+  p.registration_worker->start_thread();
   for (const auto& loop : p.device_loops) loop->start();
   p.api_loop.start();
   p.api_loop.post([&p] { p.sweep_blobs(); });
@@ -105,6 +109,7 @@ void Server::stop() {
   p.door->close();
   wait_for([&p] { return p.door->running_requests() == 0; }, p.config.drain_s * 1000);
   wait_for_call([&p](auto done) { p.broker->stop(done); }, p.config.drain_s * 1000);
+  p.registration_worker->stop();
   p.group_builder->stop();
   p.connectivity->stop();
   p.indexer->stop();

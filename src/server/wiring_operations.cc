@@ -39,6 +39,7 @@ void Server::Parts::make_operations() {
   api::iot::register_registry(operations, registry);
 
   api::fleet_service::register_fleet(operations, {.store = store.get(), .indexer = indexer.get(), .pool = pool.get()});
+  make_provisioning_operations();
 
   api::iam_service::IamServices iam_services{
       .store = store.get(), .realm = account.realm, .credentials = credentials.get()};

@@ -287,7 +287,7 @@ def test_the_account_in_whole(iam, ann, managed, unique):
 # ---- STS
 
 
-def test_session_token_of_a_user(iam, ann, session):
+def test_session_token_of_a_user(platform, iam, ann, session):
     iam.put_user_policy(UserName=ann.name, PolicyName="p", PolicyDocument=policy("Allow", ["iot:*", "iam:*"], "*"))
     credentials = ann("sts").get_session_token(DurationSeconds=900)["Credentials"]
     mine = session(credentials)
@@ -295,7 +295,8 @@ def test_session_token_of_a_user(iam, ann, session):
     mine("iot").list_things()
     refused("InvalidClientTokenId", 403, mine("iam").list_users)
     assert "session credentials" in denied(mine("sts").get_session_token)
-    refused("ValidationError", 400, ann("sts").get_session_token, DurationSeconds=899)
+    unchecked = platform.client("sts", ann.key["AccessKeyId"], ann.key["SecretAccessKey"], parameter_validation=False)
+    refused("ValidationError", 400, unchecked.get_session_token, DurationSeconds=899)
     iam.delete_user_policy(UserName=ann.name, PolicyName="p")
     denied(mine("iot").list_things)
 
@@ -381,11 +382,15 @@ def test_policies_that_are_too_large(iam, unique):
             PolicyDocument=policy("Allow", "s3:*", "arn:aws:s3:::" + "x" * 140_000))
 
 
-def test_wildcards_in_substituted_variables_stay_characters(iam, ann, unique):
-    iam.tag_user(UserName=ann.name, Tags=[{"Key": "team", "Value": "*"}])
+def test_wildcards_in_substituted_variables_stay_characters(platform, iam, ann, unique):
     iam.put_user_policy(UserName=ann.name, PolicyName="p", PolicyDocument=policy(
-        "Allow", "iot:CreateThing", "arn:aws:iot:*:*:thing/${aws:PrincipalTag/team}"))
-    denied(ann("iot").create_thing, thingName=f"t-{unique}")
+        "Allow", "iot:CreateThing", "arn:aws:iot:*:*:thing/${aws:UserAgent}"))
+
+    def client(user_agent):
+        return platform.client("iot", ann.key["AccessKeyId"], ann.key["SecretAccessKey"], user_agent=user_agent)
+    client(f"t-{unique}").create_thing(thingName=f"t-{unique}")
+    for agent in ("*", "t-*", "?" * len(f"t-{unique}"), "${*}", "t-" + "?" * 10):
+        denied(client(agent).create_thing, thingName=f"t-{unique}")
 
 
 # ---- simulation
@@ -397,7 +402,8 @@ def simulated(answer):
 
 def test_simulate_principal_policy(iam, ann, managed, unique):
     thing = "arn:aws:iot:eu-west-1:123456789012:thing/"
-    iam.put_user_policy(UserName=ann.name, PolicyName="own", PolicyDocument=policy("Allow", "iot:*", thing + "mine-*"))
+    iam.put_user_policy(UserName=ann.name, PolicyName="own", PolicyDocument=policy(
+        "Allow", "iot:*", "arn:aws:iot:*:*:thing/mine-*"))
     iam.create_group(GroupName=unique)
     iam.put_group_policy(GroupName=unique, PolicyName="no", PolicyDocument=policy("Deny", "iot:Delete*", "*"))
     iam.add_user_to_group(GroupName=unique, UserName=ann.name)

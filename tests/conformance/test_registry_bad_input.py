@@ -110,10 +110,11 @@ def test_numbers_that_do_not_fit(platform, iot, unique):
     for version in ("9223372036854775808", "x", "1.5", "0x1", ""):
         status, code, _ = send_json(platform, "DELETE", f"/things/{unique}?expectedVersion={version}")
         assert status == 400 and code in ("InvalidRequestException", "SerializationException"), version
-    for size in (0, -1, 251, 2**31):
-        refused(*INVALID, iot.list_things, maxResults=size)
-        refused(*INVALID, iot.list_thing_groups, maxResults=size)
-        refused(*INVALID, iot.list_things_in_thing_group, thingGroupName=unique, maxResults=size)
+    for size in (0, -1, 251, 2**31, 2**63, "x"):  # raw: boto3 sends no size below 1
+        for listing in ("things", "thing-groups", "thing-types", "billing-groups", f"thing-groups/{unique}/things",
+                        f"things/{unique}/thing-groups"):
+            status, code, _ = send_json(platform, "GET", f"/{listing}?maxResults={size}")
+            assert status == 400 and code in ("InvalidRequestException", "SerializationException"), (listing, size)
     assert iot.describe_thing(thingName=unique)["version"] == 1
 
 
@@ -148,7 +149,7 @@ def test_a_token_serves_the_listing_that_gave_it(iot, unique):
             if position != other:
                 refused(*INVALID, call, maxResults=1, nextToken=token, **filters)
         assert call(maxResults=250, nextToken=tokens[position], **filters)
-        for forged in ("junk", "!", "A" * 9000, base64.b64encode(b"things\0x").decode(), base64.b64encode(b"").decode() or "="):
+        for forged in ("junk", "!", "=", "A" * 4000, base64.b64encode(b"things\0x").decode()):
             refused(*INVALID, call, nextToken=forged, **filters)
 
 

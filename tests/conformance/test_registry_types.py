@@ -140,8 +140,7 @@ def test_thing_types_are_listed(iot, unique):
     token = iot.list_thing_types(maxResults=1)["nextToken"]
     refused(*INVALID, iot.list_thing_types, thingTypeName=names[0], nextToken=token)
     refused(*INVALID, iot.list_things, nextToken=token)
-    for size in (0, 251):
-        refused(*INVALID, iot.list_thing_types, maxResults=size)
+    refused(*INVALID, iot.list_thing_types, maxResults=251)
 
 
 def test_tags_of_thing_types(iot, unique):

@@ -6,6 +6,7 @@
 #include "api/device/authorizer_state.h"
 #include "api/device/reserved_topics.h"
 #include "api/device/token_grant.h"
+#include "api/device/unknown_certificates.h"
 #include "base/crypto.h"
 #include "base/log.h"
 #include "domain/security/certificates.h"
@@ -190,6 +191,12 @@ void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::functio
     request.plain_policy = policy;
   } else {
     request.certificate_id = sha256_hex(attempt.peer->client_certificate_der);
+    if (auto* unknown = state_->options.unknown) {
+      done = [unknown, der = attempt.peer->client_certificate_der, done = std::move(done)](Decision decision) {
+        if (!decision.grant) unknown->refused(der);
+        done(std::move(decision));
+      };
+    }
   }
   state_->decide(request, 0, done);
 }

@@ -30,13 +30,15 @@
 
 namespace muster::api::device {
 
-class Denials;  // api/device/denials.h
+class Denials;              // api/device/denials.h
+class UnknownCertificates;  // api/device/unknown_certificates.h
 
 struct AuthorizerOptions {
   TokenAuthorizer* tokens = nullptr;  // custom authorisation; null: tokens are refused
   std::string plain_policy;           // empty: nobody connects without TLS; a policy's name; "*": everything is allowed
   bool sys_topics = false;            // $SYS/broker/... is published
   Denials* denials = nullptr;         // remembers what was refused and why; null: nobody does
+  UnknownCertificates* unknown = nullptr;  // told of certificates that may not connect; null: nobody is
 };
 
 class DeviceAuthorizer final : public mqtt::Authorizer, public CertificateAuthorizer {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which filters below '$' a client may subscribe to: those that can match a topic on which this server publishes or
-// answers. Everything else of AWS's reserved topics (rules, provisioning, tunnels, registry events) is refused
+// answers. Everything else of AWS's reserved topics (rules, tunnels, registry events) is refused
 // rather than accepted and never served. What clients may publish below '$' is what an IngressHook takes. Pure
 // functions. Source: AWS IoT developer guide, "Reserved topics".
 #pragma once

@@ -36,7 +36,7 @@ Result<Ed25519PrivateKey> open_key(const LogFiles& files, bool has_log) {
   if (!key) return invalid(files.key + ": " + key.error().message);
   const std::string public_pem = key->public_key().pem();
   TRY(const auto there, read_small(files.public_key));
-  if (there != public_pem) TRY_VOID(write_file(files.public_key, public_pem, 0644));
+  if (there != public_pem) TRY_VOID(write_file(files.public_key, public_pem));
   return key;
 }
 

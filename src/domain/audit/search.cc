@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domain/audit/search.h"
 
+#include <cstring>
+
 #include "base/text.h"
 #include "domain/audit/chain.h"
 #include "domain/audit/event.h"
@@ -64,6 +66,12 @@ std::vector<std::string> needles_of(const Filter& filter) {
   return out;
 }
 
+// The C library's: several times as fast as the string's on texts full of quotation marks.
+std::size_t behind_last_feed(std::string_view text) {
+  const void* feed = text.empty() ? nullptr : ::memrchr(text.data(), '\n', text.size());
+  return feed == nullptr ? 0 : static_cast<std::size_t>(static_cast<const char*>(feed) - text.data()) + 1;
+}
+
 class Search {
  public:
   Search(const Filter& filter, std::uint64_t before, const SearchLimits& limits)
@@ -71,11 +79,10 @@ class Search {
 
   // False when the page is full.
   bool lines(std::string_view bytes) {
-    // The last line may be half written.
-    bytes = bytes.substr(0, bytes.rfind('\n') == std::string_view::npos ? 0 : bytes.rfind('\n') + 1);
+    bytes = bytes.substr(0, behind_last_feed(bytes));  // the last line may be half written
     while (!bytes.empty()) {
       bytes.remove_suffix(1);
-      const std::size_t start = bytes.rfind('\n') == std::string_view::npos ? 0 : bytes.rfind('\n') + 1;
+      const std::size_t start = behind_last_feed(bytes);
       if (!line(bytes.substr(start))) return false;
       bytes = bytes.substr(0, start);
     }
@@ -87,7 +94,7 @@ class Search {
  private:
   bool line(std::string_view text) {
     for (const std::string& needle : needles_) {
-      if (text.find(needle) == std::string_view::npos) return true;
+      if (::memmem(text.data(), text.size(), needle.data(), needle.size()) == nullptr) return true;
     }
     const auto parsed = parse_line(text);
     if (!parsed || parsed->kind != Line::Kind::kEvent || parsed->sequence >= before_) return true;

@@ -117,10 +117,10 @@ Status sync_folder(const std::string& path) {
   return {};
 }
 
-Status write_file(const std::string& path, std::string_view bytes, unsigned mode) {
+Status write_file(const std::string& path, std::string_view bytes) {
   const std::string fresh = path + ".new";
   {
-    const Descriptor file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+    const Descriptor file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (file.get() < 0) return system_error("open", fresh);
     TRY_VOID(write_all(file.get(), bytes, fresh));
     if (::fsync(file.get()) != 0) return system_error("sync", fresh);

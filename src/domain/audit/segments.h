@@ -30,8 +30,8 @@ Result<std::string> read_segment(const std::string& path);
 // Up to the first line feed, without it; empty when there is none.
 Result<std::string> read_first_line(const std::string& path);
 
-// Whole, by another name first, synced with its folder. Mode 0600, or 0644 for what is no secret.
-Status write_file(const std::string& path, std::string_view bytes, unsigned mode = 0600);
+// Whole, by another name first, synced with its folder. Mode 0600.
+Status write_file(const std::string& path, std::string_view bytes);
 Status sync_folder(const std::string& path);
 Error system_error(const std::string& what, const std::string& path);
 

@@ -41,7 +41,7 @@ std::string claim_document(const Realm& realm, std::string_view name) {
 }  // namespace
 
 Result<Claim> create_claim(const Context& context, Tx& tx, std::string_view template_name,
-                           const x509::Certificate& issued, Effects& effects) {
+                           const x509::Certificate& issued) {
   TRY_VOID(get_template(tx, template_name));
   const Claim claim{std::string(template_name), tx.now_ms() + kClaimMs};
   const std::string policy = "provisioning-claim-" + issued.id.substr(0, 32);
@@ -53,7 +53,6 @@ Result<Claim> create_claim(const Context& context, Tx& tx, std::string_view temp
       claim_key(issued.id),
       to_text(json::object{{"template", claim.template_name}, {"policy", policy}, {"expires_ms", claim.expires_ms}}));
   store::arm(tx, kClaimTimer, issued.id, claim.expires_ms);
-  effects.certificates.push_back(issued.id);
   return claim;
 }
 
@@ -64,7 +63,7 @@ std::optional<Claim> find_claim(Tx& tx, std::string_view certificate_id) {
   return Claim{std::string(get_string(*record, "template")), get_int(*record, "expires_ms")};
 }
 
-Status expire_claim(const Context& context, Tx& tx, std::string_view certificate_id, Effects& effects) {
+Status expire_claim(const Context& context, Tx& tx, std::string_view certificate_id) {
   const auto text = tx.get(claim_key(certificate_id));
   if (!text) return {};
   TRY(const json::object record, parse_record(*text));
@@ -83,7 +82,6 @@ Status expire_claim(const Context& context, Tx& tx, std::string_view certificate
     }
   }
   tx.erase(claim_key(certificate_id));
-  effects.certificates.emplace_back(certificate_id);
   return {};
 }
 

@@ -28,9 +28,9 @@ struct Claim {
 
 // `issued` is signed by the device CA and valid until then. kNotFound: the template.
 Result<Claim> create_claim(const Context& context, store::Tx& tx, std::string_view template_name,
-                           const x509::Certificate& issued, Effects& effects);
+                           const x509::Certificate& issued);
 std::optional<Claim> find_claim(store::Tx& tx, std::string_view certificate_id);
 // The timer's work: the claim, its certificate and its policy.
-Status expire_claim(const Context& context, store::Tx& tx, std::string_view certificate_id, Effects& effects);
+Status expire_claim(const Context& context, store::Tx& tx, std::string_view certificate_id);
 
 }  // namespace muster::provisioning

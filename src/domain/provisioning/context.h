@@ -19,7 +19,6 @@
 namespace muster::provisioning {
 
 struct Effects {
-  std::vector<std::string> certificates;         // ids whose status, policies or things changed
   bool messages = false;                         // the outbox has something new
   std::vector<std::function<void()>> committed;  // of followers
 };

@@ -63,7 +63,7 @@ void spend_token(Tx& tx, std::string_view token) {
   store::disarm(tx, kOwnershipTimer, digest);
 }
 
-Status expire_token(const Context& context, Tx& tx, std::string_view digest, Effects& effects) {
+Status expire_token(const Context& context, Tx& tx, std::string_view digest) {
   const auto text = tx.get(token_key(digest));
   if (!text) return {};
   tx.erase(token_key(digest));
@@ -74,9 +74,7 @@ Status expire_token(const Context& context, Tx& tx, std::string_view digest, Eff
   const bool attached = !registry::policies_of_target(tx, arn).empty() ||
                         !security::things_of_certificate(tx, context.realm, certificate->id, 1).empty();
   if (attached) return {};
-  TRY_VOID(security::delete_certificate(tx, context.realm, certificate->id, true));
-  effects.certificates.push_back(certificate->id);
-  return {};
+  return security::delete_certificate(tx, context.realm, certificate->id, true);
 }
 
 }  // namespace muster::provisioning

@@ -27,6 +27,6 @@ Status own_certificate(const Context& context, store::Tx& tx, const x509::Certif
 Result<security::Certificate> owned_certificate(store::Tx& tx, std::string_view token);
 void spend_token(store::Tx& tx, std::string_view token);
 // The timer's work; `digest` is its id.
-Status expire_token(const Context& context, store::Tx& tx, std::string_view digest, Effects& effects);
+Status expire_token(const Context& context, store::Tx& tx, std::string_view digest);
 
 }  // namespace muster::provisioning

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "domain/registry/attributes.h"
+#include "domain/registry/billing_groups.h"
 #include "domain/registry/dynamic_groups.h"
 #include "domain/registry/groups.h"
 #include "domain/security/policies.h"
@@ -16,8 +17,6 @@ namespace {
 
 using security::CertificateStatus;
 using store::Tx;
-
-constexpr std::size_t kPrincipalsTouched = 100;
 
 Error conflict(std::string message) {
   return make_error(ErrorKind::kConflict, std::move(message), "ResourceRegistrationFailureException");
@@ -36,7 +35,6 @@ class Run {
       TRY_VOID(rights_.allow(tx_, "iot:AttachThingPrincipal", {registry::thing_arn(realm(), done_.thing_name)}));
       TRY_VOID(security::attach_thing_principal(tx_, realm(), done_.thing_name, certificate_arn_));
     }
-    if (plan.certificate) effects_.certificates.push_back(done_.certificate_id);
     return std::move(done_);
   }
 
@@ -99,10 +97,13 @@ class Run {
     registry::MembershipChange change{.thing = name, .before = {}, .after = {}};
     if (existing) {
       change.before = registry::groups_of_thing_with_ancestors(tx_, name);
-      TRY_VOID(change_attributes(*existing, plan, arn));
-      TRY_VOID(touch_principals(name));
+      TRY_VOID(change_thing(*existing, plan, arn));
     } else {
-      TRY_VOID(rights_.allow(tx_, "iot:CreateThing", {arn}));
+      std::vector<std::string> resources{arn};
+      if (!plan.thing.billing_group.empty()) {
+        resources.push_back(registry::billing_group_arn(realm(), plan.thing.billing_group));
+      }
+      TRY_VOID(rights_.allow(tx_, "iot:CreateThing", resources));
       TRY_VOID(registry::create_thing(tx_, realm(), plan.thing));
     }
     TRY(const auto moves, moves_of(plan, existing.has_value()));
@@ -119,25 +120,32 @@ class Run {
     return {};
   }
 
-  Status change_attributes(const registry::Thing& existing, const ThingPlan& plan, const std::string& arn) {
-    if (!plan.has_attributes || plan.attributes == Override::kDoNothing) return {};
-    const bool merge = plan.attributes == Override::kMerge;
-    TRY(const auto wanted, registry::changed_attributes(existing.attributes, plan.thing.attributes, merge));
-    if (wanted == existing.attributes) return {};
-    if (plan.attributes == Override::kFail) return conflict("Thing " + existing.name + " exists with other attributes");
-    TRY_VOID(rights_.allow(tx_, "iot:UpdateThing", {arn}));
-    registry::UpdateThing update{.name = existing.name, .attributes = plan.thing.attributes, .merge = merge};
-    TRY_VOID(registry::update_thing(tx_, update));
-    return {};
-  }
-
-  // What a thing's groups and attributes change is what its certificates may do.
-  Status touch_principals(const std::string& name) {
-    TRY(const auto page, security::list_thing_principals(tx_, name, {.token = {}, .limit = kPrincipalsTouched}));
-    for (const std::string& arn : page.items) {
-      if (auto id = security::certificate_in_arn(realm(), arn)) effects_.certificates.push_back(*std::move(id));
+  // Attributes, type and billing group of a thing that is there.
+  Status change_thing(const registry::Thing& existing, const ThingPlan& plan, const std::string& arn) {
+    registry::UpdateThing update{.name = existing.name};
+    if (plan.has_attributes && plan.attributes != Override::kDoNothing) {
+      update.merge = plan.attributes == Override::kMerge;
+      TRY(const auto wanted, registry::changed_attributes(existing.attributes, plan.thing.attributes, update.merge));
+      if (wanted != existing.attributes) {
+        if (plan.attributes == Override::kFail) {
+          return conflict("Thing " + existing.name + " exists with other attributes");
+        }
+        update.attributes = plan.thing.attributes;
+      }
     }
-    return {};
+    if (!plan.thing.type.empty() && plan.thing.type != existing.type && plan.type != Override::kDoNothing) {
+      if (plan.type == Override::kFail) return conflict("Thing " + existing.name + " exists with another thing type");
+      update.type = plan.thing.type;
+    }
+    if (update.attributes || update.type) {
+      TRY_VOID(rights_.allow(tx_, "iot:UpdateThing", {arn}));
+      TRY_VOID(registry::update_thing(tx_, update));
+    }
+    // It has no setting: a thing without one joins, and none is taken from where it is.
+    const std::string& group = plan.thing.billing_group;
+    if (group.empty() || !existing.billing_group.empty()) return {};
+    TRY_VOID(rights_.allow(tx_, "iot:AddThingToBillingGroup", {arn, registry::billing_group_arn(realm(), group)}));
+    return registry::add_thing_to_billing_group(tx_, group, existing.name);
   }
 
   Result<registry::UpdateGroupsOfThing> moves_of(const ThingPlan& plan, bool existing) {

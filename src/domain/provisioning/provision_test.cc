@@ -3,7 +3,9 @@
 
 #include "domain/provisioning/provisioning_test_support.h"
 #include "domain/provisioning/savepoint.h"
+#include "domain/registry/billing_groups.h"
 #include "domain/registry/dynamic_groups.h"
+#include "domain/registry/thing_types.h"
 #include "store/keys.h"
 #include "store/schema.h"
 
@@ -66,6 +68,32 @@ TEST_F(Provision, ChangesAnExistingThingAsTheSettingsSay) {
       << "it is as it should be";
 }
 
+TEST_F(Provision, TypeAndBillingGroup) {
+  for (const char* name : {"lamp", "plug"}) {
+    run([&](store::Tx& tx) { return registry::create_thing_type(tx, realm_, {.name = name}); });
+    run([&](store::Tx& tx) { return registry::create_billing_group(tx, realm_, name, ""); });
+  }
+  const auto source = [](const std::string& name, const std::string& settings = "") {
+    return body(R"(,"ThingTypeName":")" + name + R"(","BillingGroup":")" + name + "\"", settings);
+  };
+  const Parameters name{{"Name", "t"}};
+  ASSERT_TRUE(provisioned(source("lamp"), name));
+  EXPECT_EQ(thing_named("t").type, "lamp");
+  EXPECT_EQ(thing_named("t").billing_group, "lamp");
+  ASSERT_TRUE(provisioned(source("plug"), name));
+  EXPECT_EQ(thing_named("t").type, "lamp") << "left as it is";
+  EXPECT_THAT(error(source("plug", R"("ThingTypeName":"FAIL")"), name), HasSubstr("another thing type"));
+  ASSERT_TRUE(provisioned(source("plug", R"("ThingTypeName":"REPLACE")"), name));
+  EXPECT_EQ(thing_named("t").type, "plug");
+  EXPECT_EQ(thing_named("t").billing_group, "lamp");
+  thing("u");
+  ASSERT_TRUE(provisioned(source("plug"), {{"Name", "u"}}));
+  EXPECT_EQ(thing_named("u").billing_group, "plug");
+  EXPECT_THAT(error(source("none"), {{"Name", "v"}}), HasSubstr("none"));
+  role("things", allow(R"("iot:*")", R"("arn:aws:iot:eu-central-1:123456789012:thing/*")"));
+  EXPECT_THAT(error(source("lamp"), {{"Name", "w"}}, "things"), HasSubstr("billinggroup/lamp"));
+}
+
 TEST_F(Provision, CertificatePolicyAndThingAreTiedTogether) {
   policy("devices");
   const std::string id = certificate("c", security::CertificateStatus::kInactive);
@@ -84,7 +112,6 @@ TEST_F(Provision, CertificatePolicyAndThingAreTiedTogether) {
     EXPECT_EQ(security::effective_policies(tx, realm_, id).size(), 1U);
     return 0;
   });
-  EXPECT_THAT(touched_, ElementsAre(id));
   EXPECT_TRUE(provisioned(source, {{"Name", "t"}})) << "again is a success";
 }
 

@@ -23,8 +23,7 @@ class ProvisioningTest : public security::SecurityTest {
       effects.committed.push_back([this, change] { moved_.push_back(change); });
       return {};
     };
-    context_.announce = [this](const Effects& effects) {
-      touched_.insert(touched_.end(), effects.certificates.begin(), effects.certificates.end());
+    context_.announce = [](const Effects& effects) {
       for (const auto& call : effects.committed) call();
     };
     role("provisioner",
@@ -97,7 +96,6 @@ class ProvisioningTest : public security::SecurityTest {
       *x509::CertificateAuthority::create("device CA", {clock_.now_ms() - 1000, kCertificateNotAfterMs});
   Context context_;
   std::vector<registry::MembershipChange> moved_;
-  std::vector<std::string> touched_;
 };
 
 }  // namespace muster::provisioning

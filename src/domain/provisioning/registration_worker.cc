@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domain/provisioning/registration_worker.h"
 
+#include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <thread>
 
@@ -23,6 +25,7 @@ using store::Tx;
 constexpr std::size_t kBatchLines = 500;
 constexpr std::size_t kBatchBytes = std::size_t{1} << 20;
 constexpr std::int64_t kMalformedLimit = 1000;
+constexpr std::size_t kFlights = 4;  // batches that wait for the disk while the next one is read
 constexpr auto kRetryAfter = std::chrono::seconds(1);
 
 // A line with all that is done before the transaction.
@@ -72,7 +75,25 @@ struct Batch {
   std::int64_t offset = 0, number = 0;  // and behind it
 };
 
-enum class BatchEnd : std::uint8_t { kDone, kStale, kEnded };
+enum class BatchEnd : std::uint8_t {
+  kDone,
+  kStale,  // the task is not where the batch begins
+  kEnded,  // there is nothing more to be done for it, or something else than lines
+};
+
+// A batch on its way to the disk.
+struct Flight {
+  Batch batch;
+  bool strict = false;  // each line is asked for by itself
+  // Written by the body, which may run more than once.
+  std::atomic<bool> ran = false;
+  bool denied = false;
+  BatchEnd end = BatchEnd::kDone;
+  Effects effects;
+  // Under the worker's mutex.
+  bool landed = false;
+  Status status;
+};
 
 }  // namespace
 
@@ -81,12 +102,16 @@ struct RegistrationWorker::State {
       : context(c), store(s), blobs(b), now(std::move(n)) {}
 
   Result<bool> step();
-  Result<bool> take(const std::string& id);
+  Result<bool> begin();
+  Result<bool> take(const RegistrationTask& task);
+  Result<bool> go_on();
   Status end(const std::string& id, TaskStatus status, const std::string& message);
   Result<Batch> read_batch();
-  Result<BatchEnd> do_batch(const Batch& batch);
+  void launch(Batch batch);
+  Status run_batch(Tx& tx, Flight& flight) const;
   Status run_lines(Tx& tx, const Batch& batch, RegistrationTask& task, Rights& rights, Effects& effects) const;
-  void forget() { current.reset(); }
+  Result<BatchEnd> land();
+  Result<BatchEnd> land_all();
   void loop();
 
   const Context& context;
@@ -102,6 +127,8 @@ struct RegistrationWorker::State {
     std::unique_ptr<LineReader> reader;
   };
   std::optional<Current> current;
+  std::deque<std::shared_ptr<Flight>> flights;
+  std::pair<std::string, std::int64_t> strict;  // task and offset of the batch that was denied as a whole
 
   std::mutex mutex;
   std::condition_variable wake;
@@ -111,7 +138,7 @@ struct RegistrationWorker::State {
 
 // Ends a task, reports first: `message` says why it failed.
 Status RegistrationWorker::State::end(const std::string& id, TaskStatus status, const std::string& message) {
-  forget();
+  current.reset();
   TRY_VOID(publish_reports(store, blobs, context.realm, id));
   TRY_VOID(store::run_blocking(store, [&](Tx& tx) -> Status {
     TRY(RegistrationTask task, get_task(tx, id));
@@ -124,31 +151,49 @@ Status RegistrationWorker::State::end(const std::string& id, TaskStatus status, 
   return erase_report_rows(store, id);
 }
 
-// Opens the task's file, or ends the task.
-Result<bool> RegistrationWorker::State::take(const std::string& id) {
+// The next task: what is to be done for it but lines, or its file is opened.
+Result<bool> RegistrationWorker::State::begin() {
+  std::optional<RegistrationTask> task;
+  TRY_VOID(store::run_blocking(store, [&](Tx& tx) -> Status {
+    const std::optional<std::string> id = next_task(tx);
+    task = id ? find_task(tx, *id) : std::nullopt;
+    return {};
+  }));
+  if (!task || task->ended()) return false;
+  if (task->status == TaskStatus::kCancelling) {
+    TRY_VOID(end(task->id, TaskStatus::kCancelled, {}));
+  } else if (now() - task->created_ms > kTaskDeadlineMs) {
+    TRY_VOID(end(task->id, TaskStatus::kFailed, "The task did not end within 24 hours."));
+  } else if (task->malformed >= kMalformedLimit) {
+    TRY_VOID(end(task->id, TaskStatus::kFailed, "The input file is not a file of JSON lines."));
+  } else {
+    return take(*task);
+  }
+  return true;
+}
+
+Result<bool> RegistrationWorker::State::take(const RegistrationTask& task) {
   std::string problem;
-  auto opened = store::run_blocking_for(store, [&](Tx& tx) -> Result<RegistrationTask> {
+  TRY_VOID(store::run_blocking(store, [&](Tx& tx) -> Status {
     problem.clear();
-    TRY(RegistrationTask task, get_task(tx, id));
     if (Status may = check_task_role(tx, context.realm, task); !may) problem = may.error().message;
     const auto object = objects::get_object(tx, task.bucket, task.key);
     if (!object || object->blob != task.blob) {
       problem = "The input file s3://" + task.bucket + "/" + task.key + " was removed or replaced.";
     }
-    return task;
-  });
-  if (!opened) return std::move(opened).error();
-  auto source = parse_template(opened->template_body, TemplateUse::kRegister);
+    return {};
+  }));
+  auto source = parse_template(task.template_body, TemplateUse::kRegister);
   if (!source) problem = source.error().message;
   if (!problem.empty()) {
-    TRY_VOID(end(id, TaskStatus::kFailed, problem));
+    TRY_VOID(end(task.id, TaskStatus::kFailed, problem));
     return true;
   }
-  TRY(auto blob, blobs.read(opened->blob));
-  current = Current{.id = id,
-                    .role_arn = opened->role_arn,
+  TRY(auto blob, blobs.read(task.blob));
+  current = Current{.id = task.id,
+                    .role_arn = task.role_arn,
                     .source = *std::move(source),
-                    .reader = std::make_unique<LineReader>(std::move(blob), opened->offset, opened->line)};
+                    .reader = std::make_unique<LineReader>(std::move(blob), task.offset, task.line)};
   return true;
 }
 
@@ -183,7 +228,6 @@ Status RegistrationWorker::State::run_lines(Tx& tx, const Batch& batch, Registra
     if (done) {
       ++task.succeeded;
       rows.add_result(work.number, work.offset, *done);
-      std::ranges::move(own.certificates, std::back_inserter(effects.certificates));
       std::ranges::move(own.committed, std::back_inserter(effects.committed));
       effects.messages |= own.messages;
     } else {
@@ -200,86 +244,121 @@ Status RegistrationWorker::State::run_lines(Tx& tx, const Batch& batch, Registra
   return {};
 }
 
-Result<BatchEnd> RegistrationWorker::State::do_batch(const Batch& batch) {
-  BatchEnd outcome = BatchEnd::kDone;
-  Effects effects;
-  bool strict = false;
-  bool denied = false;
-  const auto body = [&](Tx& tx) -> Status {
-    outcome = BatchEnd::kDone;
-    effects = {};
-    denied = false;
-    TRY(RegistrationTask task, get_task(tx, current->id));
-    if (task.status != TaskStatus::kInProgress) {
-      outcome = BatchEnd::kEnded;
-      return {};
-    }
-    if (task.offset != batch.from) {
-      outcome = BatchEnd::kStale;
-      return {};
-    }
-    TRY(iam::Principal role, role_principal(tx, context.realm, current->role_arn, "bulk-registration",
-                                            task_arn(context.realm, current->id)));
-    PrincipalRights own(context.realm, std::move(role), {}, context.policies);
-    DeferredRights deferred;
-    TRY_VOID(run_lines(tx, batch, task, strict ? static_cast<Rights&>(own) : deferred, effects));
-    if (Status settled = deferred.settle(tx, own); !settled) {
-      denied = settled.error().kind == ErrorKind::kAccessDenied;
-      return settled;
-    }
-    task.offset = batch.offset;
-    task.line = batch.number;
-    put_task(tx, task);
+Status RegistrationWorker::State::run_batch(Tx& tx, Flight& flight) const {
+  flight.ran = true;
+  flight.denied = false;
+  flight.end = BatchEnd::kDone;
+  flight.effects = {};
+  TRY(RegistrationTask task, get_task(tx, current->id));
+  const bool late = tx.now_ms() - task.created_ms > kTaskDeadlineMs;
+  if (task.status != TaskStatus::kInProgress || task.malformed >= kMalformedLimit || late) {
+    flight.end = BatchEnd::kEnded;
     return {};
-  };
-  Status status = store::run_blocking(store, body);
-  if (!status && denied) {
-    strict = true;
-    status = store::run_blocking(store, body);
   }
-  if (!status) return std::move(status).error();
-  if (outcome == BatchEnd::kDone) context.tell(effects);
+  if (task.offset != flight.batch.from) {
+    flight.end = BatchEnd::kStale;
+    return {};
+  }
+  TRY(iam::Principal role,
+      role_principal(tx, context.realm, current->role_arn, "bulk-registration", task_arn(context.realm, current->id)));
+  PrincipalRights own(context.realm, std::move(role), {}, context.policies);
+  DeferredRights deferred;
+  Rights& asked = flight.strict ? static_cast<Rights&>(own) : deferred;
+  TRY_VOID(run_lines(tx, flight.batch, task, asked, flight.effects));
+  if (Status settled = deferred.settle(tx, own); !settled) {
+    flight.denied = settled.error().kind == ErrorKind::kAccessDenied;
+    return settled;
+  }
+  task.offset = flight.batch.offset;
+  task.line = flight.batch.number;
+  put_task(tx, task);
+  return {};
+}
+
+void RegistrationWorker::State::launch(Batch batch) {
+  auto flight = std::make_shared<Flight>();
+  flight->strict = strict == std::pair(current->id, batch.from);
+  flight->batch = std::move(batch);
+  flights.push_back(flight);
+  store.run([this, flight](Tx& tx) { return run_batch(tx, *flight); },
+            [this, flight](Status status) {
+              const std::lock_guard lock(mutex);
+              flight->status = std::move(status);
+              flight->landed = true;
+              wake.notify_all();
+            });
+}
+
+// Waits for the oldest batch.
+Result<BatchEnd> RegistrationWorker::State::land() {
+  const std::shared_ptr<Flight> flight = flights.front();
+  flights.pop_front();
+  {
+    std::unique_lock lock(mutex);
+    wake.wait(lock, [&] { return flight->landed; });
+  }
+  if (!flight->status) {
+    if (flight->denied && !flight->strict) {
+      strict = {current->id, flight->batch.from};
+      return BatchEnd::kStale;
+    }
+    return flight->status.error();
+  }
+  if (flight->end == BatchEnd::kDone) context.tell(flight->effects);
+  return flight->end;
+}
+
+// The first that is not kDone; those behind it did not find the task where they begin.
+Result<BatchEnd> RegistrationWorker::State::land_all() {
+  Result<BatchEnd> outcome = BatchEnd::kDone;
+  while (!flights.empty()) {
+    Result<BatchEnd> one = land();
+    if (outcome && *outcome == BatchEnd::kDone) outcome = std::move(one);
+  }
   return outcome;
 }
 
+// Reads the next batch while earlier ones are on their way.
+Result<bool> RegistrationWorker::State::go_on() {
+  const std::string id = current->id;
+  Result<BatchEnd> outcome = BatchEnd::kDone;
+  // A store that has not run the body yet would find the next one stale.
+  while (outcome && *outcome == BatchEnd::kDone && !flights.empty() &&
+         (flights.size() >= kFlights || !flights.back()->ran)) {
+    outcome = land();
+  }
+  bool whole = false;
+  if (outcome && *outcome == BatchEnd::kDone) {
+    TRY(Batch batch, read_batch());
+    whole = batch.offset == batch.from;
+    if (!whole) {
+      launch(std::move(batch));
+      return true;
+    }
+  }
+  Result<BatchEnd> rest = land_all();
+  if (outcome && *outcome == BatchEnd::kDone) outcome = std::move(rest);
+  if (whole && outcome && *outcome == BatchEnd::kDone) {
+    TRY_VOID(end(id, TaskStatus::kCompleted, {}));
+    return true;
+  }
+  current.reset();  // where the task is, is read again
+  if (outcome) return true;
+  if (outcome.error().kind == ErrorKind::kAccessDenied) {  // the role is gone
+    TRY_VOID(end(id, TaskStatus::kFailed, outcome.error().message));
+    return true;
+  }
+  return std::move(outcome).error();
+}
+
 Result<bool> RegistrationWorker::State::step() {
-  std::optional<RegistrationTask> task;
-  TRY_VOID(store::run_blocking(store, [&](Tx& tx) -> Status {
-    std::optional<std::string> id = current ? std::optional(current->id) : next_task(tx);
-    task = id ? find_task(tx, *id) : std::nullopt;
-    return {};
-  }));
-  if (!task || task->ended()) {
-    const bool had = current.has_value();
-    forget();
-    return had;
+  if (!current) return begin();
+  Result<bool> more = go_on();
+  if (!more) {
+    (void)land_all();
+    current.reset();
   }
-  if (task->status == TaskStatus::kCancelling) {
-    TRY_VOID(end(task->id, TaskStatus::kCancelled, {}));
-    return true;
-  }
-  if (now() - task->created_ms > kTaskDeadlineMs) {
-    TRY_VOID(end(task->id, TaskStatus::kFailed, "The task did not end within 24 hours."));
-    return true;
-  }
-  if (task->malformed >= kMalformedLimit) {
-    TRY_VOID(end(task->id, TaskStatus::kFailed, "The input file is not a file of JSON lines."));
-    return true;
-  }
-  if (!current) return take(task->id);
-  TRY(const Batch batch, read_batch());
-  if (batch.offset == batch.from) {
-    TRY_VOID(end(task->id, TaskStatus::kCompleted, {}));
-    return true;
-  }
-  auto outcome = do_batch(batch);
-  if (!outcome && outcome.error().kind == ErrorKind::kAccessDenied) {  // the role is gone
-    TRY_VOID(end(task->id, TaskStatus::kFailed, outcome.error().message));
-    return true;
-  }
-  if (!outcome || *outcome != BatchEnd::kDone) forget();  // where the task is, is read again
-  if (!outcome) return std::move(outcome).error();
-  return true;
+  return more;
 }
 
 void RegistrationWorker::State::loop() {
@@ -318,6 +397,7 @@ void RegistrationWorker::stop() {
   }
   state_->wake.notify_all();
   if (state_->thread.joinable()) state_->thread.join();
+  (void)state_->land_all();
 }
 
 void RegistrationWorker::poke() {

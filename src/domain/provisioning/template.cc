@@ -168,7 +168,8 @@ class Parser {
   Status thing(const std::string& name, const json::object& properties, const json::object* settings) {
     const std::string where = "Resources." + name + ".Properties";
     if (out_.thing) return wrong("Resources has more than one " + std::string(kThing));
-    TRY_VOID(only(properties, where, {"ThingName", "AttributePayload", "ThingGroups"}));
+    TRY_VOID(
+        only(properties, where, {"ThingName", "AttributePayload", "ThingTypeName", "ThingGroups", "BillingGroup"}));
     ThingResource thing{.logical_name = name, .name = {}};
     TRY(std::optional<json::value> thing_name, property(properties, "ThingName", Shape::kText, where));
     if (!thing_name) return wrong(where + ".ThingName is required");
@@ -311,7 +312,7 @@ Result<ThingPlan> plan_thing(const ThingResource& source, Evaluator& evaluator) 
     TRY(plan.thing.type, evaluator.text(*source.type));
   }
   if (source.billing_group) {
-    TRY(plan.billing_group, evaluator.text(*source.billing_group));
+    TRY(plan.thing.billing_group, evaluator.text(*source.billing_group));
   }
   if (source.attributes) {
     plan.has_attributes = true;

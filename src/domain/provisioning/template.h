@@ -72,7 +72,6 @@ struct ThingPlan {
   bool has_attributes = false;
   std::vector<std::string> groups;
   bool has_groups = false;
-  std::string billing_group;
   Override attributes = Override::kDoNothing, type = Override::kDoNothing, memberships = Override::kDoNothing;
 };
 

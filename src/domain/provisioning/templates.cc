@@ -4,6 +4,7 @@
 #include "domain/provisioning/templates.h"
 
 #include "base/json.h"
+#include "domain/functions/function_name.h"
 #include "domain/iam/sessions.h"
 #include "domain/registry/tags.h"
 #include "store/keys.h"
@@ -78,13 +79,7 @@ Status check_hook(const Realm& realm, TemplateType type, const Hook& hook) {
     return invalid("preProvisioningHook is only supported for templates of type FLEET_PROVISIONING");
   }
   if (hook.payload_version != kPayloadVersion) return invalid("The payloadVersion must be 2020-04-01");
-  const auto arn = parse_arn(hook.target_arn);
-  if (!arn || arn->service != "lambda" || !arn->resource.starts_with("function:")) {
-    return invalid("The targetArn of the preProvisioningHook must be the ARN of a function");
-  }
-  if (arn->account_id != realm.account_id || arn->region != realm.region) {
-    return invalid("The function of the preProvisioningHook must be of this account and region");
-  }
+  TRY_VOID(functions::own_function(realm, hook.target_arn));
   return {};
 }
 

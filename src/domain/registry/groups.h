@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -95,9 +96,11 @@ struct UpdateGroupsOfThing {
 };
 Result<MembershipChange> update_groups_of_thing(store::Tx& tx, const UpdateGroupsOfThing& wanted);
 // The same for a thing that create_thing has made in this transaction: that it is in no group yet is not read. For bulk
-// registration, where that read is most of the work.
+// registration, where that read is most of the work; `read` spares it a group's record for each thing after the first:
+// one of the transaction's own, in which no group changes.
+using GroupsRead = std::map<std::string, ThingGroup, std::less<>>;
 Result<MembershipChange> join_groups_of_new_thing(store::Tx& tx, std::string_view thing,
-                                                  const std::vector<std::string>& groups);
+                                                  const std::vector<std::string>& groups, GroupsRead* read = nullptr);
 
 // Members of the group, and of all groups below it: no scan of them, a read a group. A snapshot.
 std::int64_t member_count(store::Tx& tx, std::string_view group, bool recursive);

@@ -281,6 +281,19 @@ TEST_F(Groups, ANewThingJoinsItsGroupsAsAnyOtherDoes) {
   EXPECT_EQ(make("t", {"a1", "other"}), "ok");
   EXPECT_THAT(groups_of("t"), ElementsAre("a1", "other"));
   EXPECT_EQ(run([](store::Tx& tx) -> Result<std::int64_t> { return member_count(tx, "root", true); }), 1);
+  EXPECT_EQ(said([&](store::Tx& tx) -> Result<int> {
+              GroupsRead read;
+              for (const char* name : {"v", "w"}) {
+                TRY_VOID(create_thing(tx, realm_, {name, "", {}}));
+                TRY_VOID(join_groups_of_new_thing(tx, name, {"a1", "other"}, &read));
+                if (read.size() != 2) return invalid("each group is read once");
+              }
+              return 0;
+            }),
+            "ok");
+  EXPECT_THAT(groups_of("w"), ElementsAre("a1", "other"));
+  run([](store::Tx& tx) { return delete_thing(tx, "v", std::nullopt); });
+  run([](store::Tx& tx) { return delete_thing(tx, "w", std::nullopt); });
   EXPECT_THAT(make("u", {"a1", "b"}), HasSubstr("same hierarchy"));
   EXPECT_EQ(make("u", {"nosuch"}), "Thing Group nosuch not found.");
   EXPECT_FALSE(run([](store::Tx& tx) -> Result<bool> { return thing_exists(tx, "u"); })) << "all or nothing";

@@ -41,7 +41,8 @@ Error is_dynamic(std::string_view group) {
 class Memberships {
  public:
   Memberships(store::Tx& tx, std::string_view thing) : Memberships(tx, thing, memberships_of(tx, thing)) {}
-  Memberships(store::Tx& tx, std::string_view thing, const std::vector<std::string>& names) : tx_(tx), thing_(thing) {
+  Memberships(store::Tx& tx, std::string_view thing, const std::vector<std::string>& names, GroupsRead* read = nullptr)
+      : tx_(tx), thing_(thing), read_(read) {
     for (const std::string& name : names)
       if (auto group = find_group(tx, name)) groups_.push_back(*std::move(group));
   }
@@ -56,7 +57,7 @@ class Memberships {
   }
 
   Result<bool> join(std::string_view name, DynamicGroups dynamic) {
-    TRY(ThingGroup group, get_group(tx_, name));
+    TRY(ThingGroup group, read(name));
     if (group.is_dynamic()) return is_dynamic(name);
     if (std::ranges::find(groups_, name, &ThingGroup::name) != groups_.end()) return false;
     TRY_VOID(check_room(group, dynamic));
@@ -93,8 +94,19 @@ class Memberships {
     return {};
   }
 
+  Result<ThingGroup> read(std::string_view name) const {
+    if (read_ == nullptr) return get_group(tx_, name);
+    auto known = read_->find(name);
+    if (known == read_->end()) {
+      TRY(ThingGroup group, get_group(tx_, name));
+      known = read_->emplace(name, std::move(group)).first;
+    }
+    return known->second;
+  }
+
   store::Tx& tx_;
   std::string_view thing_;
+  GroupsRead* read_;
   std::vector<ThingGroup> groups_;
 };
 
@@ -146,10 +158,10 @@ Result<MembershipChange> update_groups_of_thing(store::Tx& tx, const UpdateGroup
 }
 
 Result<MembershipChange> join_groups_of_new_thing(store::Tx& tx, std::string_view thing,
-                                                  const std::vector<std::string>& names) {
+                                                  const std::vector<std::string>& names, GroupsRead* read) {
   // Then it may be in some already.
   if (has_dynamic_groups(tx)) return update_groups_of_thing(tx, {std::string(thing), {}, names});
-  Memberships groups(tx, thing, {});
+  Memberships groups(tx, thing, {}, read);
   for (const std::string& name : names) TRY_VOID(groups.join(name, DynamicGroups::kKeep));
   return MembershipChange{.thing = std::string(thing), .before = {}, .after = groups.with_ancestors()};
 }

@@ -3,6 +3,7 @@
 #include "api/services/iot/tags.h"
 #include "api/services/iot/things_handler.h"
 #include "api/services/security/certificate_shapes.h"
+#include "domain/provisioning/just_in_time.h"
 
 namespace muster::api::iot {
 
@@ -38,6 +39,7 @@ Result<json::object> register_ca(const RegistryServices& services, Tx& tx, const
   wanted.active = get_bool(input, "setAsActive");
   wanted.auto_registration = get_bool(input, "allowAutoRegistration");
   wanted.registration = registration_of_input(input);
+  TRY_VOID(provisioning::check_registration_config(tx, services.realm, wanted.registration));
   TRY(const auto ca, security::register_ca_certificate(tx, services.realm, wanted));
   json::object output = reference(services, ca);
   TRY(const registry::Tags tags, read_tags(input));
@@ -87,12 +89,15 @@ Result<json::object> list_cas(const RegistryServices& services, Tx& tx, const js
   return output;
 }
 
-Result<json::object> update_ca(const RegistryServices&, Tx& tx, const json::object& input, Changes&) {
+Result<json::object> update_ca(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
   security::CaUpdate update;
   if (has(input, "newStatus")) update.active = get_string(input, "newStatus") == "ACTIVE";
   if (has(input, "newAutoRegistrationStatus"))
     update.auto_registration = get_string(input, "newAutoRegistrationStatus") == "ENABLE";
-  if (has(input, "registrationConfig")) update.registration = registration_of_input(input);
+  if (has(input, "registrationConfig")) {
+    update.registration = registration_of_input(input);
+    TRY_VOID(provisioning::check_registration_config(tx, services.realm, *update.registration));
+  }
   update.remove_registration = get_bool(input, "removeAutoRegistration");
   TRY_VOID(security::update_ca_certificate(tx, certificate_id_of_input(input), update));
   return json::object();
