@@ -114,9 +114,9 @@ class Server:
             shutil.rmtree(self.data_dir, ignore_errors=True)
         pathlib.Path(self.log_path).unlink(missing_ok=True)
 
-    def client(self, service, access_key=None, secret_key=None, session_token=None, **config):
+    def client(self, service, access_key=None, secret_key=None, session_token=None, endpoint=None, **config):
         return boto3.client(
-            service, endpoint_url=self.endpoint, region_name=self.region,
+            service, endpoint_url=endpoint or self.endpoint, region_name=self.region, verify=self.ca_file,
             aws_access_key_id=access_key or self.environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=secret_key or self.environment["AWS_SECRET_ACCESS_KEY"],
             aws_session_token=session_token,

@@ -35,9 +35,6 @@ TEST(Admin, LeavesEverythingElseToTheApis) {
   auto is_signed = request("GET", "/metrics");
   is_signed.headers.add("Authorization", "AWS4-HMAC-SHA256 ...");
   EXPECT_FALSE(admin.answer(is_signed));
-  auto of_device = request("GET", "/metrics");
-  of_device.peer.client_certificate_der = "der";
-  EXPECT_FALSE(admin.answer(of_device));
 }
 
 }  // namespace

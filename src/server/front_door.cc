@@ -42,19 +42,21 @@ bool is_mqtt_alpn(std::string_view alpn) {
 FrontDoor::FrontDoor(io::Loop& api_loop, std::vector<io::Loop*> device_loops, metrics::Registry& metrics)
     : api_loop_(api_loop),
       device_loops_(std::move(device_loops)),
-      handler_([this](io::HttpRequest& request, io::HttpBody& body) { return answer(request, body); }),
+      handler_([this](io::HttpRequest& request, io::HttpBody& body) { return answer(inner_.api, request, body); }),
       device_handler_([this](io::HttpRequest& request, io::HttpBody& body) { return answer_device(request, body); }),
       running_gauge_(metrics.gauge("muster_http_requests_running", "HTTP requests being answered now")) {}
 
-boost::asio::awaitable<io::HttpResponse> FrontDoor::counted(io::HttpRequest& request, io::HttpBody& body) {
+boost::asio::awaitable<io::HttpResponse> FrontDoor::counted(const io::HttpHandler& inner, io::HttpRequest& request,
+                                                            io::HttpBody& body) {
   Running running(running_, running_gauge_);
-  io::HttpResponse response = co_await inner_(request, body);
+  io::HttpResponse response = co_await inner(request, body);
   if (stopping_) response.close = true;
   co_return response;
 }
 
-boost::asio::awaitable<io::HttpResponse> FrontDoor::answer(io::HttpRequest& request, io::HttpBody& body) {
-  if (!upgrade_->wants(request)) co_return co_await counted(request, body);
+boost::asio::awaitable<io::HttpResponse> FrontDoor::answer(const io::HttpHandler& inner, io::HttpRequest& request,
+                                                           io::HttpBody& body) {
+  if (!upgrade_->wants(request)) co_return co_await counted(inner, request, body);
   Running running(running_, running_gauge_);
   auto on_socket = [this](auto stream, auto rest, auto identity) {
     accept_websocket(std::move(stream), std::move(rest), std::move(identity));
@@ -70,7 +72,7 @@ boost::asio::awaitable<io::HttpResponse> FrontDoor::answer(io::HttpRequest& requ
 
 boost::asio::awaitable<io::HttpResponse> FrontDoor::answer_device(io::HttpRequest& request, io::HttpBody& body) {
   if (!request.peer.client_certificate_der.empty() || upgrade_->wants(request) || token_(request)) {
-    co_return co_await answer(request, body);
+    co_return co_await answer(inner_.device, request, body);
   }
   io::HttpResponse response;
   response.status = 403;
@@ -152,14 +154,14 @@ boost::asio::awaitable<void> FrontDoor::serve_device(std::size_t shard, std::uni
 }
 
 void FrontDoor::start(mqtt::Broker& broker, const api::device::WebSocketUpgrade& upgrade, Token token,
-                      io::HttpHandler handler) {
+                      Handlers handlers) {
   broker_ = &broker;
   tls_listener_ = broker.add_listener("device");
   plain_listener_ = broker.add_listener("plain");
   websocket_listener_ = broker.add_listener("websocket");
   upgrade_ = &upgrade;
   token_ = std::move(token);
-  inner_ = std::move(handler);
+  inner_ = std::move(handlers);
   for (auto& listener : listeners_) listener->start();
 }
 

@@ -35,10 +35,13 @@ class FrontDoor {
   Result<std::uint16_t> open_device(const io::ListenOptions& options);
   Result<std::uint16_t> open_plain_mqtt(const io::ListenOptions& options);
   // `token` says whether a request without a client certificate asks for custom authentication: the one kind that the
-  // device ports answer besides. `handler` answers HTTP but upgrades; it, `upgrade` and the broker, whose shards live
-  // on the device loops in this order, outlive the loops. Before the broker's start.
+  // device ports answer besides. `handlers` answer HTTP but upgrades, each that of its ports; they, `upgrade` and the
+  // broker, whose shards live on the device loops in this order, outlive the loops. Before the broker's start.
   using Token = std::function<bool(const io::HttpRequest& request)>;
-  void start(mqtt::Broker& broker, const api::device::WebSocketUpgrade& upgrade, Token token, io::HttpHandler handler);
+  struct Handlers {
+    io::HttpHandler api, device;
+  };
+  void start(mqtt::Broker& broker, const api::device::WebSocketUpgrade& upgrade, Token token, Handlers handlers);
 
   // Stops accepting and taking new requests on open connections. On any thread.
   void close();
@@ -49,8 +52,10 @@ class FrontDoor {
   Result<std::uint16_t> open_on_device_loops(io::ListenOptions options, const Serve& serve);
   void serve_mqtt(std::size_t shard, std::unique_ptr<io::Stream> stream, std::string initial, std::uint16_t listener);
   boost::asio::awaitable<void> serve_device(std::size_t shard, std::unique_ptr<io::Stream> stream);
-  boost::asio::awaitable<io::HttpResponse> counted(io::HttpRequest& request, io::HttpBody& body);
-  boost::asio::awaitable<io::HttpResponse> answer(io::HttpRequest& request, io::HttpBody& body);
+  boost::asio::awaitable<io::HttpResponse> counted(const io::HttpHandler& inner, io::HttpRequest& request,
+                                                   io::HttpBody& body);
+  boost::asio::awaitable<io::HttpResponse> answer(const io::HttpHandler& inner, io::HttpRequest& request,
+                                                  io::HttpBody& body);
   boost::asio::awaitable<io::HttpResponse> answer_device(io::HttpRequest& request, io::HttpBody& body);
   void accept_websocket(std::unique_ptr<io::Stream> stream, std::string rest,
                         std::shared_ptr<const mqtt::TransportIdentity> identity);
@@ -62,7 +67,7 @@ class FrontDoor {
   std::atomic<std::size_t> next_shard_{0};
   const api::device::WebSocketUpgrade* upgrade_ = nullptr;
   Token token_;
-  io::HttpHandler inner_;
+  Handlers inner_;
   io::HttpHandler handler_;
   io::HttpHandler device_handler_;
   std::atomic<bool> stopping_{false};

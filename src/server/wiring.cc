@@ -78,14 +78,16 @@ void Server::start() {
     const auto query = api::parse_form(request.raw_query(), 64 * 1024);
     return query && p.custom_authorizers->claims(request, *query);
   };
-  p.door->start(*p.broker, *p.upgrade, token,
-                [&p](io::HttpRequest& request, io::HttpBody& body) -> boost::asio::awaitable<io::HttpResponse> {
-                  if (auto answer = p.admin->answer(request)) co_return std::move(*answer);
-                  if (p.credentials_provider->wants(request)) {
-                    co_return co_await p.credentials_provider->answer(request);
-                  }
-                  co_return co_await p.pipeline->handle(request, body);
-                });
+  FrontDoor::Handlers handlers;
+  handlers.api = [&p](io::HttpRequest& request, io::HttpBody& body) -> boost::asio::awaitable<io::HttpResponse> {
+    if (auto answer = p.admin->answer(request)) co_return std::move(*answer);
+    co_return co_await p.pipeline->handle(request, body, api::Front::kApi);
+  };
+  handlers.device = [&p](io::HttpRequest& request, io::HttpBody& body) -> boost::asio::awaitable<io::HttpResponse> {
+    if (p.credentials_provider->wants(request)) co_return co_await p.credentials_provider->answer(request);
+    co_return co_await p.pipeline->handle(request, body, api::Front::kDevice);
+  };
+  p.door->start(*p.broker, *p.upgrade, token, std::move(handlers));
   mqtt::register_listener_metrics(p.metrics, *p.broker);
   p.start_fleet_index();
   p.broker->start();

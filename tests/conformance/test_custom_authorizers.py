@@ -148,7 +148,7 @@ def test_authorizers_round_trip(site):
     assert found["authorizerFunctionArn"] == site.arn() and found["tokenKeyName"] == "TheToken"
     assert found["tokenSigningPublicKeys"] == {"one": site.key.public_pem} and found["status"] == "INACTIVE"
     assert found["enableCachingForHttp"] is True and found["signingDisabled"] is False
-    refused("ResourceAlreadyExistsException", 409, site.authorizer, "a1")
+    refused("ResourceAlreadyExistsException", 409, site.authorizer, name="a1")
     site.authorizer("a2", signed=False)
     assert [a["authorizerName"] for a in iot.list_authorizers()["authorizers"]] == ["a1", "a2"]
     assert [a["authorizerName"] for a in iot.list_authorizers(status="ACTIVE")["authorizers"]] == ["a2"]

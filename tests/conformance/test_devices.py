@@ -5,8 +5,11 @@ import socket
 import ssl
 import struct
 import time
+import urllib.error
+import urllib.request
 
 import pytest
+from botocore.exceptions import ClientError
 
 from server_process import wait_until
 from tls_device import Identity, TlsDevice, document, self_signed, statement
@@ -435,6 +438,26 @@ def test_certificate_gives_no_way_into_the_control_plane(identity):
                          ("GET", f"/thing-groups/{device.name}"), ("PUT", "/bucket")):
         status, _, _ = device.https(method, path)
         assert status in (400, 403, 404, 405), (method, path, status)
+
+
+def test_the_device_port_serves_the_data_planes_alone_whoever_asks(identity, platform, unique):
+    device = identity(statement("Allow", "*", "*"))
+    environment = platform.environment
+    origin = f"https://{environment['MUSTER_MQTT_HOST']}:{environment['MUSTER_MQTT_PORT']}"
+
+    def client(service):  # signed by the root of the account
+        return platform.client(service, endpoint=origin, client_cert=(device.certificate, device.key))
+    for call in (client("iam").list_users, client("iot").list_things, client("s3").list_buckets):
+        with pytest.raises(ClientError) as error:
+            call()
+        assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403, error.value.response
+    client("iot-data").publish(topic=unique, payload=b"x")
+    context = ssl.create_default_context(cafile=platform.ca_file)
+    for path in ("/metrics", "/health/live", "/things"):
+        request = urllib.request.Request(origin + path, headers={"x-amz-customauthorizer-name": "x"})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, context=context)
+        assert refused.value.code == 403, path
 
 
 def test_publish_over_https(identity, connect, unique):

@@ -9,6 +9,7 @@ import pytest
 from jobs_device import Device
 from refusals import pages, refused
 from server_process import Server, wait_until
+from signed_request import send_json
 
 MISSING = ("ResourceNotFoundException", 404)
 INVALID = ("InvalidRequestException", 400)
@@ -187,6 +188,29 @@ def test_dynamic_groups_follow_connections(server, iot, unique):
                       thingIndexingConfiguration={"thingIndexingMode": "REGISTRY"})
     assert group in message["Error"]["Message"]
     iot.delete_dynamic_thing_group(thingGroupName=group)
+
+
+def connectivity_data(server, thing):
+    """(status, answer) of GetThingConnectivityData."""
+    status, _, answer = send_json(server, "POST", f"/things/{thing}/connectivity-data")
+    return status, answer
+
+
+def test_the_connectivity_of_a_thing(server, iot, unique):
+    iot.create_thing(thingName=unique)
+    assert connectivity_data(server, unique) == (200, {"thingName": unique, "connected": False})
+    device = plain_device(server, unique)
+
+    def is_connected():
+        return connectivity_data(server, unique)[1]["connected"]
+    wait_until(is_connected, seconds=1, what="it is connected")
+    device.client.disconnect()
+    wait_until(lambda: not is_connected(), seconds=1, what="it is gone")
+    status, body = connectivity_data(server, unique)
+    assert status == 200 and body["disconnectReason"] == "CLIENT_INITIATED_DISCONNECT"
+    assert abs(body["timestamp"] - time.time()) < 60
+    device.close()
+    assert connectivity_data(server, f"no-{unique}")[0] == 404
 
 
 def test_dynamic_groups_follow_shadows(iot, iot_data, unique):

@@ -39,7 +39,7 @@ def alias(iot, unique):
 
 
 def ask(identity, alias_name, thing=None, method="GET", path=None, context=None):
-    """(status, JSON, headers) of the credentials provider."""
+    """(status, JSON or bytes, headers) of the credentials provider."""
     environment = identity.platform.environment
     connection = http.client.HTTPSConnection(environment["MUSTER_MQTT_HOST"], int(environment["MUSTER_MQTT_PORT"]),
                                              context=context or identity.context(), timeout=10)
@@ -47,7 +47,9 @@ def ask(identity, alias_name, thing=None, method="GET", path=None, context=None)
         connection.request(method, path or f"/role-aliases/{alias_name}/credentials",
                            headers={"x-amzn-iot-thingname": thing} if thing else {})
         reply = connection.getresponse()
-        return reply.status, json.loads(reply.read()), dict(reply.headers)
+        text = reply.read()
+        is_json = reply.getheader("Content-Type", "").startswith("application/json")
+        return reply.status, json.loads(text) if is_json else text, dict(reply.headers)
     finally:
         connection.close()
 

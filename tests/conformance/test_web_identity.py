@@ -70,7 +70,7 @@ def site(start, tmp_path):
 
 
 def invalid(site, arn, token, code="InvalidIdentityToken", status=400):
-    return refused(code, status, site.assume, arn, token)["Error"]["Message"]
+    return refused(code, status, site.assume, arn=arn, token=token)["Error"]["Message"]
 
 
 def test_providers_round_trip(iam, unique):
@@ -159,7 +159,7 @@ def test_trust_policies_decide_by_the_tokens_claims(site):
         made = site.iam.create_role(RoleName=f"people{number}", AssumeRolePolicyDocument=document(
             {"Effect": "Allow", "Principal": principal, "Action": ["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity"]}))
         invalid(site, made["Role"]["Arn"], site.token(), "AccessDenied", 403)
-    too_long = refused("ValidationError", 400, site.assume, by_sub, site.token(), DurationSeconds=7200)
+    too_long = refused("ValidationError", 400, site.assume, arn=by_sub, token=site.token(), DurationSeconds=7200)
     assert "MaxSessionDuration" in too_long["Error"]["Message"]
 
 
@@ -237,7 +237,7 @@ def test_what_is_not_served_is_refused_by_name(site):
     arn = site.role()
     with pytest.raises(ClientError) as error:
         site.assume(arn, site.token(), ProviderId="www.amazon.com")
-    assert "ProviderId" in error.value.response["Error"]["Message"]
+    assert "providerId" in error.value.response["Error"]["Message"]
     assert "https://aws.amazon.com/tags" in invalid(site, arn, site.token(**{"https://aws.amazon.com/tags": {}}))
     # Tokens never reach the log.
     assert site.token().rsplit(".", 1)[1] not in site.server.log()

@@ -98,6 +98,7 @@ class DeviceGrant final : public mqtt::ConnectionGrant {
         principal_(request_.certificate_id.empty() ? "plain:" + request_.plain_policy : request_.certificate_id) {
     owner_->grants.emplace(id_, this);
     watch();
+    forget();
   }
   ~DeviceGrant() override {
     unwatch();
@@ -105,6 +106,7 @@ class DeviceGrant final : public mqtt::ConnectionGrant {
   }
 
   bool may_publish(std::string_view topic, bool retain) override {
+    if (publish_all_ && !retain) return true;
     AnswerCache& known = retain ? known_retain_ : known_publish_;
     const bool may = known.answer(topic, [&] {
       return allowed("iot:Publish", "topic/", topic) && (!retain || allowed("iot:RetainPublish", "topic/", topic));
@@ -119,6 +121,7 @@ class DeviceGrant final : public mqtt::ConnectionGrant {
   }
   // Asked for every message: only the first refusal of a topic is worth a memory.
   bool may_receive(std::string_view topic) override {
+    if (receive_all_) return true;
     return known_receive_.answer(topic, [&] {
       const bool may = allowed("iot:Receive", "topic/", topic);
       if (!may) remember("iot:Receive", topic);
@@ -158,7 +161,11 @@ class DeviceGrant final : public mqtt::ConnectionGrant {
     owner_->generations.unwatch(facts_.made_of);
     for (const PolicyGenerations::Slot slot : facts_.made_of) owner_->made_of.erase({slot, id_});
   }
+  // What was answered before does not count any more.
   void forget() {
+    const std::string below = owner_->prefix + "topic/";
+    publish_all_ = allows_all_below(facts_, "iot:Publish", below);
+    receive_all_ = allows_all_below(facts_, "iot:Receive", below);
     known_publish_.forget();
     known_retain_.forget();
     known_receive_.forget();
@@ -180,6 +187,7 @@ class DeviceGrant final : public mqtt::ConnectionGrant {
   FactsRequest request_;
   DeviceFacts facts_;
   std::string principal_;
+  bool publish_all_ = false, receive_all_ = false;  // whatever the topic
   AnswerCache known_publish_{&owner_->room}, known_retain_{&owner_->room}, known_receive_{&owner_->room};
 };
 

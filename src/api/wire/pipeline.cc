@@ -77,10 +77,11 @@ Pipeline::Pipeline(const PipelineParts& parts, PipelineOptions options)
     : state_(std::make_unique<State>(parts, std::move(options))) {}
 Pipeline::~Pipeline() = default;
 
-boost::asio::awaitable<io::HttpResponse> Pipeline::handle(io::HttpRequest& request, io::HttpBody& body) {
+boost::asio::awaitable<io::HttpResponse> Pipeline::handle(io::HttpRequest& request, io::HttpBody& body, Front front) {
   const PipelineStages& stages = state_->stages;
   std::int64_t started_ms = stages.clock().steady_ms();
   Exchange exchange{request, body};
+  exchange.front = front;
   exchange.request_id = random_uuid();
   exchange.now_ms = stages.clock().now_ms();
   std::string_view stage_name;

@@ -27,6 +27,10 @@
 
 namespace muster::api {
 
+// Which listeners a request came by. The device ports serve the data planes alone, whoever asks: closing the API port
+// to a network must close the control plane to it.
+enum class Front : std::uint8_t { kApi, kDevice };
+
 struct PipelineOptions {
   std::int64_t max_body_bytes = 2 << 20;                  // bodies that are parsed; a form is bounded at 1 MiB
   std::int64_t max_object_bytes = std::int64_t{5} << 30;  // S3's limit of one PUT
@@ -58,8 +62,9 @@ class Pipeline {
   Pipeline(const Pipeline&) = delete;
   Pipeline& operator=(const Pipeline&) = delete;
 
-  // The HttpHandler: pipeline.handle(request, body). Never throws.
-  boost::asio::awaitable<io::HttpResponse> handle(io::HttpRequest& request, io::HttpBody& body);
+  // Never throws.
+  boost::asio::awaitable<io::HttpResponse> handle(io::HttpRequest& request, io::HttpBody& body,
+                                                  Front front = Front::kApi);
 
  private:
   struct State;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/wire/pipeline_stages.h"
 
+#include <algorithm>
+
 #include "api/wire/authorization.h"
 #include "api/wire/await_callback.h"
 #include "api/wire/cors.h"
@@ -49,6 +51,13 @@ bool serves_devices(const model::Service& service) {
 // The same for a custom authoriser's token: AWS knows it for the message plane alone.
 bool serves_tokens(const model::Service& service) {
   return service.id == "iot-data";
+}
+
+// The query protocol names its operation in the body: find_action() judges it, once that was read. It is read from
+// strangers only where there is something that they may call.
+bool may_come_unsigned(const Exchange& exchange) {
+  if (exchange.operation != nullptr) return exchange.operation->anonymous;
+  return exchange.is_query() && std::ranges::any_of(exchange.service->operations, &model::Operation::anonymous);
 }
 
 // What the handler sees of an aws-chunked upload: the object's length and encodings, not the transfer's.
@@ -108,6 +117,9 @@ Status PipelineStages::find_signature(Exchange& exchange) const {
 
 Status PipelineStages::find_service(Exchange& exchange) const {
   TRY(exchange.service, router_.find_service(exchange.route_input()));
+  if (exchange.front == Front::kDevice && !serves_devices(*exchange.service)) {
+    return make_error(ErrorKind::kAccessDenied, "Forbidden: this port serves the data planes alone");
+  }
   return {};
 }
 
@@ -127,7 +139,7 @@ io::Task<void> PipelineStages::authenticate(Exchange& exchange) const {
     if (!serves_tokens(*exchange.service)) co_return refuse("MissingAuthenticationToken", "Access Denied");
     CO_TRY(exchange.token_caller, co_await parts_.tokens->identify(exchange.request, exchange.query));
     exchange.caller = exchange.token_caller->principal();
-  } else if (exchange.operation == nullptr || !exchange.operation->anonymous) {
+  } else if (!may_come_unsigned(exchange)) {
     co_return refuse("MissingAuthenticationToken", exchange.is_s3() ? "Access Denied" : "Missing Authentication Token");
   }
   CO_TRY(exchange.payload, read_payload_rule(exchange.request, exchange.query, exchange.signature, exchange.is_s3()));
@@ -200,11 +212,14 @@ io::Task<void> PipelineStages::read_body(Exchange& exchange) const {
 Status PipelineStages::find_action(Exchange& exchange) const {
   if (!exchange.is_query()) return {};
   TRY(Pairs form, parse_form(*exchange.body_text, kMaxForm));
-  TRY(exchange.operation, router_.find_action(*exchange.service, exchange.query, form));
-  // Signed callers only came this far, or those whom a certificate stands for.
-  if (exchange.caller.kind == iam::PrincipalKind::kAnonymous && !exchange.operation->anonymous) {
+  auto action = router_.find_action(*exchange.service, exchange.query, form);
+  // Strangers may call what is for everybody, and do not learn what else exists.
+  const bool stranger = exchange.caller.kind == iam::PrincipalKind::kAnonymous;
+  if (stranger && (!action || !(*action)->anonymous)) {
     return refuse("MissingAuthenticationToken", "Missing Authentication Token");
   }
+  if (!action) return action.error();
+  exchange.operation = *action;
   return check_supported(exchange);
 }
 

@@ -25,6 +25,7 @@ namespace muster::api {
 struct Exchange {
   io::HttpRequest& request;
   io::HttpBody& body;
+  Front front = Front::kApi;
   std::string request_id;
   std::int64_t now_ms = 0;
 

@@ -105,13 +105,44 @@ TEST(Pipeline, StrangersLearnNothing) {
   // Objects may be anonymous, where a bucket policy says so: here none does.
   EXPECT_EQ(server.send(make_request("GET", "/b/k")).status, 403);
   EXPECT_EQ(server.send(make_request("PUT", "/b/k", "x")).status, 403);
-  SignedRequest form = make_request("POST", "/", "Action=AssumeRole&Version=2011-06-15");
-  form.request.headers.add("Content-Type", "application/x-www-form-urlencoded");
-  io::HttpResponse response = server.send(form);
-  EXPECT_EQ(response.status, 403);
-  EXPECT_THAT(response.body, HasSubstr("<Code>MissingAuthenticationToken</Code>"));
   EXPECT_EQ(server.consumed, 0u);
+  // A form says in its body what it asks for: it is read, and says no more than before.
+  for (const char* action : {"AssumeRole", "GetCallerIdentity", "NoSuchAction", "CreateUser"}) {
+    SignedRequest form = make_request("POST", "/", "Action=" + std::string(action) + "&Version=2011-06-15");
+    form.request.headers.add("Content-Type", "application/x-www-form-urlencoded");
+    io::HttpResponse response = server.send(form);
+    EXPECT_EQ(response.status, 403) << action;
+    EXPECT_THAT(response.body, HasSubstr("<Code>MissingAuthenticationToken</Code>")) << action;
+  }
   EXPECT_TRUE(server.seen.empty());
+}
+
+TEST(Pipeline, StrangersFormsAreReadOnlyWhereTheyMayCallSomething) {
+  TestServer server;
+  server.serve("sts", "AssumeRoleWithWebIdentity");
+  const auto form = [](const std::string& host, const std::string& body) {
+    SignedRequest made = make_request("POST", "/", body);
+    made.request.headers.set("Host", host);
+    made.request.headers.add("Content-Type", "application/x-www-form-urlencoded");
+    return made;
+  };
+  const auto send = [&](const std::string& host, const std::string& body) {
+    SignedRequest made = form(host, body);
+    return server.send(made);
+  };
+  const std::string refused = "<Code>MissingAuthenticationToken</Code>";
+  EXPECT_THAT(send("iam.amazonaws.com", "Action=ListUsers&Version=2010-05-08").body, HasSubstr(refused));
+  EXPECT_EQ(server.consumed, 0u);
+  for (const char* body : {"Action=AssumeRole&Version=2011-06-15", "Action=NoSuchThing&Version=2011-06-15", "", "a=b",
+                           "Action=AssumeRoleWithWebIdentity&Version=1999-01-01"}) {
+    EXPECT_THAT(send("sts.amazonaws.com", body).body, HasSubstr(refused)) << body;
+  }
+  EXPECT_TRUE(server.seen.empty());
+  const std::string good =
+      "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn:aws:iam::123456789012:role/r"
+      "&RoleSessionName=session&WebIdentityToken=a.b.c";
+  EXPECT_EQ(send("sts.amazonaws.com", good).status, 200);
+  EXPECT_EQ(server.seen.size(), 1u);
 }
 
 TEST(Pipeline, BucketPoliciesLetStrangersIn) {

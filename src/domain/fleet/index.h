@@ -5,7 +5,7 @@
 // serialises changes against reads. search.h and aggregate.h read it.
 //
 // A text of several words is kept whole, for phrases and aggregations, and word by word, for terms and ranges. Memory:
-// about 4 bytes and a few bits for each value of a document, and some 90 for each distinct value (bench/fleet_index).
+// about 4 bytes and a few bits for each value of a document, and some 120 for each distinct value (bench/fleet_index).
 #pragma once
 
 #include <cstdint>

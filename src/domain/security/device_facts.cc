@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domain/security/device_facts.h"
 
+#include "domain/iam/policy/blanket.h"
 #include "domain/registry/things.h"
 #include "domain/security/certificates.h"
 #include "domain/security/policies.h"
@@ -137,6 +138,10 @@ iam::Verdict verdict(const DeviceFacts& facts, std::string_view action, std::str
 
 bool allows(const DeviceFacts& facts, std::string_view action, std::string_view resource) {
   return verdict(facts, action, resource) == iam::Verdict::kAllow;
+}
+
+bool allows_all_below(const DeviceFacts& facts, std::string_view action, std::string_view prefix) {
+  return facts.valid && iam::allows_all_below(facts.policies, action, prefix, facts.context);
 }
 
 bool allows_filter(const DeviceFacts& facts, std::string_view resource, std::string_view filter) {

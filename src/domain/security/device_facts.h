@@ -53,6 +53,8 @@ void replace_policy(DeviceFacts& facts, std::string_view name, std::string_view 
 
 iam::Verdict verdict(const DeviceFacts& facts, std::string_view action, std::string_view resource);
 bool allows(const DeviceFacts& facts, std::string_view action, std::string_view resource);
+// Whether it allows that on every resource below a prefix, "arn:aws:iot:R:A:topic/"; no: ask for each.
+bool allows_all_below(const DeviceFacts& facts, std::string_view action, std::string_view prefix);
 // iot:Subscribe on the ARN of a topic filter. "topicfilter/${iot:ClientId}" must not let a client named '#' see
 // everything: a wildcard of the filter has to stand in the policy itself.
 bool allows_filter(const DeviceFacts& facts, std::string_view resource, std::string_view filter);

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-
 #include "api/services/iam/iam.h"
 #include "api/services/iam/web_identity.h"
 #include "domain/iam/oidc.h"
@@ -9,22 +7,6 @@ namespace muster::api::iam_service {
 namespace {
 
 using store::Tx;
-
-std::vector<std::string> strings_of(const json::object& input, std::string_view member) {
-  std::vector<std::string> out;
-  if (const json::array* list = find_array(input, member)) {
-    for (const json::value& item : *list) {
-      if (item.is_string()) out.emplace_back(item.get_string());
-    }
-  }
-  return out;
-}
-
-json::array tag_list(const std::map<std::string, std::string>& tags) {
-  json::array out;
-  for (const auto& [key, value] : tags) out.push_back(json::object{{"Key", key}, {"Value", value}});
-  return out;
-}
 
 json::array string_array(const std::vector<std::string>& items) {
   json::array out;
@@ -39,12 +21,12 @@ std::string_view arn_of(const Call& call) {
 Result<json::object> create(const IamServices& services, Tx& tx, const Call& call) {
   iam::OidcProvider wanted;
   wanted.url = get_string(call.input, "Url");
-  wanted.client_ids = strings_of(call.input, "ClientIDList");
-  wanted.thumbprints = strings_of(call.input, "ThumbprintList");
+  wanted.client_ids = texts_of_input(call.input, "ClientIDList");
+  wanted.thumbprints = texts_of_input(call.input, "ThumbprintList");
   wanted.tags = tags_of_input(call.input);
   TRY(const iam::OidcProvider made, iam::create_oidc_provider(tx, wanted));
   json::object output{{"OpenIDConnectProviderArn", iam::oidc_provider_arn(services.realm, made.url)}};
-  if (!made.tags.empty()) output["Tags"] = tag_list(made.tags);
+  if (!made.tags.empty()) output["Tags"] = tags_shape(made.tags);
   return output;
 }
 
@@ -54,7 +36,7 @@ Result<json::object> get(const IamServices& services, Tx& tx, const Call& call) 
                       {"ClientIDList", string_array(found.client_ids)},
                       {"ThumbprintList", string_array(found.thumbprints)},
                       {"CreateDate", found.created_ms}};
-  if (!found.tags.empty()) output["Tags"] = tag_list(found.tags);
+  if (!found.tags.empty()) output["Tags"] = tags_shape(found.tags);
   return output;
 }
 
@@ -82,7 +64,7 @@ Result<json::object> remove_client(const IamServices& services, Tx& tx, const Ca
 }
 
 Result<json::object> update_thumbprints(const IamServices& services, Tx& tx, const Call& call) {
-  const auto thumbprints = strings_of(call.input, "ThumbprintList");
+  const auto thumbprints = texts_of_input(call.input, "ThumbprintList");
   TRY_VOID(iam::update_oidc_thumbprints(tx, services.realm, arn_of(call), thumbprints));
   return json::object();
 }
@@ -93,11 +75,10 @@ Result<json::object> tag(const IamServices& services, Tx& tx, const Call& call) 
 }
 
 Result<json::object> untag(const IamServices& services, Tx& tx, const Call& call) {
-  TRY_VOID(iam::untag_oidc_provider(tx, services.realm, arn_of(call), strings_of(call.input, "TagKeys")));
+  TRY_VOID(iam::untag_oidc_provider(tx, services.realm, arn_of(call), texts_of_input(call.input, "TagKeys")));
   return json::object();
 }
 
-// At most 50 tags: MaxItems may still cut them.
 Result<json::object> list_tags(const IamServices& services, Tx& tx, const Call& call) {
   TRY(const iam::OidcProvider found, iam::get_oidc_provider(tx, services.realm, arn_of(call)));
   return tags_page(found.tags, call.input);

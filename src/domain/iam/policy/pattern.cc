@@ -167,6 +167,10 @@ Match Pattern::match(std::string_view text, const PolicyContext* context, bool i
   return match_general(text, context, ignore_case);
 }
 
+bool Pattern::covers(std::string_view prefix) const {
+  return shape_ == Shape::kAnything || (shape_ == Shape::kPrefix && prefix.starts_with(tokens_[0].text));
+}
+
 // Greedy match with one backtracking point: the last '*' seen. Tokens are consumed whole.
 Match Pattern::match_general(std::string_view text, const PolicyContext* context, bool ignore_case) const {
   auto value_of = [&](const Token& token) -> std::string_view {
@@ -291,6 +295,18 @@ Match ArnPattern::match(std::string_view arn, const PolicyContext* context) cons
   Match match = tail_.match(arn, context);
   if (match == Match::kNo) return Match::kNo;
   return match == Match::kUnresolved ? match : all;
+}
+
+bool ArnPattern::covers(std::string_view prefix, const PolicyContext* context) const {
+  if (shape_ == Shape::kAnything) return true;
+  if (shape_ == Shape::kLiteralHead) return prefix.starts_with(head_) && tail_.covers(prefix.substr(head_.size()));
+  for (const Pattern& part : parts_) {
+    const std::size_t colon = prefix.find(':');
+    if (colon == std::string_view::npos) return false;
+    if (part.match(prefix.substr(0, colon), context) != Match::kYes) return false;
+    prefix.remove_prefix(colon + 1);
+  }
+  return tail_.covers(prefix);
 }
 
 }  // namespace muster::iam

@@ -30,6 +30,8 @@ class Pattern {
   static Result<Pattern> parse(std::string_view text, PatternSyntax syntax);
   Match match(std::string_view text, const PolicyContext* context, bool ignore_case = false) const;
   bool is_anything() const { return shape_ == Shape::kAnything; }
+  // Whether it surely matches every text that begins with `prefix`: "*", or a shorter prefix with a '*' behind it.
+  bool covers(std::string_view prefix) const;
   // Lower-case names of the variables used, for checking at creation.
   std::vector<std::string> variables() const;
   // For people: as written, variables that have a value filled in.
@@ -60,6 +62,8 @@ class ArnPattern {
  public:
   static Result<ArnPattern> parse(std::string_view text, PatternSyntax syntax);
   Match match(std::string_view arn, const PolicyContext* context) const;
+  // Whether it surely matches every ARN that begins with `prefix`, which holds the first five parts whole.
+  bool covers(std::string_view prefix, const PolicyContext* context) const;
   std::vector<std::string> variables() const;
   std::string shown(const PolicyContext* context) const;
 
