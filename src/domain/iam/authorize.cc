@@ -48,14 +48,13 @@ Status decide(const PolicySet& policies, const Principal& principal, const Autho
 Status authorize(store::Tx& tx, const Realm& realm, const Principal& principal, const AuthorizationRequest& request,
                  PolicyCache* cache) {
   if (principal.kind == PrincipalKind::kRoot || principal.kind == PrincipalKind::kService) return {};
+  if (const std::string_view gone = gone_because(tx, principal); !gone.empty())
+    return denied(principal, request, request.resources.empty() ? "*" : request.resources.front(),
+                  "because " + std::string(gone));
   PolicyContext context;
   for (const auto& [key, values] : request.context) context.set(key, values);
   add_principal_keys(context, tx, principal);
   PolicyPrincipal who = policy_principal(realm, tx, principal);
-  // Credentials outlive their role; whatever names everybody means everybody who still exists.
-  if (principal.kind == PrincipalKind::kRoleSession && who.role_arn.empty())
-    return denied(principal, request, request.resources.empty() ? "*" : request.resources.front(),
-                  "because the role does not exist");
 
   PolicySet policies;
   policies.identity = identity_policies(tx, principal, cache);

@@ -126,6 +126,12 @@ void add_principal_keys(PolicyContext& context, store::Tx& tx, const Principal& 
   context.set("aws:MultiFactorAuthPresent", "false");  // as AWS: absent with long-term credentials
 }
 
+std::string_view gone_because(store::Tx& tx, const Principal& principal) {
+  if (principal.kind == PrincipalKind::kUser && !current_user(tx, principal)) return "the user does not exist";
+  if (principal.kind == PrincipalKind::kRoleSession && !current_role(tx, principal)) return "the role does not exist";
+  return "";
+}
+
 PolicyPrincipal policy_principal(const Realm& realm, store::Tx& tx, const Principal& principal) {
   PolicyPrincipal who;
   if (principal.kind == PrincipalKind::kAnonymous) return who;

@@ -2,6 +2,7 @@
 // What authorize() and AssumeRole both need of a principal: its own policies and the condition keys it supplies.
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
@@ -22,6 +23,11 @@ std::vector<Ceiling> ceilings(store::Tx& tx, const Principal& principal, PolicyC
 
 // aws:PrincipalArn, aws:userid, aws:username, aws:PrincipalTag/..., aws:CurrentTime and so on.
 void add_principal_keys(PolicyContext& context, store::Tx& tx, const Principal& principal);
+
+// Credentials outlive their user or role; what names everybody, or an ARN that another may have by now, means those who
+// still exist. Whoever judges asks this first: "the user does not exist", "the role does not exist", or "" for anybody
+// else.
+std::string_view gone_because(store::Tx& tx, const Principal& principal);
 
 PolicyPrincipal policy_principal(const Realm& realm, store::Tx& tx, const Principal& principal);
 

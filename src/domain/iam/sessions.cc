@@ -152,10 +152,6 @@ class AssumeDecision {
     policies_.ceilings = ceilings(tx, caller, nullptr);
     policies_.resource_must_allow = true;
   }
-  // Credentials outlive their role; a trust policy that names everybody means everybody who still exists.
-  bool is_gone(const Principal& caller) const {
-    return caller.kind == PrincipalKind::kRoleSession && who_.role_arn.empty();
-  }
   bool allowed(std::string_view action, std::string_view arn, const PolicyContext& context) const {
     return judge(policies_, PolicyRequest{action, arn, &context, &who_}).verdict == Verdict::kAllow;
   }
@@ -186,7 +182,7 @@ Result<RoleSession> assume_role(store::Tx& tx, const Realm& realm, const Princip
     return make_error(ErrorKind::kAccessDenied, "Roles may not be assumed by root accounts.");
   const bool known = caller.kind == PrincipalKind::kUser || caller.kind == PrincipalKind::kRoleSession;
   auto role = known ? role_of_arn(tx, realm, wanted.role_arn) : std::nullopt;
-  if (!role) return denied("sts:AssumeRole");
+  if (!role || !gone_because(tx, caller).empty()) return denied("sts:AssumeRole");
   Principal session = session_of(*role, wanted.session_name);
   TRY_VOID(add_session_facts(caller, wanted, session));
   const PolicyContext context = context_of(tx, caller, wanted, session);
@@ -195,7 +191,7 @@ Result<RoleSession> assume_role(store::Tx& tx, const Realm& realm, const Princip
   if (!session.session_tags.empty()) actions.emplace_back("sts:TagSession");
   if (!session.source_identity.empty()) actions.emplace_back("sts:SetSourceIdentity");
   for (std::string_view action : actions)
-    if (decision.is_gone(caller) || !decision.allowed(action, wanted.role_arn, context)) return denied(action);
+    if (!decision.allowed(action, wanted.role_arn, context)) return denied(action);
   if (!wanted.source_identity.empty() && session.source_identity != wanted.source_identity)
     return denied("sts:SetSourceIdentity");  // a source identity stays for the whole chain
   TRY_VOID(check_duration(caller, *role, wanted.duration_s));
@@ -208,6 +204,9 @@ Result<RoleSession> get_session_token(store::Tx& tx, const Realm& realm, const P
   const bool root = caller.kind == PrincipalKind::kRoot;
   if ((!root && caller.kind != PrincipalKind::kUser) || caller.token_issued_ms != 0)
     return make_error(ErrorKind::kAccessDenied, "Cannot call GetSessionToken with session credentials");
+  if (!gone_because(tx, caller).empty())  // its key may still be in a cache
+    return make_error(ErrorKind::kUnauthenticated, "The security token included in the request is invalid.",
+                      "InvalidAccessKeyId");
   if (duration_s < 900 || duration_s > 129600) return wrong("DurationSeconds must be between 900 and 129600.");
   if (root) duration_s = std::min(duration_s, kChainedSeconds);
   TRY(std::string secret, session_secret(tx));

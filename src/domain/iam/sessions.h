@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Temporary credentials of roles and users, without state: the session token carries its claims and a MAC under the
 // server's secret (table kMeta), the secret access key is derived from the same secret. A session ends at its expiry or
-// when its role is deleted (authorize() compares the role's id). Synchronous over Tx&. Source of behaviour: AWS STS API
-// reference, AssumeRole.
+// when its role or user is deleted (whoever judges compares the id: gone_because()); the access key that
+// GetSessionToken was called with may be deactivated or deleted meanwhile, as on AWS. Synchronous over Tx&. Source of
+// behaviour: AWS STS API reference, AssumeRole; IAM user guide, "Disabling permissions for temporary security
+// credentials".
 #pragma once
 
 #include <cstdint>

@@ -185,6 +185,35 @@ TEST_F(Sessions, SessionTokenIsTheUserForAWhile) {
             "ExpiredToken");
 }
 
+TEST_F(Sessions, SessionTokenEndsWithItsUserAndNoNamesakeRevivesIt) {
+  Role by_name = role("by-name", trust(R"({"AWS":")" + ann_.arn + "\"}"));
+  auto token = result([&](store::Tx& tx) { return get_session_token(tx, realm_, ann_, 129600); });
+  ASSERT_TRUE(token);
+  Principal session = principal(token->credentials.access_key_id, token->credentials.session_token);
+  const std::string bucket = R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":")" +
+                             ann_.arn + R"("},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}]})";
+  auto may = [&](const Principal& who) {
+    const bool assumes = assume(who, of(by_name)).has_value();
+    EXPECT_EQ(allowed(who, "s3:GetObject", "arn:aws:s3:::b/k", bucket).has_value(), assumes);
+    return assumes;
+  };
+  EXPECT_TRUE(may(session));
+  EXPECT_TRUE(status([&](store::Tx& tx) { return update_access_key(tx, "ann", ann_.access_key_id, false); }));
+  EXPECT_TRUE(may(session)) << "as on AWS: the session does not end with the key";
+  EXPECT_TRUE(status([&](store::Tx& tx) { return delete_access_key(tx, "ann", ann_.access_key_id); }));
+  EXPECT_TRUE(may(session));
+  EXPECT_TRUE(status([&](store::Tx& tx) { return delete_user(tx, "ann"); }));
+  EXPECT_FALSE(may(session));
+  EXPECT_THAT(allowed(session, "s3:GetObject", "arn:aws:s3:::b/k", bucket).error().message,
+              HasSubstr("because the user does not exist"));
+  EXPECT_FALSE(result([&](store::Tx& tx) { return get_session_token(tx, realm_, ann_, 900); })) << "a cached key";
+  user("ann");
+  EXPECT_FALSE(may(session)) << "another user of that name";
+  EXPECT_TRUE(status([&](store::Tx& tx) { return put_user_policy(tx, "ann", "p", kAllowAll); }));
+  EXPECT_FALSE(may(session));
+  EXPECT_TRUE(may(principal(key("ann").id)));
+}
+
 TEST_F(Sessions, LastUseOfAKeyIsRemembered) {
   AccessKey second = key("ann");
   StoreCredentials source(*store_, realm_);
