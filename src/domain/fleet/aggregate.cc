@@ -40,6 +40,7 @@ Tally tally_of(const Value& value, FieldType type, std::size_t count) {
 std::vector<Tally> tally_values(const Index& index, const DocSet& found, const OrderedIds& ids, FieldType type) {
   std::vector<Tally> tallies;
   for (auto at = ids.begin(); !ids.at_end(at); ids.next(at)) {
+    index.fetch_ahead(ids, at);
     const Value& value = index.value(ids.at(at));
     if (!is_of(value, type)) continue;
     if (const std::size_t count = found.count(value.documents); count > 0)

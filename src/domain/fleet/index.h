@@ -78,6 +78,11 @@ class Index {
   const Field* find_field(std::string_view name) const;
   const std::deque<Field>& fields() const { return fields_; }
   const Value& value(std::uint32_t id) const { return values_[id]; }
+  // A pass over values waits for memory at each: what comes soon is fetched now.
+  void fetch_ahead(const OrderedIds& ids, const OrderedIds::Position& at) const {
+    __builtin_prefetch(&values_[ids.ahead(at, 16)]);
+    __builtin_prefetch(values_[ids.ahead(at, 8)].bytes.get());
+  }
   std::string_view name_of(DocNumber doc) const { return values_[documents_[doc].name].text(); }
   const std::uint32_t* values_begin(DocNumber doc) const { return documents_[doc].begin(); }
   const std::uint32_t* values_end(DocNumber doc) const { return documents_[doc].end(); }

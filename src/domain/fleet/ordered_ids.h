@@ -26,9 +26,17 @@ class OrderedIds {
     at.index = 0;
   }
 
+  // Some steps on, within the block: for who fetches early.
+  std::uint32_t ahead(const Position& at, std::size_t steps) const {
+    const auto& block = blocks_[at.block];
+    return block[std::min(at.index + steps, block.size() - 1)];
+  }
+
   // The first for which before() is false; before() is true up to some place, false from there on.
   template <class Before>
   Position lower_bound(Before before) const {
+    // What comes in order is found to be last at once.
+    if (!blocks_.empty() && before(blocks_.back().back())) return {.block = blocks_.size(), .index = 0};
     auto block = std::partition_point(blocks_.begin(), blocks_.end(),
                                       [&](const std::vector<std::uint32_t>& ids) { return before(ids.back()); });
     if (block == blocks_.end()) return {.block = blocks_.size(), .index = 0};

@@ -173,6 +173,7 @@ class Search {
   template <class F>
   void add_while(const QueryNode& leaf, const Field& field, OrderedIds::Position at, DocSet& found, F goes_on) {
     for (; !field.texts.at_end(at); field.texts.next(at)) {
+      index_.fetch_ahead(field.texts, at);
       const Value& value = index_.value(field.texts.at(at));
       if (!goes_on(value)) return;
       if (matches(leaf, value)) found.add(value.documents);
@@ -193,6 +194,7 @@ class Search {
             ? field.numbers.lower_bound([&](std::uint32_t id) { return index_.value(id).number < *range.low->number; })
             : field.numbers.begin();
     for (; !field.numbers.at_end(at); field.numbers.next(at)) {
+      index_.fetch_ahead(field.numbers, at);
       const Value& value = index_.value(field.numbers.at(at));
       if (range.high && value.number > *range.high->number) return;
       if (registry::in_number_range(range, value.number)) found.add(value.documents);
