@@ -13,9 +13,9 @@ from tls_device import document, self_signed, statement
 PROVIDER = {"Service": "credentials.iot.amazonaws.com"}
 
 
-def trust(principal):
+def trust(principal, condition=None):
     return json.dumps({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}]})
+        {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", "Condition": condition or {}}]})
 
 
 @pytest.fixture
@@ -183,6 +183,15 @@ def test_only_active_registered_certificates_and_their_things(iot, identity, rol
     for path in ("/role-aliases//credentials", "/role-aliases/a/b/credentials", "/role-aliases/a"):
         assert ask(other, "", path=path)[0] == 403, path
     assert ask(other, "", path="/role-aliases/%2e%2e/credentials")[0] == 400
+
+
+def test_trust_policies_see_the_request(iam, identity, role, alias, unique):
+    made = alias(role(statement("Allow", "iot:ListThings", "*")))
+    device = identity(statement("Allow", "iot:AssumeRoleWithCertificate", "*"))
+    for addresses, expected in (["127.0.0.0/8", "::1"], 200), (["192.0.2.0/24"], 400):
+        iam.update_assume_role_policy(RoleName=f"devices-{unique}", PolicyDocument=trust(PROVIDER, {
+            "IpAddress": {"aws:SourceIp": addresses}, "Bool": {"aws:SecureTransport": "true"}}))
+        assert ask(device, made["roleAlias"])[0] == expected, addresses
 
 
 def test_sessions_end_with_their_role(platform, iam, identity, role, alias, unique):

@@ -163,6 +163,14 @@ def test_trust_policies_decide_by_the_tokens_claims(site):
     assert "MaxSessionDuration" in too_long["Error"]["Message"]
 
 
+def test_trust_policies_see_the_request(site):
+    here = site.role(name="here", condition={"IpAddress": {"aws:SourceIp": ["127.0.0.0/8", "::1"]},
+                                             "StringLike": {"aws:UserAgent": "*oto*"}})
+    elsewhere = site.role(name="elsewhere", condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}})
+    site.assume(here, site.token())
+    invalid(site, elsewhere, site.token(), "AccessDenied", 403)
+
+
 def test_wrong_algorithms_and_signatures(site, tmp_path):
     arn, claims = site.role(), site.claims()
     head = url64(json.dumps({"alg": "none", "kid": "k1"}).encode()) + "." + url64(json.dumps(claims).encode())

@@ -80,6 +80,7 @@ Result<RoleSession> session_for_device(store::Tx& tx, const Realm& realm, const 
   const auto role = role_of(tx, realm, wanted.role_arn);
   if (!role) return refused;
   PolicyContext context;
+  for (const auto& [key, values] : wanted.context) context.set(key, values);
   Principal service;
   service.kind = PrincipalKind::kService;
   service.account_id = realm.account_id;
@@ -109,6 +110,7 @@ Result<RoleSession> assume_role_with_web_identity(store::Tx& tx, const Realm& re
   PolicyPrincipal who;
   who.federated = oidc_provider_arn(realm, identity.provider);
   PolicyContext context;
+  for (const auto& [key, values] : wanted.context) context.set(key, values);
   add_principal_keys(context, tx, Principal{});
   for (const auto& [key, values] : identity.condition_keys()) context.set(key, values);
   context.set("aws:FederatedProvider", who.federated);

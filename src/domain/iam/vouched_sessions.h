@@ -19,6 +19,8 @@
 namespace muster::iam {
 
 using SessionKeys = std::map<std::string, std::string>;  // condition key -> value
+// Condition keys of the request, for the trust policy: aws:SourceIp, aws:SecureTransport ...
+using RequestKeys = std::map<std::string, std::vector<std::string>>;
 
 // For a device whose certificate was judged: the role must trust credentials.iot.amazonaws.com, and allow sessions that
 // long. kInvalid with AWS's wording otherwise.
@@ -27,6 +29,7 @@ struct DeviceSession {
   std::string session_name;
   std::int64_t duration_s = 3600;
   SessionKeys keys;
+  RequestKeys context;
 };
 Result<RoleSession> session_for_device(store::Tx& tx, const Realm& realm, const DeviceSession& wanted);
 
@@ -38,6 +41,7 @@ struct WebIdentitySession {
   std::int64_t duration_s = 3600;
   std::string session_policy;
   std::vector<std::string> policy_arns;  // managed policies, as session_policy
+  RequestKeys context;
 };
 Result<RoleSession> assume_role_with_web_identity(store::Tx& tx, const Realm& realm, const WebIdentity& identity,
                                                   const WebIdentitySession& wanted);

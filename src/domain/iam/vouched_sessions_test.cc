@@ -40,7 +40,7 @@ class VouchedSessionsTest : public testing::Test {
   }
   Result<RoleSession> assume(const std::string& role, std::int64_t duration_s = 3600, const std::string& policy = {}) {
     return store::run_blocking_for(*store_, [&](store::Tx& tx) {
-      return assume_role_with_web_identity(tx, realm_, identity_, {role, "session", duration_s, policy, {}});
+      return assume_role_with_web_identity(tx, realm_, identity_, {role, "session", duration_s, policy, {}, context_});
     });
   }
   std::string said(const std::string& role) {
@@ -49,7 +49,8 @@ class VouchedSessionsTest : public testing::Test {
   }
   Result<RoleSession> device(const std::string& role, std::int64_t duration_s = 3600) {
     return store::run_blocking_for(*store_, [&](store::Tx& tx) {
-      return session_for_device(tx, realm_, {role, "certificate", duration_s, {{"credentials-iot:ThingName", "t1"}}});
+      return session_for_device(tx, realm_,
+                                {role, "certificate", duration_s, {{"credentials-iot:ThingName", "t1"}}, context_});
     });
   }
   bool allowed(const RoleSession& session, const std::string& action, const std::string& resource) {
@@ -67,6 +68,7 @@ class VouchedSessionsTest : public testing::Test {
   std::unique_ptr<store::MemoryStore> store_ = store::make_memory_store(clock_);
   Realm realm_;
   WebIdentity identity_;
+  RequestKeys context_;
 };
 
 TEST_F(VouchedSessionsTest, TheProviderHasToBeNamedByTheTrustPolicy) {
@@ -95,6 +97,29 @@ TEST_F(VouchedSessionsTest, ConditionsSeeTheTokensClaims) {
   EXPECT_EQ(by("c", R"({"ForAnyValue:StringEquals":{"id.example:amr":["mfa"]}})"), "ok");
   EXPECT_NE(by("d", R"({"StringEquals":{"other.example:sub":"user-1"}})"), "ok");
   EXPECT_EQ(by("e", R"({"StringEquals":{"id.example:oaud":"app"},"StringLike":{"aws:FederatedProvider":"*"}})"), "ok");
+}
+
+TEST_F(VouchedSessionsTest, TrustSeesTheRequest) {
+  const std::string inside = R"({"IpAddress":{"aws:SourceIp":"10.0.0.0/8"},"Bool":{"aws:SecureTransport":"true"}})";
+  const std::string not_curl = R"({"StringLike":{"aws:UserAgent":"curl/*"}})";
+  const std::string provider = R"({"Service":"credentials.iot.amazonaws.com"})";
+  const std::string web = make_role(
+      "web", trust("Allow", federated(), kWebAction, inside) + "," + trust("Deny", R"("*")", "sts:*", not_curl));
+  const std::string box = make_role(
+      "box", trust("Allow", provider, "sts:AssumeRole", inside) + "," + trust("Deny", R"("*")", "sts:*", not_curl));
+  auto may = [&] {
+    const bool assumes = assume(web).has_value();
+    EXPECT_EQ(device(box).has_value(), assumes);
+    return assumes;
+  };
+  EXPECT_FALSE(may());
+  context_ = {{"aws:SourceIp", {"10.1.2.3"}}, {"aws:SecureTransport", {"true"}}, {"aws:UserAgent", {"device"}}};
+  EXPECT_TRUE(may());
+  context_["aws:UserAgent"] = {"curl/8"};
+  EXPECT_FALSE(may());
+  context_["aws:UserAgent"].clear();
+  context_["aws:SourceIp"] = {"11.1.2.3"};
+  EXPECT_FALSE(may());
 }
 
 TEST_F(VouchedSessionsTest, SessionsSupplyWhoTheyAreAndEnd) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/services/iam/web_identity.h"
 
+#include "api/wire/authorization.h"
 #include "api/wire/await_callback.h"
 #include "base/log.h"
 #include "domain/iam/oidc.h"
@@ -76,7 +77,8 @@ io::Task<Reply> assume(const WebIdentityServices& services, Call& call) {
                                  .session_name = std::string(get_string(call.input, "RoleSessionName")),
                                  .duration_s = get_int(call.input, "DurationSeconds", 3600),
                                  .session_policy = std::string(get_string(call.input, "Policy")),
-                                 .policy_arns = {}};
+                                 .policy_arns = {},
+                                 .context = request_context(*call.request, services.realm, call.now_ms)};
   std::size_t packed = wanted.session_policy.size();
   if (const json::array* arns = find_array(call.input, "PolicyArns")) {
     for (const json::value& item : *arns) {

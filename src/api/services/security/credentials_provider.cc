@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/services/security/credentials_provider.h"
 
+#include "api/wire/authorization.h"
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -120,13 +121,15 @@ io::Task<std::string> CredentialsProvider::credentials(const io::HttpRequest& re
   const Status allowed = co_await certificates_.authorize(std::move(call));
   if (!allowed) co_return allowed.error().kind == ErrorKind::kAccessDenied ? denied("Access Denied") : allowed.error();
   auto begin = [&](Tx& tx) -> Result<iam::RoleSession> {
+    auto context = request_context(request, realm_, tx.now_ms());
     const auto found = security::find_role_alias(tx, *alias);
     if (!found) return not_found("Role alias does not exist");
     return iam::session_for_device(tx, realm_,
                                    {.role_arn = found->role_arn,
                                     .session_name = certificate_id,
                                     .duration_s = found->credential_duration_s,
-                                    .keys = keys});
+                                    .keys = keys,
+                                    .context = std::move(context)});
   };
   CO_TRY(const iam::RoleSession session, co_await store::transact(store_, begin));
   co_return credentials_text(session);
