@@ -256,9 +256,10 @@ def test_identity_policies_decide(platform, user, opened, unique):
     assert retained.lost.wait(5)
 
 
-@pytest.mark.parametrize("change", ["inactive", "deleted", "policy"])
+@pytest.mark.parametrize("change", ["inactive", "deleted", "policy", "tag"])
 def test_change_cuts_live_connections_within_a_second(platform, iam, user, opened, unique, change):
-    door, key = Door(platform, "plain"), user(ANY)
+    left = {**statement("Deny", "iot:Connect", "*"), "Condition": {"StringEquals": {"aws:PrincipalTag/state": "left"}}}
+    door, key = Door(platform, "plain"), user(ANY, left)
     live = opened(door, door.path(key), f"c-{unique}")
     other = opened(door, door.path(user(ANY)), f"o-{unique}")
     assert live.code == other.code == 0
@@ -266,11 +267,26 @@ def test_change_cuts_live_connections_within_a_second(platform, iam, user, opene
         iam.update_access_key(UserName=key["name"], AccessKeyId=key["AccessKeyId"], Status="Inactive")
     elif change == "deleted":
         iam.delete_access_key(UserName=key["name"], AccessKeyId=key["AccessKeyId"])
-    else:
+    elif change == "policy":
         iam.delete_user_policy(UserName=key["name"], PolicyName="p")
+    else:
+        iam.tag_user(UserName=key["name"], Tags=[{"Key": "state", "Value": "left"}])
     assert live.lost.wait(1.5)
     assert not other.lost.is_set()
     other.roundtrip(f"t/{unique}", b"x")
+
+
+def test_policies_see_the_upgrade_request(platform, user, opened, unique):
+    door = Door(platform, "plain")
+
+    def code(operator, key, value):
+        condition = {operator: {key: value}}
+        return opened(door, door.path(user({**ANY, "Condition": condition})), f"c-{unique}").code
+    assert code("StringEquals", "aws:RequestedRegion", platform.region) == 0
+    assert code("StringEquals", "aws:RequestedRegion", "elsewhere") != 0
+    assert code("IpAddress", "aws:SourceIp", "127.0.0.0/8") == 0
+    assert code("Null", "aws:UserAgent", "true") == 0, "paho sends none"
+    assert code("Null", "aws:UserAgent", "false") != 0
 
 
 def test_session_policy_and_deleted_role(platform, iam, session, opened, unique):

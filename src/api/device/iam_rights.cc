@@ -2,6 +2,7 @@
 #include "api/device/iam_rights.h"
 
 #include <algorithm>
+#include <map>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -91,36 +92,40 @@ namespace {
 class IamGrant final : public mqtt::ConnectionGrant {
  public:
   IamGrant(std::shared_ptr<IamConnections::State> owner, std::shared_ptr<Rights> rights, std::string client_id,
-           const io::PeerInfo& peer)
-      : owner_(std::move(owner)),
-        rights_(std::move(rights)),
-        client_id_(std::move(client_id)),
-        source_ip_(peer.address),
-        tls_(peer.tls) {}
+           const io::PeerInfo& peer, const std::map<std::string, std::vector<std::string>>& request)
+      : owner_(std::move(owner)), rights_(std::move(rights)), client_id_(std::move(client_id)), own_keys_(request) {
+    own_keys_["iot:ClientId"] = {client_id_};
+    own_keys_["aws:SourceIp"] = {peer.address};
+    own_keys_["aws:SecureTransport"] = {peer.tls ? "true" : "false"};
+  }
 
   bool may_publish(std::string_view topic, bool retain) override {
     return allowed("iot:Publish", "topic/", topic) && (!retain || allowed("iot:RetainPublish", "topic/", topic));
   }
-  bool may_subscribe(std::string_view filter) override { return allowed("iot:Subscribe", "topicfilter/", filter); }
+  bool may_subscribe(std::string_view filter) override {
+    if (!allowed("iot:Subscribe", "topicfilter/", filter)) return false;
+    if (filter.find_first_of("+#") == std::string_view::npos) return true;
+    return allowed("iot:Subscribe", "topicfilter/", filter, true);
+  }
   bool may_receive(std::string_view topic) override { return allowed("iot:Receive", "topic/", topic); }
   bool still_valid() override { return allowed("iot:Connect", "client/", client_id_); }
   std::string_view principal_id() const override { return rights_->identity.principal.user_id; }
   std::int64_t expires_ms() const override { return rights_->identity.expires_ms; }
 
  private:
-  bool allowed(std::string_view action, std::string_view kind, std::string_view name) {
+  // `plain`: without the values that hold a wildcard of MQTT.
+  bool allowed(std::string_view action, std::string_view kind, std::string_view name, bool plain = false) {
     const ReadRights& now = rights_->now;
     if (!now.refusal.empty()) return false;
     if (rights_->identity.principal.kind == iam::PrincipalKind::kRoot) return true;
     if (seen_ != rights_->version) {
       context_ = now.context;
-      context_.set("iot:ClientId", client_id_);
-      context_.set("aws:SourceIp", source_ip_);
-      context_.set("aws:SecureTransport", tls_ ? "true" : "false");
+      for (const auto& [key, values] : own_keys_) context_.set(key, values);
       seen_ = rights_->version;
     }
     resource_.assign(owner_->prefix).append(kind).append(name);
-    const iam::PolicyRequest asked{.action = action, .resource = resource_, .context = &context_};
+    const iam::PolicyContext kept = plain ? context_.without_any_of("+#") : iam::PolicyContext();
+    const iam::PolicyRequest asked{.action = action, .resource = resource_, .context = plain ? &kept : &context_};
     if (iam::evaluate(now.own, asked).verdict != iam::Verdict::kAllow) return false;
     return std::ranges::all_of(now.ceilings, [&](const iam::Ceiling& ceiling) {
       return iam::evaluate(ceiling.policies, asked).verdict == iam::Verdict::kAllow;
@@ -130,12 +135,21 @@ class IamGrant final : public mqtt::ConnectionGrant {
   std::shared_ptr<IamConnections::State> owner_;
   std::shared_ptr<Rights> rights_;
   std::string client_id_;
-  std::string source_ip_;
-  bool tls_;
-  std::uint64_t seen_ = 0;  // version of the rights that context_ was made from
+  std::map<std::string, std::vector<std::string>> own_keys_;  // of this connection: the request's and the client id
+  std::uint64_t seen_ = 0;                                    // version of the rights that context_ was made from
   iam::PolicyContext context_;
   std::string resource_;  // scratch
 };
+
+// Whether connections need not be looked at again: only the time differs.
+bool same_rights(const ReadRights& a, const ReadRights& b) {
+  auto timeless = [](iam::PolicyContext context) {
+    for (const char* key : {"aws:CurrentTime", "aws:EpochTime"}) context.erase(key);
+    return context;
+  };
+  return a.refusal == b.refusal && a.own == b.own && a.ceilings == b.ceilings &&
+         timeless(a.context) == timeless(b.context);
+}
 
 std::string key_of(const iam::Principal& principal) {
   return principal.access_key_id + '\n' + principal.user_id + '\n' + principal.session_policy;
@@ -165,8 +179,7 @@ void IamConnections::State::read(std::vector<std::shared_ptr<Rights>> batch, std
       for (std::size_t i = 0; i < batch.size(); ++i) {
         Rights& rights = *batch[i];
         ReadRights& found = (*items)[i].found;
-        const bool same =
-            rights.now.refusal == found.refusal && rights.now.own == found.own && rights.now.ceilings == found.ceilings;
+        const bool same = same_rights(rights.now, found);
         rights.now = std::move(found);
         ++rights.version;
         if (!same && self->changed) self->changed(rights.identity.principal.user_id);
@@ -231,13 +244,13 @@ void IamConnections::connect(const mqtt::ConnectAttempt& attempt, const IamIdent
   }
   // Read at each CONNECT: a permission that was just given counts.
   auto answered = [self = state_, rights, client_id = attempt.client_id, peer = *attempt.peer,
-                   done = std::move(done)](Status status) {
+                   request = identity.context, done = std::move(done)](Status status) {
     mqtt::Authorizer::Decision decision;
     if (!status) {
       decision.reason = "the permissions could not be read: " + status.error().message;
       return done(std::move(decision));
     }
-    auto grant = std::make_unique<IamGrant>(self, rights, client_id, peer);
+    auto grant = std::make_unique<IamGrant>(self, rights, client_id, peer, request);
     if (!rights->now.refusal.empty()) {
       decision.reason = rights->now.refusal;
     } else if (!grant->still_valid()) {

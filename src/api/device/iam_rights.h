@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // IamConnections: what MQTT connections of IAM principals may do (signed WebSockets), by the identity-based policies of
 // the user or role and the session's policy: iot:Connect on client/ID, iot:Publish, iot:RetainPublish and iot:Receive
-// on topic/T, iot:Subscribe on topicfilter/F. Explicit deny wins; root may everything.
+// on topic/T, iot:Subscribe on topicfilter/F. Explicit deny wins; root may everything. Conditions see the upgrade
+// request. A wildcard of a filter has to stand in the policy itself, not come out of a variable.
 //
 // Connections of one credential share its rights, which are read again twice a second while it has any: a deactivated
-// key, a changed policy or an ended session is noticed within a second, whichever process changed it. Owned by the
-// DeviceAuthorizer; on its loop. Source: AWS IoT developer guide, "IAM users, groups, and roles".
+// key, a changed policy or tag, or an ended session is noticed within a second, whichever process changed it. Owned by
+// the DeviceAuthorizer; on its loop. Source: AWS IoT developer guide, "IAM users, groups, and roles".
 #pragma once
 
 #include <functional>

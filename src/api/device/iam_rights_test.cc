@@ -11,6 +11,7 @@
 #include "api/device/authorizer.h"
 #include "api/device/denials.h"
 #include "api/device/token_grant.h"
+#include "domain/iam/entities.h"
 #include "domain/iam/identities.h"
 #include "io/loop_test_support.h"
 #include "store/memory_engine.h"
@@ -171,6 +172,60 @@ TEST_F(IamRightsTest, UsersPoliciesDecideAndChangesAreNoticed) {
   EXPECT_FALSE(ask([&] { return grant->still_valid() || grant->may_publish("t", false); }));
   EXPECT_EQ(connect(identity), nullptr);
   EXPECT_EQ(why_, "the access key does not exist or is not active");
+}
+
+TEST_F(IamRightsTest, AWildcardOutOfATagIsNoneOfTheFilters) {
+  const auto identity = role_session(clock_.now_ms() + 60'000, "");
+  const std::string topics = "arn:aws:iot:us-east-1:123456789012:topicfilter/";
+  write([&](store::Tx& tx) -> Status {
+    return iam::put_role_policy(
+        tx, "browser", "p",
+        R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Connect","Resource":"*"},)"
+        R"({"Effect":"Allow","Action":"iot:Subscribe","Resource":[")" +
+            topics + R"(of/${aws:PrincipalTag/team}",")" + topics + R"(own/${aws:PrincipalTag/team}/*"]}]})");
+  });
+  auto subscribes = [&](const std::string& team, const std::string& filter) {
+    identity->principal.access_key_id += "X";  // another session
+    identity->principal.session_tags = {{"team", team}};
+    mqtt::ConnectionGrant* grant = connect(identity);
+    return grant != nullptr && ask([&] { return grant->may_subscribe(filter); });
+  };
+  EXPECT_TRUE(subscribes("red", "of/red"));
+  EXPECT_TRUE(subscribes("red", "own/red/#"));
+  EXPECT_FALSE(subscribes("#", "of/#"));
+  EXPECT_FALSE(subscribes("+", "of/+"));
+  EXPECT_FALSE(subscribes("+", "own/+/x"));
+  EXPECT_FALSE(subscribes("red/#", "of/red/#"));
+}
+
+TEST_F(IamRightsTest, AChangedTagIsNoticed) {
+  const auto identity =
+      user(R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"},)"
+           R"({"Effect":"Deny","Action":"iot:Connect","Resource":"*",)"
+           R"("Condition":{"StringEquals":{"aws:PrincipalTag/state":"left"}}}]})");
+  mqtt::ConnectionGrant* grant = connect(identity);
+  ASSERT_NE(grant, nullptr) << why_;
+  expect_change(identity->principal.user_id, [&] {
+    write([&](store::Tx& tx) -> Status {
+      return iam::tag_entity(tx, iam::EntityKind::kUser, "ann", {{"state", "left"}});
+    });
+  });
+  EXPECT_FALSE(ask([&] { return grant->still_valid(); }));
+}
+
+TEST_F(IamRightsTest, ConditionsSeeTheUpgradeRequest) {
+  const auto identity =
+      user(R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*",)"
+           R"("Condition":{"StringEquals":{"aws:RequestedRegion":"us-east-1"},"Bool":{"aws:SecureTransport":"true"},)"
+           R"("IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}},)"
+           R"({"Effect":"Deny","Action":"*","Resource":"*",)"
+           R"("Condition":{"StringLike":{"aws:UserAgent":"curl/*"}}}]})");
+  EXPECT_EQ(connect(identity), nullptr) << "no region";
+  identity->context = {{"aws:RequestedRegion", {"us-east-1"}}, {"aws:UserAgent", {"browser"}}};
+  EXPECT_NE(connect(identity), nullptr);
+  const auto second = std::make_shared<IamIdentity>(*identity);
+  second->context["aws:UserAgent"] = {"curl/8"};
+  EXPECT_EQ(connect(second), nullptr) << "of this connection, not of the credential";
 }
 
 TEST_F(IamRightsTest, SessionsEndAndAreBoundedByTheirPolicy) {

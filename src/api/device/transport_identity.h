@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,6 +21,8 @@ namespace muster::api::device {
 struct IamIdentity final : mqtt::TransportIdentity {
   iam::Principal principal;
   std::int64_t expires_ms = 0;  // of the session; 0: never
+  // Condition keys of the upgrade request, but those that change with time: aws:UserAgent, aws:SourceIp ...
+  std::map<std::string, std::vector<std::string>> context;
 };
 
 // A token for a custom authoriser: in the upgrade's query or headers, or behind '?' in the MQTT user name. Nothing of

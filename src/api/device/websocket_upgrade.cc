@@ -2,6 +2,7 @@
 #include "api/device/websocket_upgrade.h"
 
 #include "api/device/token_grant.h"
+#include "api/wire/authorization.h"
 #include "api/wire/await_callback.h"
 #include "api/wire/signature/sigv4_verify.h"
 #include "base/crypto.h"
@@ -93,6 +94,8 @@ io::Task<Identity> WebSocketUpgrade::identify(const io::HttpRequest& request) co
   auto identity = std::make_shared<IamIdentity>();
   identity->principal = std::move(known.principal);
   identity->expires_ms = known.expires_ms;
+  identity->context = request_context(request, realm_, now_ms);
+  for (const char* key : {"aws:CurrentTime", "aws:EpochTime"}) identity->context.erase(key);
   co_return Identity(std::move(identity));
 }
 

@@ -28,6 +28,7 @@ class PolicyContext {
   const std::vector<std::string>* find(std::string_view lower_key) const;
   // A copy that lacks the keys of which any value holds one of those characters.
   PolicyContext without_any_of(std::string_view characters) const;
+  bool operator==(const PolicyContext&) const = default;
 
  private:
   std::vector<std::pair<std::string, std::vector<std::string>>> items_;
