@@ -72,6 +72,7 @@ api::admin::MqttClient to_client(mqtt::ClientSummary summary) {
   out.tls = summary.tls;
   out.keep_alive_s = summary.keep_alive_s;
   out.principal = std::move(summary.principal_id);
+  out.principal_kind = kind_word(summary.principal_kind);
   out.session_expiry_s = summary.session_expiry_s;
   out.subscriptions = static_cast<std::int64_t>(summary.subscriptions);
   out.inflight = static_cast<std::int64_t>(summary.inflight);
@@ -84,6 +85,22 @@ api::admin::MqttClient to_client(mqtt::ClientSummary summary) {
 }
 
 }  // namespace
+
+std::string_view kind_word(mqtt::PrincipalKind kind) {
+  switch (kind) {
+    case mqtt::PrincipalKind::kPlain:
+      return "plain";
+    case mqtt::PrincipalKind::kCertificate:
+      return "certificate";
+    case mqtt::PrincipalKind::kIam:
+      return "iam";
+    case mqtt::PrincipalKind::kToken:
+      return "token";
+    case mqtt::PrincipalKind::kUnknown:
+      break;
+  }
+  return {};
+}
 
 api::admin::ClientsPort clients_port(mqtt::Broker& broker) {
   using Clients = std::vector<api::admin::MqttClient>;
@@ -99,9 +116,9 @@ api::admin::ClientsPort clients_port(mqtt::Broker& broker) {
   port.disconnect = [&broker](std::string client_id, std::string reason, std::function<void(Result<bool>)> done) {
     broker.disconnect(std::move(client_id), std::move(reason), [done = std::move(done)](bool found) { done(found); });
   };
-  port.find = [&broker](std::vector<std::string> client_ids, std::vector<std::string> principals,
+  port.find = [&broker](std::vector<std::string> client_ids, std::vector<std::string> certificates,
                         std::function<void(Result<Clients>)> done) {
-    broker.find_clients({std::move(client_ids), std::move(principals)},
+    broker.find_clients({std::move(client_ids), std::move(certificates)},
                         [done = std::move(done)](std::vector<mqtt::ClientSummary> found) {
                           Clients list;
                           list.reserve(found.size());
@@ -117,18 +134,19 @@ api::iot::OfflineCounter offline_counter(mqtt::Broker& broker) {
     mqtt::ClientQuery query;
     for (const auto& thing : things) {
       query.client_ids.push_back(thing.name);
-      query.principal_ids.insert(query.principal_ids.end(), thing.certificate_ids.begin(), thing.certificate_ids.end());
+      query.certificate_ids.insert(query.certificate_ids.end(), thing.certificate_ids.begin(),
+                                   thing.certificate_ids.end());
     }
     broker.find_clients(std::move(query), [things = std::move(things), done = std::move(done)](auto found) {
-      std::unordered_set<std::string> online, principals;
+      std::unordered_set<std::string> online, certificates;
       for (const mqtt::ClientSummary& client : found) {
         if (!client.connected) continue;
         online.insert(client.client_id);
-        principals.insert(client.principal_id);
+        if (client.principal_kind == mqtt::PrincipalKind::kCertificate) certificates.insert(client.principal_id);
       }
       done(std::count_if(things.begin(), things.end(), [&](const jobs::SampledThing& thing) {
         return !online.contains(thing.name) &&
-               std::ranges::none_of(thing.certificate_ids, [&](const auto& id) { return principals.contains(id); });
+               std::ranges::none_of(thing.certificate_ids, [&](const auto& id) { return certificates.contains(id); });
       }));
     });
   };

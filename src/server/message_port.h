@@ -3,6 +3,8 @@
 // broker outlives them.
 #pragma once
 
+#include <string_view>
+
 #include "api/services/admin/mqtt_clients.h"
 #include "api/services/data/iot_data.h"
 #include "api/services/iot/jobs.h"
@@ -10,6 +12,8 @@
 
 namespace muster::server {
 
+// "certificate", "plain", "iam", "token", or nothing: whose name a principal is.
+std::string_view kind_word(mqtt::PrincipalKind kind);
 api::data::MessagePort message_port(mqtt::Broker& broker);
 api::admin::ClientsPort clients_port(mqtt::Broker& broker);
 // Things that are offline: no client of their name, nor with a certificate of theirs, is connected.

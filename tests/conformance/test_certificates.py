@@ -329,3 +329,21 @@ def test_endpoint_is_where_devices_connect(iot, platform):
         assert iot.describe_endpoint(endpointType=kind)["endpointAddress"].split(":")[0] == host
     for kind in ("iot:Nonsense", "", "iot:data-ats"):
         refused(*INVALID, iot.describe_endpoint, endpointType=kind)
+
+
+def test_another_spelling_of_an_id_is_not_found(iot, iam, ann, platform):
+    made = iot.create_keys_and_certificate(setAsActive=True)
+    denied = document(statement("Allow", "iot:*", "*"), statement("Deny", "iot:*", made["certificateArn"]))
+    iam.put_user_policy(UserName=ann.name, PolicyName="p", PolicyDocument=denied)
+    own, id_ = ann("iot"), made["certificateId"]
+    refused("AccessDeniedException", 403, own.update_certificate, certificateId=id_, newStatus="REVOKED")
+    for spelling in (id_.upper(), "0x" + id_[2:]):
+        refused(*MISSING, own.update_certificate, certificateId=spelling, newStatus="REVOKED")
+        refused(*MISSING, own.describe_certificate, certificateId=spelling)
+        refused(*MISSING, own.delete_certificate, certificateId=spelling)
+        refused(*MISSING, own.transfer_certificate, certificateId=spelling,
+                targetAwsAccount=platform.environment["MUSTER_ACCOUNT_ID"])
+        arn = made["certificateArn"].replace(id_, spelling)
+        refused(*INVALID, own.list_attached_policies, target=arn)
+        refused(*INVALID, own.list_principal_things, principal=arn)
+    assert iot.describe_certificate(certificateId=id_)["certificateDescription"]["status"] == "ACTIVE"

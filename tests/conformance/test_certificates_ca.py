@@ -90,6 +90,8 @@ def test_life_of_a_ca(iot, platform, authority, unique):
     error = refused(*EXISTS, iot.register_ca_certificate, caCertificate=ca.pem,
                     verificationCertificate=proof(iot, ca))
     assert error["resourceArn"] == arn
+    for call in (iot.describe_ca_certificate, iot.delete_ca_certificate, iot.update_ca_certificate):
+        refused(*MISSING, call, certificateId=identifier.upper())
     iot.update_ca_certificate(certificateId=identifier, newAutoRegistrationStatus="ENABLE")
     refused(*STATE, iot.delete_ca_certificate, certificateId=identifier)
     iot.update_ca_certificate(certificateId=identifier, newStatus="INACTIVE")

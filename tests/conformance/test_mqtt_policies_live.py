@@ -37,6 +37,37 @@ class Publisher:
         return self.live.publish(topic)
 
 
+# ---- sessions
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_session_is_no_right_to_what_its_last_client_had(identity, connect, unique, version):
+    """The same client id by another certificate: a rotated one loses nothing, a stranger's gets nothing."""
+    def may(*topics):
+        return [CONNECT, *(statement("Allow", ["iot:Publish", "iot:Receive"], f"arn:aws:iot:*:*:topic/{unique}/{t}/*")
+                           for t in topics), *(statement("Allow", "iot:Subscribe", f"arn:aws:iot:*:*:topicfilter/{unique}/{t}/*")
+                                               for t in topics)]
+    sender = connect(identity(*may("own", "both")))
+    kept = {"version": version, "clean": False, **({"expiry": 300} if version == 5 else {})}
+    first = connect(identity(*may("own", "both")), unique, **kept)
+    assert first.subscribe(f"{unique}/own/+") == 1 and first.subscribe(f"{unique}/both/+") == 1
+    first.kill()
+    for topic in ("own", "both"):
+        assert sender.publish(f"{unique}/{topic}/1", "waits")
+    stranger = connect(identity(*may("both")), unique, **kept)
+    assert stranger.present
+    stranger.receives_only(f"{unique}/both/1", "waits")
+    for topic in ("own", "both"):
+        assert sender.publish(f"{unique}/{topic}/2", "live")
+    stranger.receives_only(f"{unique}/both/2", "live")
+    stranger.kill()
+    for topic in ("own", "both"):
+        assert sender.publish(f"{unique}/{topic}/3", "later")
+    rotated = connect(identity(*may("own", "both")), unique, **kept)
+    assert rotated.present
+    rotated.receives_only(f"{unique}/both/3", "later")
+
+
 # ---- TestAuthorization
 
 

@@ -71,8 +71,8 @@ Status expire_token(const Context& context, Tx& tx, std::string_view digest) {
   const auto certificate = security::find_certificate(tx, get_string(record, "certificate"));
   if (!certificate || certificate->status != CertificateStatus::kPendingActivation) return {};
   const std::string arn = security::certificate_arn(context.realm, certificate->id);
-  const bool attached = !registry::policies_of_target(tx, arn).empty() ||
-                        !security::things_of_certificate(tx, context.realm, certificate->id, 1).empty();
+  const bool attached =
+      !registry::policies_of_target(tx, arn).empty() || security::has_things(tx, context.realm, certificate->id);
   if (attached) return {};
   return security::delete_certificate(tx, context.realm, certificate->id, true);
 }

@@ -32,7 +32,9 @@ class Run {
     if (plan.thing) TRY_VOID(thing(*plan.thing));
     for (const PolicyPlan& one : plan.policies) TRY_VOID(policy(one));
     if (plan.thing && plan.certificate) {
-      TRY_VOID(rights_.allow(tx_, "iot:AttachThingPrincipal", {registry::thing_arn(realm(), done_.thing_name)}));
+      // On the certificate as the operation does, and on the thing as well.
+      TRY_VOID(rights_.allow(tx_, "iot:AttachThingPrincipal",
+                             {certificate_arn_, registry::thing_arn(realm(), done_.thing_name)}));
       TRY_VOID(security::attach_thing_principal(tx_, realm(), done_.thing_name, certificate_arn_));
     }
     return std::move(done_);

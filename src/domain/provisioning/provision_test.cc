@@ -188,6 +188,18 @@ TEST_F(Provision, TheRoleBoundsEachCall) {
   EXPECT_THAT(error(body(""), {{"Name", "yours"}}, "narrow"), HasSubstr("thing/yours"));
 }
 
+TEST_F(Provision, ACertificateIsAttachedByWhoMayAttachIt) {
+  const std::string id = certificate("c");
+  const std::string with_certificate =
+      body("", "", R"(,"cert":{"Type":"AWS::IoT::Certificate","Properties":{"CertificateId":")" + id + R"("}})");
+  role("things", allow(R"("iot:*")", R"("arn:aws:iot:eu-central-1:123456789012:thing/*")"));
+  EXPECT_THAT(error(with_certificate, {{"Name", "t"}}, "things"), HasSubstr("cert/" + id));
+  role("certificates", allow(R"("iot:*")", R"(["arn:aws:iot:eu-central-1:123456789012:thing/*",)"
+                                           R"("arn:aws:iot:eu-central-1:123456789012:cert/)" +
+                                               id + "\"]"));
+  EXPECT_TRUE(provisioned(with_certificate, {{"Name", "t"}}, "certificates"));
+}
+
 TEST_F(Provision, RoleThatDoesNotTrustIot) {
   role("lambda", allow(R"("iot:*")"), "lambda.amazonaws.com");
   auto done = provisioned(body(""), {{"Name", "t"}}, "lambda");

@@ -177,7 +177,7 @@ Status delete_certificate(store::Tx& tx, const Realm& realm, std::string_view id
     return make_error(ErrorKind::kConflict, std::string(what) + " must be detached before deletion (arn: " + arn + ")",
                       "DeleteConflictException");
   };
-  if (!things_of_certificate(tx, realm, id, 1).empty()) return conflict("Things");
+  if (has_things(tx, realm, id)) return conflict("Things");
   TRY(auto policies, list_attached_policies(tx, realm, arn, false, registry::PageRequest{.token = {}, .limit = 1}));
   if (!force && !policies.items.empty()) return conflict("Certificate policies");
   registry::detach_all_policies(tx, arn);

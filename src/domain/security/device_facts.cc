@@ -101,6 +101,7 @@ Result<DeviceFacts> read_facts(store::Tx& tx, const Realm& realm, const FactsReq
   const auto certificate = find_certificate(tx, request.certificate_id);
   facts.refusal = certificate ? refusal_of(*certificate, tx.now_ms()) : "certificate is not registered";
   facts.valid = facts.refusal.empty();
+  if (certificate) facts.not_after_ms = certificate->not_after_ms;
   if (facts.valid) read_rights(tx, realm, request, cache, *certificate, facts);
   return facts;
 }

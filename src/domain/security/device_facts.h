@@ -36,8 +36,9 @@ struct FactsRequest {
 
 struct DeviceFacts {
   std::string certificate_id;
-  bool valid = false;   // registered, ACTIVE, in date; plain: the policy exists
-  std::string refusal;  // why not, for the log
+  bool valid = false;             // registered, ACTIVE, in date; plain: the policy exists
+  std::string refusal;            // why not, for the log
+  std::int64_t not_after_ms = 0;  // of the certificate; 0: never ends
   std::vector<iam::PolicyPtr> policies;
   std::vector<std::string> policy_names;  // of each, for explanations
   iam::PolicyContext context;

@@ -2,6 +2,7 @@
 // Attaching policies and what is attached; the rows are registry/policy_links.h.
 #include <set>
 
+#include "domain/registry/group_records.h"
 #include "domain/registry/groups.h"
 #include "domain/registry/policy_links.h"
 #include "domain/registry/second_component.h"
@@ -35,14 +36,27 @@ Result<std::size_t> checked_target(store::Tx& tx, const Realm& realm, std::strin
       "identity ID");
 }
 
+// With their ancestors; each group is read once, however many of the things are in it.
+std::set<std::string> groups_of(store::Tx& tx, const std::vector<std::string>& things) {
+  std::set<std::string> direct, names;
+  for (const std::string& thing : things)
+    for (std::string& group : registry::memberships_of(tx, thing)) direct.insert(std::move(group));
+  for (const std::string& name : direct) {
+    const auto group = registry::find_group(tx, name);
+    if (!group) continue;
+    names.insert(name);
+    names.insert(group->ancestors.begin(), group->ancestors.end());
+  }
+  return names;
+}
+
 EffectiveRights gather(store::Tx& tx, const Realm& realm, std::string_view principal, std::vector<std::string> things) {
   EffectiveRights rights;
   rights.things = std::move(things);
-  std::set<std::string> names, groups;
+  std::set<std::string> names;
   if (!principal.empty())
     for (std::string& name : registry::policies_of_target(tx, principal)) names.insert(std::move(name));
-  for (const std::string& one : rights.things)
-    for (std::string& group : registry::groups_of_thing_with_ancestors(tx, one)) groups.insert(std::move(group));
+  const std::set<std::string> groups = groups_of(tx, rights.things);
   for (const std::string& group : groups)
     for (std::string& name : registry::policies_of_target(tx, registry::group_arn(realm, group)))
       names.insert(std::move(name));

@@ -114,6 +114,10 @@ Status attach_thing_principal(store::Tx& tx, const Realm& realm, std::string_vie
   }
   const AttachmentKind wanted = kind.value_or(AttachmentKind::kNonExclusive);
   TRY_VOID(check_exclusive(tx, realm, principal, wanted));
+  const std::string prefix = principal_things_prefix(principal);
+  const auto others = tx.range({.begin = prefix, .end = store::after_prefix(prefix), .limit = kThingsPerPrincipal});
+  if (others.size() >= kThingsPerPrincipal)
+    return invalid("The principal is attached to the maximum number of things, " + std::to_string(kThingsPerPrincipal));
   const std::string_view value = wanted == AttachmentKind::kExclusive ? kExclusiveValue : std::string_view();
   tx.put(thing_principal_key(thing, principal), value);
   tx.put(principal_thing_key(principal, thing), value);
@@ -157,20 +161,30 @@ Result<registry::Page<Attachment>> list_principal_attachments(store::Tx& tx, con
   return attachments(tx, {store::table::kPrincipalThing, principal, "principal-attachments"}, kind, page);
 }
 
-std::vector<std::string> things_of_principal(store::Tx& tx, std::string_view principal, std::size_t limit) {
+std::vector<std::string> things_of_principal(store::Tx& tx, std::string_view principal) {
+  constexpr std::size_t kBatch = 1000;
   const std::string prefix = principal_things_prefix(principal);
   std::vector<std::string> things;
-  for (const store::KeyValue& item : tx.range({.begin = prefix, .end = store::after_prefix(prefix), .limit = limit})) {
-    store::KeyReader reader(item.key);
-    reader.text();
-    if (auto thing = reader.text()) things.push_back(*std::move(thing));
+  std::string begin = prefix;
+  for (;;) {
+    const auto items = tx.range({.begin = begin, .end = store::after_prefix(prefix), .limit = kBatch});
+    for (const store::KeyValue& item : items) {
+      store::KeyReader reader(item.key);
+      reader.text();
+      if (auto thing = reader.text()) things.push_back(*std::move(thing));
+    }
+    if (items.size() < kBatch) return things;
+    begin = items.back().key + '\0';
   }
-  return things;
 }
 
-std::vector<std::string> things_of_certificate(store::Tx& tx, const Realm& realm, std::string_view certificate_id,
-                                               std::size_t limit) {
-  return things_of_principal(tx, certificate_arn(realm, certificate_id), limit);
+std::vector<std::string> things_of_certificate(store::Tx& tx, const Realm& realm, std::string_view certificate_id) {
+  return things_of_principal(tx, certificate_arn(realm, certificate_id));
+}
+
+bool has_things(store::Tx& tx, const Realm& realm, std::string_view certificate_id) {
+  const std::string prefix = principal_things_prefix(certificate_arn(realm, certificate_id));
+  return !tx.range({.begin = prefix, .end = store::after_prefix(prefix), .limit = 1}).empty();
 }
 
 std::optional<std::string> exclusive_thing(store::Tx& tx, const Realm& realm, std::string_view certificate_id) {

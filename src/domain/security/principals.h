@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Thing <-> principal attachments, kept in both directions. A principal is a certificate's ARN or an Amazon Cognito
 // identity ("REGION:UUID"), whose existence nobody here can check. A certificate that is attached exclusively has that
-// one thing, which then stands for its connections whatever their client id. Synchronous over Tx&. Source: AWS IoT
+// one thing, which then stands for its connections whatever their client id. Bound: kThingsPerPrincipal, as its rights
+// are read from the groups of all of them. Synchronous over Tx&. Source: AWS IoT
 // developer guide, "Associating an AWS IoT thing to an MQTT client connection".
 #pragma once
 
@@ -18,6 +19,9 @@
 
 namespace muster::security {
 
+// More are refused when they are attached.
+inline constexpr std::size_t kThingsPerPrincipal = 1000;
+
 enum class AttachmentKind : std::uint8_t { kNonExclusive, kExclusive };
 std::string_view to_string(AttachmentKind kind);  // NON_EXCLUSIVE_THING, EXCLUSIVE_THING
 std::optional<AttachmentKind> attachment_kind(std::string_view text);
@@ -27,7 +31,7 @@ bool is_identity(std::string_view principal);  // "us-east-1:" and a UUID
 Status check_principal(store::Tx& tx, const Realm& realm, std::string_view principal);
 
 // Attaching twice is a success; not with the other kind. kInvalid when the principal, attached exclusively, would have
-// two things. No kind given: not exclusively, or as it is.
+// two things, or otherwise more than kThingsPerPrincipal. No kind given: not exclusively, or as it is.
 Status attach_thing_principal(store::Tx& tx, const Realm& realm, std::string_view thing, std::string_view principal,
                               std::optional<AttachmentKind> kind = std::nullopt);
 Status detach_thing_principal(store::Tx& tx, const Realm& realm, std::string_view thing, std::string_view principal);
@@ -49,10 +53,10 @@ Result<registry::Page<Attachment>> list_principal_attachments(store::Tx& tx, con
                                                               std::optional<AttachmentKind> kind,
                                                               const registry::PageRequest& page);
 
-// Things of a principal, at most `limit`, by name: for policy variables and effective policies.
-std::vector<std::string> things_of_principal(store::Tx& tx, std::string_view principal, std::size_t limit = 50);
-std::vector<std::string> things_of_certificate(store::Tx& tx, const Realm& realm, std::string_view certificate_id,
-                                               std::size_t limit = 50);
+// All things of a principal, by name: rights are decided by them, so none may be missing.
+std::vector<std::string> things_of_principal(store::Tx& tx, std::string_view principal);
+std::vector<std::string> things_of_certificate(store::Tx& tx, const Realm& realm, std::string_view certificate_id);
+bool has_things(store::Tx& tx, const Realm& realm, std::string_view certificate_id);
 // The thing that the certificate is attached to exclusively.
 std::optional<std::string> exclusive_thing(store::Tx& tx, const Realm& realm, std::string_view certificate_id);
 bool is_principal_attached(store::Tx& tx, std::string_view thing, std::string_view principal);

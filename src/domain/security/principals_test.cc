@@ -2,6 +2,8 @@
 #include "domain/security/principals.h"
 
 #include "domain/security/security_test_support.h"
+#include "store/keys.h"
+#include "store/schema.h"
 
 namespace muster::security {
 namespace {
@@ -135,6 +137,35 @@ TEST_F(Principals, RightsOfAThingAreItsGroups) {
   EXPECT_EQ(names({{}, {}}), to_string(ErrorKind::kInvalid));
   EXPECT_EQ(names({{}, "none"}), to_string(ErrorKind::kNotFound));
   EXPECT_EQ(names({arn(sha256_hex("none")), {}}), to_string(ErrorKind::kNotFound));
+}
+
+TEST_F(Principals, NoThingsGroupIsForgottenHoweverManyThereAre) {
+  policy("last");
+  group("r");
+  group("g", "r");
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < kThingsPerPrincipal; ++i) names.push_back("t" + std::to_string(1000 + i));
+  for (const std::string& name : names) {
+    thing(name);
+    ASSERT_EQ(attach(name), "ok");
+  }
+  EXPECT_THAT(attach("a"), HasSubstr("maximum number of things, 1000")) << "fails closed";
+  EXPECT_EQ(attach(names.back()), "ok") << "attached already";
+  join("g", names.back());
+  EXPECT_TRUE(
+      status([&](store::Tx& tx) { return attach_policy(tx, realm_, "last", registry::group_arn(realm_, "r")); }));
+  const auto rights = run([&](store::Tx& tx) { return rights_of(tx, realm_, {arn_, {}}); });
+  EXPECT_EQ(rights.things, names);
+  EXPECT_THAT(rights.groups, ElementsAre("g", "r"));
+  ASSERT_EQ(rights.policies.size(), 1u);
+  EXPECT_EQ(rights.policies[0].name, "last");
+  // As many as were ever attached: another page, written before there was a bound.
+  run([&](store::Tx& tx) -> Result<int> {
+    for (int i = 0; i < 1001; ++i)
+      tx.put(store::Key(store::table::kPrincipalThing).text(arn_).text("s" + std::to_string(1000 + i)).str(), "");
+    return 0;
+  });
+  EXPECT_EQ(run([&](store::Tx& tx) -> Result<std::size_t> { return things_of_principal(tx, arn_).size(); }), 2001u);
 }
 
 }  // namespace

@@ -60,7 +60,7 @@ Result<Certificate> start_transfer(store::Tx& tx, const Realm& realm, std::strin
   if (certificate.status == CertificateStatus::kPendingTransfer)
     return state_refused("The certificate is being transferred already (certificateId=" + certificate.id + ")");
   const std::string arn = certificate_arn(realm, id);
-  if (!things_of_certificate(tx, realm, id, 1).empty())
+  if (has_things(tx, realm, id))
     return transfer_conflict("Things must be detached before the certificate is transferred (arn: " + arn + ")");
   TRY(const auto policies,
       list_attached_policies(tx, realm, arn, false, registry::PageRequest{.token = {}, .limit = 1}));

@@ -31,11 +31,12 @@ struct Rules {
   bool retain_denied = false;
   bool valid = true;
   std::int64_t expires_ms = 0;
+  PrincipalKind kind = PrincipalKind::kCertificate;  // of who connects from now on
 };
 
 class RuledGrant final : public ConnectionGrant {
  public:
-  explicit RuledGrant(const Rules& rules) : rules_(rules) {}
+  explicit RuledGrant(const Rules& rules) : rules_(rules), kind_(rules.kind) {}
   bool may_publish(std::string_view topic, bool retain) override {
     return !rules_.no_publish.contains(topic) && !(retain && rules_.retain_denied);
   }
@@ -43,10 +44,12 @@ class RuledGrant final : public ConnectionGrant {
   bool may_receive(std::string_view topic) override { return !rules_.no_receive.contains(topic); }
   bool still_valid() override { return rules_.valid; }
   std::string_view principal_id() const override { return "principal"; }
+  PrincipalKind principal_kind() const override { return kind_; }
   std::int64_t expires_ms() const override { return rules_.expires_ms; }
 
  private:
   const Rules& rules_;
+  const PrincipalKind kind_;
 };
 
 class RuledAuthorizer final : public Authorizer {

@@ -153,6 +153,7 @@ void Shard::establish(ClientLink& link) {
     session = nullptr;
   }
   const bool present = session != nullptr;
+  if (present) hand_over(*session, *link.grant);
   if (!present) session = &make_session(attempt.client_id, 0);
   forget_times(*session);
   session->will.reset();  // delayed, and the client came back in time
@@ -161,6 +162,7 @@ void Shard::establish(ClientLink& link) {
   session->expiry_s = std::min(pending->expiry_s, hub.options.max_session_expiry_s);
   session->face->persistent = session->persistent();
   session->principal_id = link.grant->principal_id();
+  session->principal_kind = link.grant->principal_kind();
   session->disconnected_ms = 0;
   if (pending->has_will) {
     Publish will;

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "mqtt/broker/ports.h"
+
 namespace muster::mqtt {
 
 struct BrokerOptions {
@@ -105,7 +107,7 @@ struct ListenerStats {
 };
 
 struct ClientQuery {
-  std::vector<std::string> client_ids, principal_ids;
+  std::vector<std::string> client_ids, certificate_ids;
 };
 struct ClientSummary {
   std::string client_id;
@@ -116,6 +118,7 @@ struct ClientSummary {
   bool tls = false;
   std::string listener;  // the name it came in by
   std::string principal_id;
+  PrincipalKind principal_kind = PrincipalKind::kUnknown;
   std::uint32_t keep_alive_s = 0;
   std::uint32_t session_expiry_s = 0;
   std::size_t subscriptions = 0;

@@ -33,6 +33,9 @@ struct ConnectAttempt {
   std::shared_ptr<const TransportIdentity> identity;  // or null
 };
 
+// By which door a principal came: the same id may be given by different ones, so that an id alone says nothing.
+enum class PrincipalKind : std::uint8_t { kUnknown, kPlain, kCertificate, kIam, kToken };
+
 // What a connection may do; made at CONNECT, asked for each packet, on the broker's loop. Answers at once (policies are
 // compiled and cached); a change of policy makes the next answer differ.
 class ConnectionGrant {
@@ -44,6 +47,7 @@ class ConnectionGrant {
   // False once the certificate was deactivated or the session ended: the broker closes the connection.
   virtual bool still_valid() = 0;
   virtual std::string_view principal_id() const = 0;  // for logs and events; certificate id or user name
+  virtual PrincipalKind principal_kind() const { return PrincipalKind::kUnknown; }  // whose name that is
   // Wall clock; 0 = never. Then the broker closes the connection (temporary credentials, tokens).
   virtual std::int64_t expires_ms() const { return 0; }
 };

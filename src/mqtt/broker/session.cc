@@ -60,6 +60,7 @@ std::string session_record(const Session& session) {
   record["disconnected_ms"] = session.disconnected_ms;
   if (session.disconnected_ms != 0) record["sent_until"] = session.sent_until;
   record["principal"] = session.principal_id;
+  record["principal_kind"] = static_cast<int>(session.principal_kind);
   if (session.will) {
     record["will"] = to_base64(to_stored(*session.will->message));
     record["will_delay_s"] = session.will->delay_s;
@@ -88,6 +89,9 @@ Status read_session_record(Session& session, std::string_view record) {
   session.expiry_s = static_cast<std::uint32_t>(get_int(object, "expiry_s"));
   session.disconnected_ms = get_int(object, "disconnected_ms");
   session.principal_id = get_string(object, "principal");
+  const std::int64_t kind = get_int(object, "principal_kind");
+  if (kind >= 0 && kind <= static_cast<int>(PrincipalKind::kToken))
+    session.principal_kind = static_cast<PrincipalKind>(kind);
   if (has(object, "will")) {
     TRY(const std::string bytes, from_base64(get_string(object, "will")));
     auto stored = from_stored(bytes);

@@ -5,7 +5,7 @@
 // the order of routing; the number is the token in Inflight, which decides the packet id.
 //
 // Records: kSession: client id -> JSON {id, version, expiry_s, disconnected_ms (0 = connected), sent_until, principal,
-// will, will_delay_s, will_expiry_s}; kSubscription: client id, filter -> JSON {qos, nl, rap, rh, id}.
+// principal_kind, will, will_delay_s, will_expiry_s}; kSubscription: client id, filter -> JSON {qos, nl, rap, rh, id}.
 #pragma once
 
 #include <atomic>
@@ -94,6 +94,7 @@ struct Session {
   bool awaits_log = false;         // the next message of the queue may be sent once it is durable
   std::unique_ptr<SessionWill> will;
   std::string principal_id;
+  PrincipalKind principal_kind = PrincipalKind::kUnknown;
   std::string last_disconnect;
 
   std::uint64_t id() const { return face->id; }

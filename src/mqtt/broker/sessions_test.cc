@@ -369,6 +369,54 @@ TEST_P(SessionTest, TakeoverKeepsThePersistentSession) {
   EXPECT_EQ(broker->total(&BrokerStats::sessions), 2U);
 }
 
+// Whoever comes with the client id, another device or the same with another certificate, has what its own grant allows.
+TEST_P(SessionTest, ASessionGoesOnWithoutWhatItsNextClientMayNotHave) {
+  auto first = persistent("p", false);
+  for (const char* filter : {"secret/+", "both/#", "own", "$share/g/team/+"}) first->subscribe(filter, 1);
+  EXPECT_EQ(first->take().size(), 4U);
+  auto sender = connected("s");
+  for (const char* topic : {"secret/sent", "own"}) sender->publish(topic, "1", 1, 1);
+  EXPECT_EQ(first->take().size(), 2U);  // not acknowledged
+  first->drop();
+  for (const char* topic : {"secret/waits", "both/a", "own", "team/x", "both/b"}) sender->publish(topic, "2", 1, 1);
+  settle();
+  on_loop([&] {
+    authorizer.rules.no_subscribe = {"secret/+", "$share/g/team/+"};
+    authorizer.rules.no_receive = {"both/b"};
+  });
+  auto second = persistent("p", true);
+  std::vector<std::string> topics;
+  for (const Seen& seen : backlog) topics.push_back(seen.topic + " " + seen.payload);
+  EXPECT_EQ(topics, (std::vector<std::string>{"own 1", "both/a 2", "own 2"}));
+  for (const Seen& seen : backlog) second->puback(seen.packet_id);
+  for (const char* topic : {"secret/later", "team/later", "own"}) sender->publish(topic, "3", 1, 1);
+  EXPECT_EQ(second->take_one(PacketType::kPublish).topic, "own");
+  EXPECT_EQ(broker->total(&BrokerStats::subscriptions), 2U);
+  EXPECT_EQ(summary("p").queued, 0U);
+  // Neither comes back by the records.
+  second->drop();
+  settle();
+  kill_broker();
+  make_broker();
+  on_loop([&] { authorizer.rules = {}; });
+  auto third = persistent("p", true);
+  EXPECT_EQ(broker->total(&BrokerStats::subscriptions), 2U);
+  for (const Seen& seen : backlog) EXPECT_EQ(seen.topic, "own") << seen.payload;
+}
+
+TEST_P(SessionTest, AllowedWhatItHadTheNextClientLosesNothing) {
+  auto first = persistent("p", false);
+  first->subscribe("a/#", 2);
+  EXPECT_EQ(first->take().size(), 1U);
+  first->drop();
+  auto sender = connected("s");
+  for (std::uint16_t i = 1; i <= 20; ++i) sender->publish("a/" + std::to_string(i), "x", 1, i);
+  settle();
+  on_loop([&] { authorizer.rules.kind = PrincipalKind::kIam; });
+  auto second = persistent("p", true);
+  EXPECT_EQ(backlog.size(), 20U);
+}
+
 TEST_P(SessionTest, TheWindowHoldsBackWhatTheClientDoesNotAcknowledge) {
   if (!is_v5()) GTEST_SKIP() << "MQTT 5 only";
   auto device = this->device(Version::k5);
@@ -436,6 +484,10 @@ TEST_P(SessionTest, ClientsAreFoundByIdAndByPrincipalOnceEach) {
   EXPECT_EQ(found({{"here", "nobody"}, {}}), Ids{"here"});
   EXPECT_EQ(found({{"here"}, {"principal"}}), (Ids{"away away", "here"}));
   EXPECT_EQ(found({{}, {"another"}}), Ids{});
+  // A token may be made out to any name, a certificate's id too.
+  on_loop([&] { authorizer.rules.kind = PrincipalKind::kToken; });
+  auto token = connected("token");
+  EXPECT_EQ(found({{}, {"principal"}}), (Ids{"away away", "here"}));
   EXPECT_EQ(found({}), Ids{});
 }
 

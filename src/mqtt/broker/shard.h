@@ -106,6 +106,9 @@ struct Shard : std::enable_shared_from_this<Shard> {
   void end_oversized(ClientLink& link);
   void log_refused_filter(ClientLink& link, std::string_view filter, std::string_view why);
   void drop_subscription(Session& session, std::string_view filter);
+  // The session goes on for whoever comes now: without the filters, and what waits by them alone, that it may not have.
+  void hand_over(Session& session, ConnectionGrant& to);
+  void keep_wanted(Session& session);  // of what waits or was sent
 
   // publishing.cc: what comes in
   void publish(ClientLink& link, const Publish& packet);

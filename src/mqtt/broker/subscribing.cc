@@ -149,6 +149,56 @@ void Shard::drop_subscription(Session& session, std::string_view filter) {
   session.filters.erase(at);
 }
 
+void Shard::hand_over(Session& session, ConnectionGrant& to) {
+  std::vector<std::string> refused;
+  for (const auto& [filter, subscription] : session.filters)
+    if (!to.may_subscribe(filter)) refused.push_back(filter);
+  if (refused.empty()) return;
+  stats.denied += refused.size();
+  for (const std::string& filter : refused) drop_subscription(session, filter);
+  keep_wanted(session);
+  if (!may_log()) return;
+  log::info("mqtt: filters of a session are dropped, as its client may not have them any more",
+            {{"client", session.client_id},
+             {"filters", refused.size()},
+             {"first", std::string_view(refused.front()).substr(0, 256)},
+             {"from", session.principal_id},
+             {"principal", to.principal_id()}});
+}
+
+void Shard::keep_wanted(Session& session) {
+  const auto wanted = [&](const Held& held) {
+    return std::ranges::any_of(session.filters, [&](const auto& item) {
+      const auto shared = is_shared(item.first) ? parse_shared(item.first) : std::nullopt;
+      return topic_matches(shared ? shared->filter : std::string_view(item.first), held.message->topic);
+    });
+  };
+  for (std::size_t left = session.queue.size(); left > 0; --left) {
+    Held held = pop_queue(session);
+    if (wanted(held)) {
+      session.queue_bytes += held.message->bytes();
+      session.queue.push_back(std::move(held));
+    } else {
+      ++stats.denied;
+      forget(session, held);
+    }
+  }
+  // Of a released one nothing is told any more but that it is over.
+  std::vector<std::uint64_t> gone;
+  for (std::size_t i = 0; i < session.sent.size(); ++i)
+    if (!session.sent[i].released && !wanted(session.sent[i])) gone.push_back(session.sent[i].number);
+  for (const std::uint64_t number : gone) {
+    ++stats.denied;
+    session.inflight.outgoing.remove(OutgoingInflight::packet_id_of(number));
+    acknowledged(session, number);
+  }
+  session.queue.release();
+  if (!session.queue.empty()) return;
+  session.overflow_logged = session.slow = false;
+  session.face->busy.store(false, std::memory_order_relaxed);
+  release_acks(session);
+}
+
 void Shard::unsubscribe(ClientLink& link, const Unsubscribe& packet) {
   Session& session = *link.session;
   std::string codes;

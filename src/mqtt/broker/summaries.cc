@@ -25,14 +25,15 @@ std::vector<ClientSummary> Shard::summaries(const std::string& after, std::size_
 }
 
 std::vector<ClientSummary> Shard::find_clients(const ClientQuery& query) const {
-  const std::unordered_set<std::string_view> principals(query.principal_ids.begin(), query.principal_ids.end());
+  const std::unordered_set<std::string_view> certificates(query.certificate_ids.begin(), query.certificate_ids.end());
   std::unordered_set<const Session*> chosen;
   for (const std::string& id : query.client_ids) {
     if (const auto at = sessions.find(id); at != sessions.end()) chosen.insert(at->second.get());
   }
-  if (!principals.empty()) {
+  if (!certificates.empty()) {
     for (const auto& [client_id, owned] : sessions) {
-      if (principals.contains(owned->principal_id)) chosen.insert(owned.get());
+      if (owned->principal_kind == PrincipalKind::kCertificate && certificates.contains(owned->principal_id))
+        chosen.insert(owned.get());
     }
   }
   std::vector<ClientSummary> list;
@@ -46,6 +47,7 @@ ClientSummary Shard::summary_of(const Session& session) const {
   row.client_id = session.client_id;
   row.protocol = static_cast<std::uint8_t>(session.version);
   row.principal_id = session.principal_id;
+  row.principal_kind = session.principal_kind;
   row.session_expiry_s = session.expiry_s;
   row.subscriptions = session.filters.size();
   row.inflight = session.inflight.outgoing.size();

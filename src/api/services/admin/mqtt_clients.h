@@ -23,6 +23,7 @@ struct MqttClient {
   bool tls = false;
   std::int64_t keep_alive_s = 0;
   std::string principal;
+  std::string principal_kind;  // whose name that is: "certificate", "plain", "iam", "token"; empty: not known
   std::int64_t session_expiry_s = 0;
   std::int64_t subscriptions = 0;
   std::int64_t inflight = 0;
@@ -39,8 +40,8 @@ struct ClientsPort {
   std::function<void(std::string after, std::size_t limit, std::function<void(Result<std::vector<MqttClient>>)> done)>
       list;
   std::function<void(std::string client_id, std::string reason, std::function<void(Result<bool>)> done)> disconnect;
-  // Those of these client ids or principals, each once.
-  std::function<void(std::vector<std::string> client_ids, std::vector<std::string> principals,
+  // Those of these client ids or certificates, each once.
+  std::function<void(std::vector<std::string> client_ids, std::vector<std::string> certificate_ids,
                      std::function<void(Result<std::vector<MqttClient>>)> done)>
       find;
 };

@@ -49,7 +49,7 @@ Result<json::object> register_ca(const RegistryServices& services, Tx& tx, const
 }
 
 Result<json::object> describe_ca(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
-  TRY(const auto ca, security::get_ca_certificate(tx, certificate_id_of_input(input)));
+  TRY(const auto ca, security::get_ca_certificate(tx, get_string(input, "certificateId")));
   json::object description = reference(services, ca);
   description["status"] = ca.active ? "ACTIVE" : "INACTIVE";
   description["certificatePem"] = ca.pem;
@@ -99,19 +99,19 @@ Result<json::object> update_ca(const RegistryServices& services, Tx& tx, const j
     TRY_VOID(provisioning::check_registration_config(tx, services.realm, *update.registration));
   }
   update.remove_registration = get_bool(input, "removeAutoRegistration");
-  TRY_VOID(security::update_ca_certificate(tx, certificate_id_of_input(input), update));
+  TRY_VOID(security::update_ca_certificate(tx, get_string(input, "certificateId"), update));
   return json::object();
 }
 
 Result<json::object> delete_ca(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
-  const std::string id = certificate_id_of_input(input);
+  const std::string_view id = get_string(input, "certificateId");
   TRY_VOID(security::delete_ca_certificate(tx, id));
   registry::erase_tags(tx, security::ca_certificate_arn(services.realm, id));
   return json::object();
 }
 
 Result<json::object> list_by_ca(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
-  const std::string id = certificate_id_of_input(input, "caCertificateId");
+  const std::string_view id = get_string(input, "caCertificateId");
   TRY(const auto page,
       security::list_certificates_of_ca(tx, id, marker_page_of_input(input), get_bool(input, "ascendingOrder")));
   json::object output{{"certificates", certificate_list(services, page.items)}};

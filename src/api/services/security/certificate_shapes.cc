@@ -1,15 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/services/security/certificate_shapes.h"
 
-#include "base/text.h"
-
 namespace muster::api::iot {
-
-std::string certificate_id_of_input(const json::object& input, std::string_view member) {
-  std::string id = lower(get_string(input, member));
-  if (id.starts_with("0x")) id.erase(0, 2);
-  return id;
-}
 
 json::object certificate_reference(const RegistryServices& services, const security::Certificate& certificate) {
   return {{"certificateArn", security::certificate_arn(services.realm, certificate.id)},

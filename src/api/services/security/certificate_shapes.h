@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the handlers of certificates and CA certificates share: ids in and shapes out.
+// What the handlers of certificates and CA certificates share. Ids are taken to the letter: another spelling, in upper
+// case or with 0x, is not found, as the call was authorised and recorded on the ARN with the id as it was written.
 #pragma once
 
 #include <string>
@@ -11,8 +12,6 @@
 
 namespace muster::api::iot {
 
-// Ids are hexadecimal in any case, with or without 0x.
-std::string certificate_id_of_input(const json::object& input, std::string_view member = "certificateId");
 json::object certificate_reference(const RegistryServices& services, const security::Certificate& certificate);
 json::array certificate_list(const RegistryServices& services, const std::vector<security::Certificate>& certificates);
 

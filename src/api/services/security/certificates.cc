@@ -95,7 +95,7 @@ json::object transfer_shape(const security::CertificateTransfer& transfer) {
 
 Result<json::object> describe_certificate(const RegistryServices& services, Tx& tx, const json::object& input,
                                           Changes&) {
-  TRY(auto certificate, security::get_certificate(tx, certificate_id_of_input(input)));
+  TRY(auto certificate, security::get_certificate(tx, get_string(input, "certificateId")));
   json::object description = certificate_reference(services, certificate);
   if (!certificate.ca_certificate_id.empty()) description["caCertificateId"] = certificate.ca_certificate_id;
   description["status"] = to_string(certificate.status);
@@ -116,13 +116,13 @@ Result<json::object> describe_certificate(const RegistryServices& services, Tx& 
 Result<json::object> update_certificate(const RegistryServices&, Tx& tx, const json::object& input, Changes&) {
   const auto status = security::certificate_status(get_string(input, "newStatus"));
   if (!status) return invalid("Invalid newStatus");
-  TRY_VOID(security::update_certificate(tx, certificate_id_of_input(input), *status));
+  TRY_VOID(security::update_certificate(tx, get_string(input, "certificateId"), *status));
   return json::object();
 }
 
 Result<json::object> delete_certificate(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
-  TRY_VOID(
-      security::delete_certificate(tx, services.realm, certificate_id_of_input(input), get_bool(input, "forceDelete")));
+  TRY_VOID(security::delete_certificate(tx, services.realm, get_string(input, "certificateId"),
+                                        get_bool(input, "forceDelete")));
   return json::object();
 }
 

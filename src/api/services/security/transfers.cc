@@ -11,24 +11,24 @@ using store::Tx;
 
 Result<json::object> transfer(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
   TRY(const auto certificate,
-      security::start_transfer(tx, services.realm, certificate_id_of_input(input),
+      security::start_transfer(tx, services.realm, get_string(input, "certificateId"),
                                get_string(input, "targetAwsAccount"), get_string(input, "transferMessage")));
   return json::object{{"transferredCertificateArn", security::certificate_arn(services.realm, certificate.id)}};
 }
 
 Result<json::object> cancel(const RegistryServices&, Tx& tx, const json::object& input, Changes&) {
-  TRY_VOID(security::cancel_transfer(tx, certificate_id_of_input(input)));
+  TRY_VOID(security::cancel_transfer(tx, get_string(input, "certificateId")));
   return json::object();
 }
 
 Result<json::object> accept(const RegistryServices& services, Tx& tx, const json::object& input, Changes&) {
-  TRY_VOID(
-      security::accept_transfer(tx, services.realm, certificate_id_of_input(input), get_bool(input, "setAsActive")));
+  TRY_VOID(security::accept_transfer(tx, services.realm, get_string(input, "certificateId"),
+                                     get_bool(input, "setAsActive")));
   return json::object();
 }
 
 Result<json::object> reject(const RegistryServices&, Tx& tx, const json::object& input, Changes&) {
-  TRY_VOID(security::reject_transfer(tx, certificate_id_of_input(input), get_string(input, "rejectReason")));
+  TRY_VOID(security::reject_transfer(tx, get_string(input, "certificateId"), get_string(input, "rejectReason")));
   return json::object();
 }
 
