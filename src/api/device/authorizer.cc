@@ -229,10 +229,12 @@ io::Task<void> DeviceAuthorizer::authorize(CertificateCall call) {
   FactsRequest request;
   request.certificate_id = sha256_hex(call.certificate_der);
   request.source_ip = call.source_ip;
+  request.domain_name = call.server_name;
   request.thing = call.thing;
   for (const std::string& resource : call.resources) {
-    // The device is the thing that it speaks about, if it is attached to it.
-    if (auto thing = name_in_iot_arn(state->realm, "thing", resource)) request.thing = *std::move(thing);
+    // The device is the thing that it speaks about, if it is attached to it; "thing/T/S" is its shadow.
+    if (const auto thing = name_in_iot_arn(state->realm, "thing", resource))
+      request.thing = thing->substr(0, thing->find('/'));
   }
   auto body = [state, request](store::Tx& tx) -> Result<DeviceFacts> {
     return read_facts(tx, state->realm, request, state->cache);

@@ -131,6 +131,10 @@ class DeviceGrant final : public mqtt::ConnectionGrant {
   bool is_valid() const { return facts_.valid; }
   bool still_valid() override { return facts_.valid && allowed("iot:Connect", "client/", request_.client_id); }
   std::string_view principal_id() const override { return principal_; }
+  mqtt::PrincipalKind principal_kind() const override {
+    return request_.certificate_id.empty() ? mqtt::PrincipalKind::kPlain : mqtt::PrincipalKind::kCertificate;
+  }
+  std::int64_t expires_ms() const override { return facts_.not_after_ms; }
 
   void replace(DeviceFacts facts) {
     unwatch();

@@ -165,7 +165,9 @@ TEST_F(AuthorizerTest, CertificatesOutOfDateAreRefused) {
   certificate_.not_after_ms = clock_.now_ms() + 1000;
   add_certificate();
   add_policy("all", statement("Allow", "iot:*", "*"));
-  EXPECT_TRUE(connect("c"));
+  const auto grant = connect("c");
+  ASSERT_TRUE(grant);
+  EXPECT_EQ(grants_[*grant]->expires_ms(), certificate_.not_after_ms) << "then the broker ends the connection";
   clock_.advance_ms(2000);
   EXPECT_FALSE(connect("c"));
   EXPECT_EQ(why_, "certificate has expired");
@@ -536,6 +538,30 @@ TEST_F(AuthorizerTest, HttpsCallsAreDecidedByTheSamePolicies) {
   EXPECT_FALSE(https(call));
   call.action = "iot:Publish";
   call.resources = {kArn + "topic/x"};
+  EXPECT_FALSE(https(call));
+}
+
+TEST_F(AuthorizerTest, OverHttpsANamedShadowIsItsThingsAndTheServersNameIsKnown) {
+  add_certificate();
+  add_policy("shadow", statement("Allow", "iot:GetThingShadow", kArn + "thing/${iot:Connection.Thing.ThingName}/*"));
+  add_policy("domain", R"({"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*",)"
+                       R"("Condition":{"StringNotEquals":{"iot:DomainName":"iot.example.com"}}}]})");
+  write([&](store::Tx& tx) -> Status {
+    TRY_VOID(registry::create_thing(tx, kRealm, {.name = "me"}));
+    TRY_VOID(registry::create_thing(tx, kRealm, {.name = "you"}));
+    return security::attach_thing_principal(tx, kRealm, "me", security::certificate_arn(kRealm, id_));
+  });
+  CertificateCall call;
+  call.certificate_der = kDer;
+  call.action = "iot:GetThingShadow";
+  call.resources = {kArn + "thing/me/n"};
+  EXPECT_FALSE(https(call)) << "no server name";
+  call.server_name = "iot.example.com";
+  EXPECT_TRUE(https(call));
+  call.resources = {kArn + "thing/you/n"};
+  EXPECT_FALSE(https(call));
+  call.resources = {kArn + "thing/me/n"};
+  call.server_name = "other.example.com";
   EXPECT_FALSE(https(call));
 }
 

@@ -24,8 +24,9 @@ struct CertificateCall {
   std::string action;                  // "iot:Publish", "iotjobsdata:UpdateJobExecution"
   std::vector<std::string> resources;  // full ARNs, all must be allowed
   std::string source_ip;
-  std::string request_id;  // for the log
-  std::string thing;       // that thing variables stand for, if attached; empty: the one that a resource names
+  std::string request_id;   // for the log
+  std::string server_name;  // SNI, or empty
+  std::string thing;        // that thing variables stand for, if attached; empty: the one that a resource names
 };
 
 class CertificateAuthorizer {

@@ -249,8 +249,12 @@ io::Task<void> PipelineStages::authorize(Exchange& exchange) const {
                            exchange.input,    exchange.request,    exchange.now_ms};
   if (exchange.caller.kind == iam::PrincipalKind::kCertificate) {
     for (iam::AuthorizationRequest& asked_for : authorization_requests(asked)) {
-      CertificateCall call{exchange.request.peer.client_certificate_der, std::move(asked_for.action),
-                           std::move(asked_for.resources), exchange.request.peer.address, exchange.request_id};
+      CertificateCall call{exchange.request.peer.client_certificate_der,
+                           std::move(asked_for.action),
+                           std::move(asked_for.resources),
+                           exchange.request.peer.address,
+                           exchange.request_id,
+                           exchange.request.peer.server_name};
       CO_TRY_VOID(co_await parts_.certificates->authorize(std::move(call)));
     }
     co_return Status();

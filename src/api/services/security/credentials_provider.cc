@@ -116,6 +116,7 @@ io::Task<std::string> CredentialsProvider::credentials(const io::HttpRequest& re
   call.action = kAction;
   call.resources = {security::role_alias_arn(realm_, *alias)};
   call.source_ip = request.peer.address;
+  call.server_name = request.peer.server_name;
   call.request_id = request_id;
   call.thing = thing;
   const Status allowed = co_await certificates_.authorize(std::move(call));
