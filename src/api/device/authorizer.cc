@@ -31,7 +31,7 @@ class OpenGrant final : public mqtt::ConnectionGrant {
 
  private:
   std::shared_ptr<DeviceAuthorizer::State> owner_;
-  std::string client_, source_ip_;
+  std::string client_;
 };
 
 // Of connections by IAM credentials or a token, whose grants know nothing of memories.

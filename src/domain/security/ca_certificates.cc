@@ -11,6 +11,7 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "domain/security/accepted_keys.h"
+#include "domain/security/certificates.h"
 #include "store/keys.h"
 #include "store/schema.h"
 
@@ -221,9 +222,7 @@ Result<CaCertificate> update_ca_certificate(store::Tx& tx, std::string_view id, 
 
 Status delete_ca_certificate(store::Tx& tx, std::string_view id) {
   TRY(const CaCertificate ca, get_ca_certificate(tx, id));
-  if (ca.active)
-    return make_error(ErrorKind::kConflict, "CA certificate must be deactivated (not ACTIVE) before deletion.",
-                      "CertificateStateException");
+  if (ca.active) return certificate_state_refused("CA certificate must be deactivated (not ACTIVE) before deletion.");
   tx.erase(ca_key(id));
   tx.erase(subject_key(ca));
   tx.erase(time_key(ca));

@@ -144,13 +144,9 @@ Result<Certificate> get_certificate(store::Tx& tx, std::string_view id) {
   return *std::move(certificate);
 }
 
-namespace {
-
-Error state_refused(std::string message) {
+Error certificate_state_refused(std::string message) {
   return make_error(ErrorKind::kConflict, std::move(message), "CertificateStateException");
 }
-
-}  // namespace
 
 Result<Certificate> update_certificate(store::Tx& tx, std::string_view id, CertificateStatus status) {
   TRY(Certificate certificate, get_certificate(tx, id));
@@ -158,7 +154,7 @@ Result<Certificate> update_certificate(store::Tx& tx, std::string_view id, Certi
                         status == CertificateStatus::kRevoked;
   if (!settable) return invalid("The status " + std::string(to_string(status)) + " cannot be set by UpdateCertificate");
   if (certificate.status == CertificateStatus::kPendingTransfer)
-    return state_refused("The certificate is being transferred (certificateId=" + certificate.id + ")");
+    return certificate_state_refused("The certificate is being transferred (certificateId=" + certificate.id + ")");
   certificate.status = status;
   certificate.modified_ms = tx.now_ms();
   ++certificate.customer_version;
@@ -169,9 +165,9 @@ Result<Certificate> update_certificate(store::Tx& tx, std::string_view id, Certi
 Status delete_certificate(store::Tx& tx, const Realm& realm, std::string_view id, bool force) {
   TRY(Certificate certificate, get_certificate(tx, id));
   if (certificate.status == CertificateStatus::kActive)
-    return state_refused("Certificate must be deactivated (not ACTIVE) before deletion.");
+    return certificate_state_refused("Certificate must be deactivated (not ACTIVE) before deletion.");
   if (certificate.status == CertificateStatus::kPendingTransfer)
-    return state_refused("Certificate is being transferred: cancel the transfer before deletion.");
+    return certificate_state_refused("Certificate is being transferred: cancel the transfer before deletion.");
   std::string arn = certificate_arn(realm, id);
   auto conflict = [&](std::string_view what) {
     return make_error(ErrorKind::kConflict, std::string(what) + " must be detached before deletion (arn: " + arn + ")",

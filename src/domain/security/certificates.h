@@ -65,6 +65,8 @@ std::optional<Certificate> find_certificate(store::Tx& tx, std::string_view id);
 Result<Certificate> get_certificate(store::Tx& tx, std::string_view id);
 // To ACTIVE, INACTIVE or REVOKED: the others are the server's own (kInvalid). Not of one that is being transferred
 // (reason "CertificateStateException").
+// kConflict with reason CertificateStateException: what the status forbids, of certificates of devices and of CAs.
+Error certificate_state_refused(std::string message);
 Result<Certificate> update_certificate(store::Tx& tx, std::string_view id, CertificateStatus status);
 // Must be neither ACTIVE nor being transferred (reason "CertificateStateException") and detached from things and
 // policies ("DeleteConflictException"); `force` drops its policies.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pages through a table whose keys are names, in byte order of the name: role aliases, authorisers. Over Tx&; a
-// snapshot.
+// Pages through a table whose keys are names, in byte order of the name: policies, role aliases, authorisers. Over Tx&;
+// a snapshot.
 #pragma once
 
 #include <string>

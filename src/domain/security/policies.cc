@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "domain/iam/policy/document.h"
 #include "domain/registry/policy_links.h"
+#include "domain/security/named_page.h"
 #include "store/keys.h"
 #include "store/schema.h"
 
@@ -127,30 +128,7 @@ Status delete_policy(store::Tx& tx, std::string_view name) {
 }
 
 Result<registry::Page<std::string>> list_policies(store::Tx& tx, const registry::PageRequest& request, bool ascending) {
-  std::string_view listing = ascending ? "policies" : "policies-descending";
-  TRY(std::string position, registry::page_position(listing, request.token));
-  store::RangeOptions options;
-  options.begin = std::string(1, store::table::kPolicy);
-  options.end = store::after_prefix(options.begin);
-  if (!position.empty()) {
-    if (ascending)
-      options.begin = store::after_key(policy_key(position));
-    else
-      options.end = policy_key(position);
-  }
-  options.limit = request.limit + 1;
-  options.reverse = !ascending;
-  options.snapshot = true;
-  registry::Page<std::string> page;
-  for (const store::KeyValue& item : tx.range(options)) {
-    if (page.items.size() == request.limit) {
-      page.next_token = registry::page_token(listing, page.items.back());
-      return page;
-    }
-    store::KeyReader reader(item.key);
-    if (auto name = reader.text()) page.items.push_back(*std::move(name));
-  }
-  return page;
+  return list_names(tx, store::table::kPolicy, "policies", request, ascending);
 }
 
 Result<PolicyVersion> create_policy_version(store::Tx& tx, std::string_view name, std::string_view document,

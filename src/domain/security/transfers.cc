@@ -23,9 +23,6 @@ std::string outgoing_key(const Certificate& certificate) {
       .str();
 }
 
-Error state_refused(std::string message) {
-  return make_error(ErrorKind::kConflict, std::move(message), "CertificateStateException");
-}
 Error transfer_conflict(std::string message) {
   return make_error(ErrorKind::kConflict, std::move(message), "TransferConflictException");
 }
@@ -56,9 +53,10 @@ Result<Certificate> start_transfer(store::Tx& tx, const Realm& realm, std::strin
     return invalid("targetAwsAccount " + std::string(account) + " does not exist here: this server has one account, " +
                    realm.account_id);
   if (certificate.status == CertificateStatus::kActive)
-    return state_refused("Certificate must be deactivated (not ACTIVE) before it is transferred.");
+    return certificate_state_refused("Certificate must be deactivated (not ACTIVE) before it is transferred.");
   if (certificate.status == CertificateStatus::kPendingTransfer)
-    return state_refused("The certificate is being transferred already (certificateId=" + certificate.id + ")");
+    return certificate_state_refused("The certificate is being transferred already (certificateId=" + certificate.id +
+                                     ")");
   const std::string arn = certificate_arn(realm, id);
   if (has_things(tx, realm, id))
     return transfer_conflict("Things must be detached before the certificate is transferred (arn: " + arn + ")");
