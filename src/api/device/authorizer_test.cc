@@ -9,6 +9,7 @@
 #include <future>
 #include <optional>
 
+#include "api/device/denials.h"
 #include "base/crypto.h"
 #include "domain/registry/groups.h"
 #include "domain/registry/things.h"
@@ -563,6 +564,40 @@ TEST_F(AuthorizerTest, OverHttpsANamedShadowIsItsThingsAndTheServersNameIsKnown)
   call.resources = {kArn + "thing/me/n"};
   call.server_name = "other.example.com";
   EXPECT_FALSE(https(call));
+}
+
+TEST_F(AuthorizerTest, RefusalsNameTheirPrincipalAsItsDoorKnowsIt) {
+  Denials denials(clock_);
+  struct Told {
+    std::string action, arn;
+    mqtt::PrincipalKind kind;
+    std::optional<iam::PrincipalKind> who;
+  };
+  std::vector<Told> told;
+  denials.on_refused([&](const Refused& refused) {
+    const auto* who = refused.who;
+    told.push_back({std::string(refused.action), who ? who->arn : "", refused.kind,
+                    who ? std::optional(who->kind) : std::nullopt});
+  });
+  AuthorizerOptions options;
+  options.denials = &denials;
+  make(options);
+  add_certificate();
+  EXPECT_FALSE(connect("c"));
+  add_policy("connect", statement("Allow", "iot:Connect", "*"));
+  const auto grant = connect("c");
+  ASSERT_TRUE(grant);
+  EXPECT_FALSE(ask([&] { return grants_[*grant]->may_publish("a", false); }));
+  ASSERT_EQ(told.size(), 2u);
+  for (const Told& one : told) {
+    EXPECT_EQ(one.arn, security::certificate_arn(kRealm, id_)) << one.action;
+    EXPECT_EQ(one.kind, mqtt::PrincipalKind::kCertificate);
+    EXPECT_EQ(one.who, iam::PrincipalKind::kCertificate);
+  }
+  on_loop([&] {
+    grants_.clear();
+    authorizer_.reset();
+  });
 }
 
 }  // namespace
