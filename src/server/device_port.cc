@@ -3,15 +3,12 @@
 
 #include "api/device/explain_access.h"
 #include "api/device/near_topics.h"
+#include "server/message_port.h"
 
 namespace muster::server {
 namespace {
 
 constexpr std::string_view kPlain = "plain:";
-
-bool is_certificate_id(std::string_view principal) {
-  return principal.size() == 64 && principal.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
 
 // Where policies are not asked: a reserved topic may have been meant all the same.
 Findings with_reserved(Finding finding, const api::admin::AccessAsked& asked) {
@@ -30,7 +27,7 @@ Result<Findings> access(const Realm& realm, bool sys_topics, store::Tx& tx, cons
   request.client_id = asked.client_id;
   request.thing = asked.client_id;
   request.source_ip = asked.source_ip;
-  if (asked.principal.empty()) {
+  if (asked.principal.empty() || asked.principal_kind.empty()) {
     return with_reserved({"client.unknown",
                           "It is not known by which certificate client " + asked.client_id +
                               " comes: it has no session, was not refused lately, and no certificate is attached to a "
@@ -38,12 +35,13 @@ Result<Findings> access(const Realm& realm, bool sys_topics, store::Tx& tx, cons
                           {}},
                          asked);
   }
-  if (is_certificate_id(asked.principal)) {
+  const bool plain = asked.principal_kind == kind_word(mqtt::PrincipalKind::kPlain);
+  if (asked.principal_kind == kind_word(mqtt::PrincipalKind::kCertificate)) {
     request.certificate_id = asked.principal;
-  } else if (asked.principal == "plain:*") {
+  } else if (plain && asked.principal == "plain:*") {
     return with_reserved(
         {"policy.open", "The plain listener is open: plain_mqtt.policy is '*', which allows everything.", {}}, asked);
-  } else if (asked.principal.starts_with(kPlain)) {
+  } else if (plain && asked.principal.starts_with(kPlain)) {
     request.plain_policy = asked.principal.substr(kPlain.size());
   } else {
     return with_reserved({"principal.not_explained",
@@ -64,7 +62,7 @@ api::admin::DevicePort device_port(const DevicePortParts& parts) {
     std::vector<api::admin::PastDenial> list;
     for (auto& denial : denials.of(client_id)) {
       list.push_back({denial.last_ms, denial.times, std::move(denial.action), std::move(denial.name),
-                      std::move(denial.principal), std::move(denial.reasons)});
+                      std::move(denial.principal), std::string(kind_word(denial.kind)), std::move(denial.reasons)});
     }
     return list;
   };

@@ -13,6 +13,8 @@ from botocore.exceptions import ClientError
 
 from refusals import refused
 from server_process import binary, wait_until
+from test_custom_authorizers import Client, Site, answer
+from test_websocket import Door, Socket
 from tls_device import statement
 
 UTC = datetime.timezone.utc
@@ -193,6 +195,39 @@ def test_mqtt_denials_are_recorded(platform, identity, connect):
     assert record["errorCode"] == "AccessDenied"
     assert record["userIdentity"]["type"] == "Certificate"
     assert record["sourceIPAddress"] == "127.0.0.1"
+
+
+def test_an_authorisers_principal_is_no_certificate(start, tmp_path):
+    site = Site(start, tmp_path)
+    try:
+        certificate = site.iot.create_keys_and_certificate(setAsActive=True)
+        site.functions["f"] = lambda event: answer(statement("Allow", "iot:Connect", "*"),
+                                                   principal=certificate["certificateId"])
+        made = site.authorizer("a")
+        client = Client(site, "c", site.user_name("a"))
+        assert client.code == 0 and not client.publish("forged/topic")
+        client.close()
+        [record] = wait_until(lambda: events(site.server, ResourceName="forged/topic"), what="the denial in the log")
+        who = record["userIdentity"]
+        assert (who["type"], who["arn"]) == ("CustomAuthorizer", made["authorizerArn"])
+        assert who["principalId"] == certificate["certificateId"]
+        why = muster("why", "--client", "c", "--publish", "forged/topic", "--data-dir", site.server.data_dir)
+        assert "IAM credentials or a token" in why.stdout, why.stdout + why.stderr
+    finally:
+        site.functions.close()
+
+
+def test_mqtt_denials_of_iam_users_name_them(own):
+    key = user(own, "webb", statement("Allow", "iot:Connect", "*"))
+    door = Door(own, "device")
+    client = Socket(door, door.path(key), "webb-client")
+    assert client.code == 0
+    client.client.publish("webb/topic", "x", 1)
+    assert client.lost.wait(5)
+    client.close()
+    [record] = wait_until(lambda: events(own, ResourceName="webb/topic"), what="the denial in the log")
+    assert record["userIdentity"]["type"] == "IAMUser" and record["userIdentity"]["userName"] == "webb"
+    assert record["userIdentity"]["arn"].endswith(":user/webb")
 
 
 def test_names_and_agents_cannot_break_or_forge_a_line(own):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Custom authorisers with real functions behind HTTP, paho devices without certificates, and HTTPS publishes."""
 import base64
+import functools
 import http.client
 import json
 import queue
@@ -13,6 +14,7 @@ import pytest
 
 from called_servers import FunctionError, Functions, SigningKey, authority
 from refusals import refused
+from server_process import wait_until
 from tls_device import document, statement
 
 PREFIX = "arn:aws:iot:*:*"
@@ -275,6 +277,59 @@ def test_signed_tokens_in_the_user_name(site, connect):
     assert len(site.functions.events) == calls, "a function was asked about a token that is not signed"
     site.iot.update_authorizer(authorizerName="a", status="INACTIVE")
     assert connect("c", site.user_name("a", "t1")).code != 0
+
+
+@pytest.mark.parametrize("change", ["inactive", "deleted", "denying", "other keys", "kept"])
+def test_a_change_of_the_authoriser_reaches_live_connections(site, connect, change):
+    site.functions["f"] = site.functions["g"] = lambda event: answer(principal="p1")
+    site.functions["no"] = lambda event: {"isAuthenticated": False}
+    site.authorizer("a")
+    site.authorizer("b")
+    live, other = connect("c", site.user_name("a")), connect("d", site.user_name("b"))
+    assert live.code == 0 and other.code == 0 and live.publish("t")
+    update = functools.partial(site.iot.update_authorizer, authorizerName="a")
+    if change in ("inactive", "deleted"):
+        update(status="INACTIVE")
+    if change == "deleted":
+        site.iot.delete_authorizer(authorizerName="a")
+    if change == "denying":
+        update(authorizerFunctionArn=site.arn("no"))
+    if change == "other keys":
+        update(tokenSigningPublicKeys={"one": site.other_key.public_pem})
+    if change == "kept":
+        calls = len(site.functions.events)
+        update(authorizerFunctionArn=site.arn("g"))
+        wait_until(lambda: len(site.functions.events) == calls + 1, what="the new function being asked")
+    assert live.lost.wait(1) == (change != "kept")
+    assert live.publish("t") == (change == "kept")
+    assert other.publish("t") and not other.lost.is_set()
+
+
+def test_an_authorisers_principal_is_no_claim(site, connect):
+    """A principal that is spelled as a certificate's id: the hook is told of no certificate."""
+    claim = site.iot.create_keys_and_certificate(setAsActive=True)["certificateId"]
+    iam = site.server.client("iam")
+    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "iot.amazonaws.com"},
+                                                     "Action": "sts:AssumeRole"}]}
+    role = iam.create_role(RoleName="prov", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    iam.put_role_policy(RoleName="prov", PolicyName="p", PolicyDocument=document(statement("Allow", "iot:*", "*")))
+    body = {"Parameters": {"AWS::IoT::Certificate::Id": {"Type": "String"}}, "Resources": {"c": {
+        "Type": "AWS::IoT::Certificate", "Properties": {"CertificateId": {"Ref": "AWS::IoT::Certificate::Id"}}}}}
+    site.iot.create_provisioning_template(templateName="T", templateBody=json.dumps(body), enabled=True,
+                                          provisioningRoleArn=role, preProvisioningHook={"targetArn": site.arn("hook")})
+    site.functions["hook"] = lambda event: {"allowProvisioning": True}
+    site.functions["f"] = lambda event: answer(principal=claim)
+    site.authorizer("a")
+    live = connect("c", site.user_name("a"))
+
+    def ask(topic, payload):
+        assert live.subscribe(f"{topic}/accepted") == 1
+        live.client.publish(topic, json.dumps(payload), 1)
+        return json.loads(live.messages.get(timeout=20)[1])
+    made = ask("$aws/certificates/create/json", {})
+    ask("$aws/provisioning-templates/T/provision/json", {"certificateOwnershipToken": made["certificateOwnershipToken"]})
+    event = site.functions.events[-1]
+    assert event["certificateId"] == made["certificateId"] and event["claimCertificateId"] == ""
 
 
 @pytest.mark.parametrize("where", ["query", "headers", "user name"])

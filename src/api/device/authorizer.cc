@@ -28,6 +28,7 @@ class OpenGrant final : public mqtt::ConnectionGrant {
   bool may_receive(std::string_view) override { return true; }
   bool still_valid() override { return true; }
   std::string_view principal_id() const override { return "plain:*"; }
+  mqtt::PrincipalKind principal_kind() const override { return mqtt::PrincipalKind::kPlain; }
 
  private:
   std::shared_ptr<DeviceAuthorizer::State> owner_;
@@ -38,9 +39,10 @@ class OpenGrant final : public mqtt::ConnectionGrant {
 class RememberedGrant final : public mqtt::ConnectionGrant {
  public:
   RememberedGrant(std::shared_ptr<DeviceAuthorizer::State> owner, std::unique_ptr<mqtt::ConnectionGrant> grant,
-                  std::string client, std::string source_ip)
+                  iam::Principal who, std::string client, std::string source_ip)
       : owner_(std::move(owner)),
         grant_(std::move(grant)),
+        who_(std::move(who)),
         client_(std::move(client)),
         source_ip_(std::move(source_ip)) {}
   bool may_publish(std::string_view topic, bool retain) override {
@@ -52,17 +54,19 @@ class RememberedGrant final : public mqtt::ConnectionGrant {
   bool may_receive(std::string_view topic) override { return grant_->may_receive(topic); }
   bool still_valid() override { return grant_->still_valid(); }
   std::string_view principal_id() const override { return grant_->principal_id(); }
+  mqtt::PrincipalKind principal_kind() const override { return grant_->principal_kind(); }
   std::int64_t expires_ms() const override { return grant_->expires_ms(); }
 
  private:
   bool denied(std::string_view action, std::string_view name) {
-    owner_->remember({client_, source_ip_, action, name, grant_->principal_id()},
+    owner_->remember({client_, source_ip_, action, name, principal_id(), principal_kind(), &who_},
                      {"policy.none", "the policies of its credentials do not allow " + std::string(action) + " there"});
     return false;
   }
 
   std::shared_ptr<DeviceAuthorizer::State> owner_;
   std::unique_ptr<mqtt::ConnectionGrant> grant_;
+  iam::Principal who_;
   std::string client_, source_ip_;
 };
 
@@ -108,7 +112,10 @@ void DeviceAuthorizer::State::judge(const FactsRequest& request, int reading, st
     return decide(request, reading + 1, done);
   }
   if (!valid) {
-    remember({request.client_id, request.source_ip, "iot:Connect", request.client_id, request.certificate_id},
+    const iam::Principal who = certificate(request.certificate_id);
+    const bool plain = request.certificate_id.empty();
+    remember({request.client_id, request.source_ip, "iot:Connect", request.client_id, request.certificate_id,
+              plain ? mqtt::PrincipalKind::kPlain : mqtt::PrincipalKind::kCertificate, plain ? nullptr : &who},
              {"certificate.refused", refusal});
     return done(refused_because(refusal));
   }
@@ -129,6 +136,15 @@ bool DeviceAuthorizer::State::served(std::string_view filter, std::string_view c
   return false;
 }
 
+iam::Principal DeviceAuthorizer::State::certificate(const std::string& id) const {
+  iam::Principal principal;
+  principal.kind = iam::PrincipalKind::kCertificate;
+  principal.account_id = realm.account_id;
+  principal.arn = security::certificate_arn(realm, id);
+  principal.name = principal.user_id = id;
+  return principal;
+}
+
 void DeviceAuthorizer::State::remember(const Refused& who, const Refusal& refusal) const {
   if (options.denials == nullptr) return;
   options.denials->record(who, [&] { return Findings{{refusal.code, "It was refused: " + refusal.reason + ".", {}}}; });
@@ -143,6 +159,13 @@ DeviceAuthorizer::DeviceAuthorizer(io::Loop& loop, store::Store& store, Realm re
       if (const auto self = weak.lock()) self->changed(kind, name);
     });
   });
+  if (state_->options.tokens == nullptr) return;
+  state_->options.tokens->on_change([weak = std::weak_ptr<State>(state_), owner = &loop](const std::string& name) {
+    if (weak.expired()) return;
+    owner->post([weak, name] {
+      if (const auto self = weak.lock()) authorizer_changed(self->token_door(), name);
+    });
+  });
 }
 
 DeviceAuthorizer::~DeviceAuthorizer() = default;
@@ -153,21 +176,28 @@ void DeviceAuthorizer::on_refused(std::function<void(std::string principal_id)> 
 }
 
 void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::function<void(Decision)> done) {
-  const auto remembering = [state = state_, client = attempt.client_id, address = attempt.peer->address,
-                            done](Decision decision) {
+  // `signer`: of IAM credentials, or null.
+  const auto remembering = [state = state_, client = attempt.client_id, address = attempt.peer->address, done,
+                            signer =
+                                std::dynamic_pointer_cast<const IamIdentity>(attempt.identity)](Decision decision) {
     if (decision.grant) {
-      decision.grant = std::make_unique<RememberedGrant>(state, std::move(decision.grant), client, address);
-    } else {
-      state->remember({client, address, "iot:Connect", client, decision.principal_id},
+      const auto* vouched = dynamic_cast<const VouchedGrant*>(decision.grant.get());
+      iam::Principal who = signer ? signer->principal : vouched != nullptr ? vouched->vouched() : iam::Principal();
+      decision.grant =
+          std::make_unique<RememberedGrant>(state, std::move(decision.grant), std::move(who), client, address);
+    } else if (signer) {
+      state->remember({client, address, "iot:Connect", client, signer->principal.user_id, mqtt::PrincipalKind::kIam,
+                       &signer->principal},
                       {"connect.refused", decision.reason});
+    } else {
+      state->remember({client, address, "iot:Connect", client}, {"connect.refused", decision.reason});
     }
     done(std::move(decision));
   };
   if (const auto* identity = dynamic_cast<const IamIdentity*>(attempt.identity.get())) {
     return state_->iam.connect(attempt, *identity, remembering);
   }
-  const TokenDoor tokens{state_->loop, state_->realm, state_->options.tokens, state_->options.sys_topics,
-                         state_->refused};
+  const TokenDoor tokens = state_->token_door();
   auto claim = std::dynamic_pointer_cast<const TokenClaim>(attempt.identity);
   // The plain listener's clients are judged by its policy alone, unless they came with a token.
   const bool bare_tls = attempt.peer->tls && attempt.peer->client_certificate_der.empty();
@@ -215,13 +245,7 @@ io::Task<iam::Principal> DeviceAuthorizer::identify(std::string certificate_der)
     co_return make_error(ErrorKind::kUnauthenticated, "The client certificate is not registered or not active.",
                          "UnauthorizedException");
   }
-  iam::Principal principal;
-  principal.kind = iam::PrincipalKind::kCertificate;
-  principal.account_id = state->realm.account_id;
-  principal.arn = security::certificate_arn(state->realm, id);
-  principal.name = id;
-  principal.user_id = id;
-  co_return principal;
+  co_return state->certificate(id);
 }
 
 io::Task<void> DeviceAuthorizer::authorize(CertificateCall call) {

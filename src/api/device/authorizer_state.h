@@ -19,6 +19,7 @@
 #include "api/device/denials.h"
 #include "api/device/explain_access.h"
 #include "api/device/iam_rights.h"
+#include "api/device/token_grant.h"
 #include "domain/security/device_facts.h"
 
 namespace muster::api::device {
@@ -46,6 +47,7 @@ struct DeviceAuthorizer::State : std::enable_shared_from_this<DeviceAuthorizer::
         prefix("arn:aws:iot:" + realm.region + ":" + realm.account_id + ":"),
         iam(on, records, realm, cache) {}
 
+  TokenDoor token_door() { return {loop, realm, options.tokens, options.sys_topics, refused, token_sessions}; }
   void decide(const FactsRequest& request, int reading, const std::function<void(Decision)>& done);
   void judge(const FactsRequest& request, int reading, std::uint64_t then, DeviceFacts found,
              const std::function<void(Decision)>& done);
@@ -64,6 +66,7 @@ struct DeviceAuthorizer::State : std::enable_shared_from_this<DeviceAuthorizer::
   void finish(Work work);
   // Whether there is anything to hear by a filter; says in the log why not.
   bool served(std::string_view filter, std::string_view client) const;
+  iam::Principal certificate(const std::string& id) const;
   // A refusal that has one reason.
   void remember(const Refused& who, const Refusal& refusal) const;
 
@@ -85,6 +88,7 @@ struct DeviceAuthorizer::State : std::enable_shared_from_this<DeviceAuthorizer::
   std::string resource;  // scratch
   AnswerRoom room;
   IamConnections iam;
+  const std::shared_ptr<TokenSessions> token_sessions = make_token_sessions();
 };
 
 // On the broker's loop, like everything that holds it.
@@ -150,7 +154,16 @@ class DeviceGrant final : public mqtt::ConnectionGrant {
   const FactsRequest& request() const { return request_; }
   void remember(std::string_view action, std::string_view name) {
     if (owner_->options.denials == nullptr) return;
-    owner_->options.denials->record({request_.client_id, request_.source_ip, action, name, principal_}, [&] {
+    iam::Principal who;
+    if (!request_.certificate_id.empty()) who = owner_->certificate(request_.certificate_id);
+    const Refused refused{request_.client_id,
+                          request_.source_ip,
+                          action,
+                          name,
+                          principal_,
+                          principal_kind(),
+                          request_.certificate_id.empty() ? nullptr : &who};
+    owner_->options.denials->record(refused, [&] {
       const AccessQuestion question{action, name, {request_.client_id}, owner_->options.sys_topics};
       return explain_access(owner_->realm, facts_, question);
     });

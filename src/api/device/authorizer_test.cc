@@ -9,6 +9,7 @@
 #include <future>
 #include <optional>
 
+#include "api/device/denials.h"
 #include "base/crypto.h"
 #include "domain/registry/groups.h"
 #include "domain/registry/things.h"
@@ -563,6 +564,28 @@ TEST_F(AuthorizerTest, OverHttpsANamedShadowIsItsThingsAndTheServersNameIsKnown)
   call.resources = {kArn + "thing/me/n"};
   call.server_name = "other.example.com";
   EXPECT_FALSE(https(call));
+}
+
+TEST_F(AuthorizerTest, RefusalsNameTheirPrincipalAsItsDoorKnowsIt) {
+  Denials denials(clock_);
+  std::vector<std::string> told;
+  denials.on_refused([&](const Refused& refused) {
+    const bool certificate = refused.kind == mqtt::PrincipalKind::kCertificate && refused.who != nullptr &&
+                             refused.who->kind == iam::PrincipalKind::kCertificate;
+    told.push_back(certificate ? refused.who->arn : "?");
+  });
+  make({.denials = &denials});
+  add_certificate();
+  EXPECT_FALSE(connect("c"));
+  add_policy("connect", statement("Allow", "iot:Connect", "*"));
+  const auto grant = connect("c");
+  ASSERT_TRUE(grant);
+  EXPECT_FALSE(ask([&] { return grants_[*grant]->may_publish("a", false); }));
+  EXPECT_EQ(told, std::vector(2, security::certificate_arn(kRealm, id_)));
+  on_loop([&] {
+    grants_.clear();
+    authorizer_.reset();
+  });
 }
 
 }  // namespace

@@ -76,13 +76,7 @@ TokenAnswer answer_of(const CustomAuthorizer& authorizer, const Result<std::stri
 class RequestCaller final : public TokenCaller {
  public:
   RequestCaller(const Realm& realm, const TokenQuestion& question, const TokenAnswer& answer)
-      : rights_(realm, question, answer) {
-    principal_.kind = iam::PrincipalKind::kToken;
-    principal_.account_id = realm.account_id;
-    principal_.arn = security::authorizer_arn(realm, answer.authorizer_name);
-    principal_.name = answer.principal_id;
-    principal_.user_id = answer.principal_id;
-  }
+      : rights_(realm, question, answer), principal_(token_principal(realm, answer)) {}
   const iam::Principal& principal() const override { return principal_; }
   bool allows(std::string_view action, std::string_view resource) const override {
     return rights_.allows(action, resource);
@@ -137,7 +131,7 @@ struct CustomAuthorizers::State : std::enable_shared_from_this<CustomAuthorizers
   State(store::Store& records, Realm where, functions::FunctionInvoker& functions, const io::Clock& time)
       : store(records), realm(std::move(where)), invoker(functions), clock(time) {}
 
-  void changed();
+  void changed(const std::vector<std::string>& keys);
   void any_active(std::function<void(bool)> done);
   void find(std::string wanted, std::function<void(Result<CustomAuthorizer>)> done);
   void ask(TokenQuestion question, Answered done);
@@ -156,13 +150,23 @@ struct CustomAuthorizers::State : std::enable_shared_from_this<CustomAuthorizers
     std::int64_t until_ms = 0;
   };
   std::mutex mutex;
-  std::unordered_map<std::string, Kept> answers;  // under mutex
+  std::unordered_map<std::string, Kept> answers;                        // under mutex
+  std::vector<std::function<void(const std::string& name)>> listeners;  // under mutex
 };
 
-void CustomAuthorizers::State::changed() {
+void CustomAuthorizers::State::changed(const std::vector<std::string>& keys) {
   ++epoch;
-  std::lock_guard lock(mutex);
-  answers.clear();
+  std::vector<std::function<void(const std::string& name)>> told;
+  {
+    std::lock_guard lock(mutex);
+    answers.clear();
+    told = listeners;
+  }
+  for (const std::string& key : keys) {
+    const auto name = store::KeyReader(key).text();
+    if (!name) continue;
+    for (const auto& listener : told) listener(*name);
+  }
 }
 
 void CustomAuthorizers::State::any_active(std::function<void(bool)> done) {
@@ -235,8 +239,8 @@ CustomAuthorizers::CustomAuthorizers(store::Store& store, Realm realm, functions
                                      const io::Clock& clock)
     : state_(std::make_shared<State>(store, std::move(realm), invoker, clock)) {
   store.changes().subscribe(std::string(1, store::table::kAuthorizer),
-                            [weak = std::weak_ptr<State>(state_)](const std::vector<std::string>&) {
-                              if (const auto state = weak.lock()) state->changed();
+                            [weak = std::weak_ptr<State>(state_)](const std::vector<std::string>& keys) {
+                              if (const auto state = weak.lock()) state->changed(keys);
                             });
 }
 
@@ -244,6 +248,11 @@ CustomAuthorizers::~CustomAuthorizers() = default;
 
 void CustomAuthorizers::decide(TokenQuestion question, std::function<void(TokenAnswer)> done) {
   state_->ask(std::move(question), std::move(done));
+}
+
+void CustomAuthorizers::on_change(std::function<void(const std::string& name)> changed) {
+  std::lock_guard lock(state_->mutex);
+  state_->listeners.push_back(std::move(changed));
 }
 
 void CustomAuthorizers::admit(TokenClaim claim, std::function<void(bool)> done) {

@@ -28,6 +28,7 @@ class CustomAuthorizers final : public TokenAuthorizer, public TokenCallers {
 
   void admit(TokenClaim claim, std::function<void(bool)> done) override;
   void decide(TokenQuestion question, std::function<void(TokenAnswer)> done) override;
+  void on_change(std::function<void(const std::string& name)> changed) override;
 
   bool claims(const io::HttpRequest& request, const Pairs& query) const override;
   io::Task<std::shared_ptr<const TokenCaller>> identify(const io::HttpRequest& request, const Pairs& query) override;

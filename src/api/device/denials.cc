@@ -11,7 +11,8 @@ bool Denials::count(const std::string& id, const Denial& denial) {
   clients_.splice(clients_.begin(), clients_, known->second);
   auto& denials = clients_.front().denials;
   const auto same = std::ranges::find_if(denials, [&](const Denial& other) {
-    return other.action == denial.action && other.name == denial.name && other.principal == denial.principal;
+    return other.action == denial.action && other.name == denial.name && other.principal == denial.principal &&
+           other.kind == denial.kind;
   });
   if (same == denials.end()) return false;
   same->last_ms = denial.last_ms;
@@ -40,6 +41,7 @@ void Denials::record(const Refused& refused, const std::function<Findings()>& re
       std::string(refused.action),
       std::string(refused.name.substr(0, kMaxNameBytes)),
       std::string(refused.principal),
+      refused.kind,
       {{"denial.not_explained", "Too much was refused in that second to explain this one; ask about it afresh.", {}}}};
   bool explain = false;
   {

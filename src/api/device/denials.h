@@ -15,22 +15,27 @@
 #include <vector>
 
 #include "base/finding.h"
+#include "domain/iam/principal.h"
 #include "io/env.h"
+#include "mqtt/broker/ports.h"
 
 namespace muster::api::device {
 
 struct Denial {
   std::int64_t first_ms = 0, last_ms = 0;
   std::int64_t times = 1;
-  std::string action;     // "iot:Publish"
-  std::string name;       // topic, filter or client id; cut at 512 bytes
-  std::string principal;  // certificate id, user id; empty: unknown
+  std::string action;                                        // "iot:Publish"
+  std::string name;                                          // topic, filter or client id; cut at 512 bytes
+  std::string principal;                                     // certificate id, user id, name in a token; empty: unknown
+  mqtt::PrincipalKind kind = mqtt::PrincipalKind::kUnknown;  // whose name that is
   Findings reasons;
 };
 
 // One refusal as it happens, for who keeps a record (the audit log). Views, for the time of the call.
 struct Refused {
   std::string_view client_id, source_ip, action, name, principal;
+  mqtt::PrincipalKind kind = mqtt::PrincipalKind::kUnknown;
+  const iam::Principal* who = nullptr;  // null: unknown, or of the plain listener
 };
 
 class Denials {

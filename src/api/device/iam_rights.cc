@@ -110,6 +110,7 @@ class IamGrant final : public mqtt::ConnectionGrant {
   bool may_receive(std::string_view topic) override { return allowed("iot:Receive", "topic/", topic); }
   bool still_valid() override { return allowed("iot:Connect", "client/", client_id_); }
   std::string_view principal_id() const override { return rights_->identity.principal.user_id; }
+  mqtt::PrincipalKind principal_kind() const override { return mqtt::PrincipalKind::kIam; }
   std::int64_t expires_ms() const override { return rights_->identity.expires_ms; }
 
  private:

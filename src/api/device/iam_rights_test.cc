@@ -30,6 +30,7 @@ std::string statement(const std::string& effect, const std::string& action, cons
 // Answers what the test wants, from another thread.
 class Tokens final : public TokenAuthorizer {
  public:
+  void on_change(std::function<void(const std::string& name)>) override {}
   void admit(TokenClaim, std::function<void(bool)> done) override { done(true); }
   void decide(TokenQuestion question, std::function<void(TokenAnswer)> done) override {
     asked = question;
@@ -277,6 +278,8 @@ TEST_F(IamRightsTest, RefusalsAreRemembered) {
   AuthorizerOptions options;
   options.denials = &denials;
   make(options);
+  std::vector<std::string> arns;
+  denials.on_refused([&](const Refused& refused) { arns.push_back(refused.who ? refused.who->arn : "nobody"); });
   EXPECT_EQ(connect(nullptr), nullptr);
   mqtt::ConnectionGrant* grant = connect(user(statement("Allow", "iot:Connect", "*")));
   ASSERT_NE(grant, nullptr) << why_;
@@ -286,6 +289,9 @@ TEST_F(IamRightsTest, RefusalsAreRemembered) {
   ASSERT_EQ(kept.size(), 3u);
   EXPECT_EQ(kept[0].action, "iot:Subscribe");
   EXPECT_EQ(kept[1].principal, grant->principal_id());
+  EXPECT_EQ(kept[1].kind, mqtt::PrincipalKind::kIam);
+  const std::string ann = "arn:aws:iam::123456789012:user/ann";
+  EXPECT_EQ(arns, (std::vector<std::string>{"nobody", ann, ann}));
   EXPECT_EQ(kept[2].action, "iot:Connect");
   EXPECT_NE(kept[2].reasons[0].sentence.find("no client certificate"), std::string::npos);
 }

@@ -3,7 +3,6 @@
 
 #include "api/device/provisioning_payload.h"
 #include "base/log.h"
-#include "domain/security/accepted_keys.h"
 
 namespace muster::api::device {
 
@@ -117,7 +116,7 @@ bool ProvisioningTopics::handle(const mqtt::Ingress& message, std::function<void
     return true;
   }
   wanted->client_id = message.client_id;
-  if (message.grant != nullptr && security::is_certificate_id(message.grant->principal_id())) {
+  if (message.grant != nullptr && message.grant->principal_kind() == mqtt::PrincipalKind::kCertificate) {
     wanted->claim_certificate_id = message.grant->principal_id();
   }
   ++state_->running;

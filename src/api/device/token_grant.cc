@@ -2,6 +2,9 @@
 #include "api/device/token_grant.h"
 
 #include <algorithm>
+#include <deque>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "api/device/reserved_topics.h"
 #include "api/device/token_rights.h"
@@ -15,59 +18,136 @@ namespace {
 
 constexpr std::size_t kMaxPolicies = 10;  // that an authoriser may answer with
 constexpr std::size_t kMaxParametersBytes = 8 * 1024;
+constexpr std::size_t kAtOnce = 32;  // connections asked about at a time after a change of their authoriser
+constexpr int kReadings = 5;         // of a decision while authorisers change
+
+}  // namespace
 
 // A connection's rights, which a refresh replaces. On the loop; the refresh holds it weakly, so that it ends with its
 // grant.
 struct TokenSession : std::enable_shared_from_this<TokenSession> {
-  TokenSession(TokenDoor at, TokenQuestion asked, const TokenAnswer& answer)
-      : door(std::move(at)),
-        question(std::move(asked)),
-        principal_id(answer.principal_id),
-        rights(std::make_unique<TokenRights>(door.realm, question, answer)) {}
+  TokenSession(TokenDoor at, TokenQuestion asked, const TokenAnswer& answer);
+  ~TokenSession();
 
   void schedule(std::int64_t refresh_after_s);
-  void refresh();
+  // `answered` on the loop, whether it is still there or not.
+  void ask_again(std::function<void()> answered);
   void take(const TokenAnswer& answer);
+  bool may_stay() const { return !ended && rights->allows("iot:Connect", "client/", question.client_id); }
 
   TokenDoor door;
-  const TokenQuestion question;
-  const std::string principal_id;
+  TokenQuestion question;  // names the authoriser that answered
+  const iam::Principal principal;
   std::unique_ptr<const TokenRights> rights;
   bool ended = false;
+  std::uint64_t asked = 0;  // the last question; answers to earlier ones are out of date
   std::unique_ptr<io::Loop::TimerToken> timer;
 };
+
+struct TokenSessions {
+  std::unordered_map<std::string, std::unordered_set<TokenSession*>> of;  // by authoriser
+  std::uint64_t changes = 0;                                              // of any authoriser
+  std::deque<std::weak_ptr<TokenSession>> waiting;                        // to be asked about again
+  std::size_t running = 0;
+
+  static void go_on(const std::shared_ptr<TokenSessions>& self);
+};
+
+std::shared_ptr<TokenSessions> make_token_sessions() {
+  return std::make_shared<TokenSessions>();
+}
+
+void TokenSessions::go_on(const std::shared_ptr<TokenSessions>& self) {
+  while (self->running < kAtOnce && !self->waiting.empty()) {
+    const auto session = self->waiting.front().lock();
+    self->waiting.pop_front();
+    if (!session || session->ended) continue;
+    ++self->running;
+    session->ask_again([self] {
+      --self->running;
+      go_on(self);
+    });
+  }
+}
+
+TokenSession::TokenSession(TokenDoor at, TokenQuestion put, const TokenAnswer& answer)
+    : door(std::move(at)),
+      question(std::move(put)),
+      principal(token_principal(door.realm, answer)),
+      rights(std::make_unique<TokenRights>(door.realm, question, answer)) {
+  question.claim.authorizer_name = answer.authorizer_name;
+  if (door.sessions) door.sessions->of[answer.authorizer_name].insert(this);
+}
+
+TokenSession::~TokenSession() {
+  if (!door.sessions) return;
+  const auto at = door.sessions->of.find(question.claim.authorizer_name);
+  at->second.erase(this);
+  if (at->second.empty()) door.sessions->of.erase(at);
+}
 
 void TokenSession::schedule(std::int64_t refresh_after_s) {
   if (refresh_after_s <= 0) return;
   timer = door.loop.after_ms(refresh_after_s * 1000, [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->refresh();
+    if (const auto self = weak.lock()) self->ask_again([] {});
   });
 }
 
-void TokenSession::refresh() {
-  door.authorizer->decide(question, [loop = &door.loop, weak = weak_from_this()](TokenAnswer answer) {
-    loop->post([weak, answer = std::move(answer)] {
-      if (const auto self = weak.lock()) self->take(answer);
+void TokenSession::ask_again(std::function<void()> answered) {
+  const std::uint64_t number = ++asked;
+  door.authorizer->decide(question, [loop = &door.loop, weak = weak_from_this(), number,
+                                     answered = std::move(answered)](TokenAnswer answer) {
+    loop->post([weak, number, answered, answer = std::move(answer)] {
+      const auto self = weak.lock();
+      if (self && !self->ended && self->asked == number) self->take(answer);
+      answered();
     });
   });
 }
 
 void TokenSession::take(const TokenAnswer& answer) {
-  const bool same = answer.accepted && answer.principal_id == principal_id;
+  const bool same = answer.accepted && answer.principal_id == principal.name;
   if (same && answer.policy_documents.size() <= kMaxPolicies) {
     rights = std::make_unique<TokenRights>(door.realm, question, answer);
+    timer.reset();
     schedule(answer.refresh_after_s);
   } else {
     ended = true;
     log::info("custom authoriser ends a connection",
               {{"client", question.client_id},
-               {"principal", principal_id},
+               {"principal", principal.name},
                {"why", answer.accepted ? std::string("it names another principal") : answer.reason}});
   }
-  if (door.changed) door.changed(principal_id);
+  if (!may_stay() && door.changed) door.changed(principal.name);
 }
 
-class TokenGrant final : public mqtt::ConnectionGrant {
+void authorizer_changed(const TokenDoor& door, const std::string& name) {
+  TokenSessions& sessions = *door.sessions;
+  ++sessions.changes;
+  if (!sessions.of.contains(name)) return;
+  TokenClaim claim;
+  claim.authorizer_name = name;
+  door.authorizer->admit(claim, [door, name](bool active) {
+    door.loop.post([door, name, active] {
+      const auto at = door.sessions->of.find(name);
+      if (at == door.sessions->of.end()) return;
+      for (TokenSession* session : at->second) {
+        if (active)
+          door.sessions->waiting.push_back(session->weak_from_this());
+        else
+          session->ended = true;
+      }
+      if (active) return TokenSessions::go_on(door.sessions);
+      log::info("a custom authoriser is not active any more: its connections end",
+                {{"authorizer", name}, {"connections", at->second.size()}});
+      if (door.changed) door.changed({});
+    });
+  });
+}
+
+namespace {
+
+class TokenGrant final : public VouchedGrant {
  public:
   TokenGrant(std::shared_ptr<TokenSession> session, const TokenAnswer& answer, std::int64_t now_ms)
       : session_(std::move(session)) {
@@ -87,7 +167,9 @@ class TokenGrant final : public mqtt::ConnectionGrant {
     const bool expired = expires_ms_ != 0 && io::SystemClock().now_ms() >= expires_ms_;
     return !expired && allowed("iot:Connect", "client/", session_->question.client_id);
   }
-  std::string_view principal_id() const override { return session_->principal_id; }
+  std::string_view principal_id() const override { return session_->principal.name; }
+  mqtt::PrincipalKind principal_kind() const override { return mqtt::PrincipalKind::kToken; }
+  iam::Principal vouched() const override { return session_->principal; }
   std::int64_t expires_ms() const override { return expires_ms_; }
 
  private:
@@ -118,6 +200,20 @@ mqtt::Authorizer::Decision decision_of(const TokenDoor& door, const TokenQuestio
   mqtt::Authorizer::Decision decision;
   decision.grant = std::move(grant);
   return decision;
+}
+
+void decide(const TokenDoor& door, const TokenQuestion& question, int reading,
+            const std::function<void(mqtt::Authorizer::Decision)>& done) {
+  const std::uint64_t before = door.sessions ? door.sessions->changes : 0;
+  door.authorizer->decide(question, [door, question, reading, done, before](TokenAnswer answer) {
+    door.loop.post([door, question, reading, done, before, answer = std::move(answer)] {
+      // An authoriser changed while it was asked: later changes find the grant, this one would not.
+      const bool old = door.sessions && door.sessions->changes != before;
+      if (old && reading == kReadings) return done(refused("custom authorisers are changing all the time"));
+      if (old) return decide(door, question, reading + 1, done);
+      done(decision_of(door, question, answer));
+    });
+  });
 }
 
 }  // namespace
@@ -169,9 +265,7 @@ void connect_with_token(const TokenDoor& door, const mqtt::ConnectAttempt& attem
   question.server_name = attempt.peer->server_name;
   question.tls = attempt.peer->tls;
   question.connection_id = random_uuid();
-  door.authorizer->decide(question, [door, question, done](TokenAnswer answer) {
-    door.loop.post([door, question, done, answer = std::move(answer)] { done(decision_of(door, question, answer)); });
-  });
+  decide(door, question, 1, done);
 }
 
 }  // namespace muster::api::device

@@ -35,11 +35,20 @@ TokenAnswer accepted(const std::string& topic, std::int64_t refresh_after_s) {
 // Gives its answers one after the other, the last one again and again.
 class Answers final : public TokenAuthorizer {
  public:
-  void admit(TokenClaim, std::function<void(bool)> done) override { done(true); }
+  void admit(TokenClaim, std::function<void(bool)> done) override { done(active); }
+  bool active = true;
   void decide(TokenQuestion question, std::function<void(TokenAnswer)> done) override {
     questions.push_back(question);
-    done(answers.at(std::min(questions.size(), answers.size()) - 1));
+    const bool first = questions.size() == 1;
+    const TokenAnswer answer = answers.at(std::min(questions.size(), answers.size()) - 1);
+    if (hold) return held.push_back([answer, done] { done(answer); });
+    done(answer);
+    if (!first) again.release();
   }
+  void on_change(std::function<void(const std::string& name)>) override {}
+  bool hold = false;
+  std::vector<std::function<void()>> held;
+  std::counting_semaphore<> again{0};
   std::vector<TokenAnswer> answers;
   std::vector<TokenQuestion> questions;
 };
@@ -64,11 +73,7 @@ class TokenGrantTest : public testing::Test {
     attempt.peer = &peer_;
     std::promise<void> decided;
     test_.loop.post([&] {
-      const TokenDoor door{test_.loop, kRealm, &answers_, false, [this](const std::string& principal) {
-                             changed_ = principal;
-                             told_.release();
-                           }};
-      connect_with_token(door, attempt, nullptr, [&](mqtt::Authorizer::Decision decision) {
+      connect_with_token(door(), attempt, nullptr, [&](mqtt::Authorizer::Decision decision) {
         grant_ = std::move(decision.grant);
         decided.set_value();
       });
@@ -76,14 +81,27 @@ class TokenGrantTest : public testing::Test {
     decided.get_future().wait();
     return grant_.get();
   }
+  TokenDoor door() {
+    return {
+        test_.loop, kRealm, &answers_, false, [this](const std::string& principal) { changed_.push_back(principal); },
+        sessions_};
+  }
+  void change(const std::string& authorizer) {
+    ask([&] {
+      authorizer_changed(door(), authorizer);
+      return true;
+    });
+    ask([] { return true; });  // and what it posted
+    ask([] { return true; });
+  }
   bool ask(const std::function<bool()>& question) { return test_.call(question); }
-  void wait_for_refresh() { ASSERT_TRUE(told_.try_acquire_for(std::chrono::seconds(10))); }
+  void wait_for_refresh() { ASSERT_TRUE(answers_.again.try_acquire_for(std::chrono::seconds(10))); }
 
   Answers answers_;
   io::TestLoop test_;
   io::PeerInfo peer_;
-  std::counting_semaphore<> told_{0};
-  std::string changed_;
+  std::vector<std::string> changed_;
+  std::shared_ptr<TokenSessions> sessions_ = make_token_sessions();
   std::unique_ptr<mqtt::ConnectionGrant> grant_;
 };
 
@@ -93,8 +111,7 @@ TEST_F(TokenGrantTest, ARefreshReplacesTheRights) {
   ASSERT_NE(grant, nullptr);
   EXPECT_TRUE(ask([&] { return grant->may_publish("a", false) && !grant->may_publish("b", false); }));
   wait_for_refresh();
-  EXPECT_EQ(changed_, "p1");
-  EXPECT_TRUE(ask([&] { return grant->still_valid() && grant->may_publish("b", false); }));
+  EXPECT_TRUE(ask([&] { return changed_.empty() && grant->still_valid() && grant->may_publish("b", false); }));
   EXPECT_FALSE(ask([&] { return grant->may_publish("a", false); }));
   ASSERT_EQ(answers_.questions.size(), 2u);
   EXPECT_EQ(answers_.questions[0].connection_id, answers_.questions[1].connection_id);
@@ -117,8 +134,8 @@ TEST_F(TokenGrantTest, AnotherPrincipalAtTheRefreshEndsTheConnection) {
   mqtt::ConnectionGrant* grant = connect();
   ASSERT_NE(grant, nullptr);
   wait_for_refresh();
-  EXPECT_EQ(changed_, "p1");
   EXPECT_FALSE(ask([&] { return grant->still_valid(); }));
+  EXPECT_EQ(changed_, std::vector<std::string>{"p1"});
 }
 
 TEST_F(TokenGrantTest, AConnectionThatHasEndedIsNotRefreshed) {
@@ -128,8 +145,79 @@ TEST_F(TokenGrantTest, AConnectionThatHasEndedIsNotRefreshed) {
     grant_.reset();
     return true;
   });
-  EXPECT_FALSE(told_.try_acquire_for(std::chrono::milliseconds(1200)));
+  EXPECT_FALSE(answers_.again.try_acquire_for(std::chrono::milliseconds(1200)));
   EXPECT_EQ(answers_.questions.size(), 1u);
+}
+
+TEST_F(TokenGrantTest, AChangedAuthoriserIsAskedAgainAtOnce) {
+  answers_.answers = {accepted("a", 0), accepted("b", 0)};
+  for (TokenAnswer& answer : answers_.answers) answer.authorizer_name = "own";
+  mqtt::ConnectionGrant* grant = connect();
+  ASSERT_NE(grant, nullptr);
+  change("another");
+  EXPECT_EQ(answers_.questions.size(), 1u);
+  change("own");
+  EXPECT_EQ(answers_.questions.size(), 2u);
+  EXPECT_EQ(answers_.questions[1].claim.authorizer_name, "own") << "not whichever is the default by now";
+  EXPECT_TRUE(ask([&] { return grant->still_valid() && grant->may_publish("b", false); }));
+  EXPECT_FALSE(ask([&] { return grant->may_publish("a", false); }));
+  answers_.answers = {TokenAnswer{}};
+  change("own");
+  EXPECT_FALSE(ask([&] { return grant->still_valid(); }));
+  EXPECT_EQ(changed_, std::vector<std::string>{"p1"});
+}
+
+TEST_F(TokenGrantTest, ConnectionsEndWithTheirAuthoriser) {
+  answers_.answers = {accepted("a", 0)};
+  answers_.answers[0].authorizer_name = "own";
+  mqtt::ConnectionGrant* grant = connect();
+  ASSERT_NE(grant, nullptr);
+  answers_.active = false;
+  change("another");
+  EXPECT_TRUE(ask([&] { return grant->still_valid(); }));
+  change("own");
+  EXPECT_FALSE(
+      ask([&] { return grant->still_valid() || grant->may_publish("a", false) || grant->may_subscribe("a"); }));
+  EXPECT_EQ(changed_, std::vector<std::string>{""});
+  EXPECT_EQ(answers_.questions.size(), 1u) << "nobody was asked";
+}
+
+TEST_F(TokenGrantTest, AnAnswerFromBeforeTheChangeDoesNotCount) {
+  answers_.answers = {accepted("old", 0), accepted("new", 0)};
+  for (TokenAnswer& answer : answers_.answers) answer.authorizer_name = "own";
+  answers_.hold = true;
+  std::promise<void> decided;
+  mqtt::ConnectAttempt attempt;
+  attempt.client_id = "c";
+  attempt.peer = &peer_;
+  ask([&] {
+    connect_with_token(door(), attempt, nullptr, [&](mqtt::Authorizer::Decision decision) {
+      grant_ = std::move(decision.grant);
+      decided.set_value();
+    });
+    return true;
+  });
+  change("own");
+  ask([&] {
+    answers_.hold = false;
+    for (const auto& answer : answers_.held) answer();
+    return true;
+  });
+  decided.get_future().wait();
+  ASSERT_NE(grant_, nullptr);
+  EXPECT_TRUE(ask([&] { return grant_->may_publish("new", false) && !grant_->may_publish("old", false); }));
+}
+
+TEST_F(TokenGrantTest, ItsPrincipalIsTheAuthorisersWhateverName) {
+  answers_.answers = {accepted("a", 0)};
+  answers_.answers[0].authorizer_name = "own";
+  answers_.answers[0].principal_id = std::string(64, 'a');  // looks like a certificate
+  mqtt::ConnectionGrant* grant = connect();
+  ASSERT_NE(grant, nullptr);
+  EXPECT_EQ(grant->principal_kind(), mqtt::PrincipalKind::kToken);
+  const iam::Principal who = dynamic_cast<VouchedGrant&>(*grant).vouched();
+  EXPECT_EQ(who.kind, iam::PrincipalKind::kToken);
+  EXPECT_EQ(who.arn, "arn:aws:iot:us-east-1:123456789012:authorizer/own");
 }
 
 TEST_F(TokenGrantTest, ItLivesAsLongAsTheAnswerSaysWhateverIsRefreshed) {
@@ -247,6 +335,18 @@ TEST_F(CustomAuthorizersTest, OnlySignedTokensReachTheFunction) {
   EXPECT_EQ(decide(question("off", "t")).reason, "the authoriser is not active");
   EXPECT_EQ(decide(question("", "t")).reason, "there is no such authoriser, and no default one");
   EXPECT_EQ(function_.calls.size(), 1u);
+}
+
+TEST_F(CustomAuthorizersTest, TellsWhichAuthoriserChanged) {
+  std::vector<std::string> changed;
+  authorizers_.on_change([&](const std::string& name) { changed.push_back(name); });
+  make("a", true, false);
+  const Status status = store::run_blocking(*store_, [&](store::Tx& tx) -> Status {
+    TRY_VOID(security::set_default_authorizer(tx, kRealm, "a"));
+    return {};
+  });
+  ASSERT_TRUE(status);
+  EXPECT_EQ(changed, (std::vector<std::string>{"a", ""}));
 }
 
 TEST_F(CustomAuthorizersTest, WhateverTheFunctionDoesWrongIsARefusal) {

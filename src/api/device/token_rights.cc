@@ -1,7 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/device/token_rights.h"
 
+#include "domain/security/custom_authorizers.h"
+
 namespace muster::api::device {
+
+iam::Principal token_principal(const Realm& realm, const TokenAnswer& answer) {
+  iam::Principal principal;
+  principal.kind = iam::PrincipalKind::kToken;
+  principal.account_id = realm.account_id;
+  principal.arn = security::authorizer_arn(realm, answer.authorizer_name);
+  principal.name = principal.user_id = answer.principal_id;
+  return principal;
+}
 
 TokenRights::TokenRights(const Realm& realm, const TokenQuestion& question, const TokenAnswer& answer)
     : prefix_("arn:aws:iot:" + realm.region + ":" + realm.account_id + ":") {

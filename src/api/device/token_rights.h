@@ -11,8 +11,12 @@
 #include "base/ids.h"
 #include "domain/iam/policy/cache.h"
 #include "domain/iam/policy/eval.h"
+#include "domain/iam/principal.h"
 
 namespace muster::api::device {
+
+// Whom an accepted answer vouches for: the name is the authoriser's choice, so the ARN is the authoriser's.
+iam::Principal token_principal(const Realm& realm, const TokenAnswer& answer);
 
 class TokenRights {
  public:

@@ -70,6 +70,9 @@ class TokenAuthorizer {
   virtual void admit(TokenClaim claim, std::function<void(bool)> done) = 0;
   // Calls `done` once, on any thread.
   virtual void decide(TokenQuestion question, std::function<void(TokenAnswer)> done) = 0;
+  // `changed` is called with the name of each authoriser that was changed or deleted ("": another default), by
+  // whomever, once that is durable, on any thread. It has to outlive the authorizer.
+  virtual void on_change(std::function<void(const std::string& name)> changed) = 0;
 };
 
 inline constexpr std::string_view kAuthorizerNameKey = "x-amz-customauthorizer-name";

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/audit/audit_port.h"
 
+#include "api/wire/audit/audit_event.h"
 #include "base/json.h"
 
 namespace muster::server {
 namespace {
-
-bool is_certificate_id(std::string_view text) {
-  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
 
 audit::Event denied(std::string name) {
   audit::Event event;
@@ -28,11 +25,10 @@ void record_refusal(audit::Trail& trail, const Realm& realm, const api::device::
   event.address = refused.source_ip;
   event.user_agent = "MQTT";
   event.error_message = "No policy allows it, or the client is not known.";
-  event.who.principal_id = refused.principal;
-  if (is_certificate_id(refused.principal)) {
-    event.who.type = "Certificate";
-    event.who.arn = iot_arn(realm, "cert", refused.principal);
-    event.who.account_id = realm.account_id;
+  if (refused.who != nullptr) {
+    event.who = api::identity_of(*refused.who, realm);
+  } else {
+    event.who.principal_id = refused.principal;
   }
   event.parameters = to_text(json::object{{"clientId", audit::clean(refused.client_id, 1024)}});
   const std::string_view kind = refused.action == "iot:Connect"     ? "client"

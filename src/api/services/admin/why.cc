@@ -176,14 +176,20 @@ void explain_denials(const std::vector<PastDenial>& denials, const std::string& 
 
 // By which the client comes, or would: its session's principal, who was refused, the certificates of the thing of its
 // name.
-std::vector<std::string> principals_of(const WhyServices& services, Tx& tx, const std::string& client_id,
-                                       const Clients& clients, const std::vector<PastDenial>& denials) {
-  if (!clients.empty() && !clients[0].principal.empty()) return {clients[0].principal};
+struct Named {
+  std::string id, kind;
+};
+std::vector<Named> principals_of(const WhyServices& services, Tx& tx, const std::string& client_id,
+                                 const Clients& clients, const std::vector<PastDenial>& denials) {
+  if (!clients.empty() && !clients[0].principal.empty()) return {{clients[0].principal, clients[0].principal_kind}};
   for (const PastDenial& denial : denials) {
-    if (!denial.principal.empty()) return {denial.principal};
+    if (!denial.principal.empty()) return {{denial.principal, denial.principal_kind}};
   }
-  if (!is_thing_name(client_id)) return {};
-  return certificates_of(services.jobs.realm, tx, client_id);
+  std::vector<Named> named;
+  if (!is_thing_name(client_id)) return named;
+  for (std::string& id : certificates_of(services.jobs.realm, tx, client_id))
+    named.push_back({std::move(id), "certificate"});
+  return named;
 }
 
 Result<Findings> explain_access(const WhyServices& services, Tx& tx, const Asked& asked, const Clients& clients,
@@ -191,8 +197,11 @@ Result<Findings> explain_access(const WhyServices& services, Tx& tx, const Asked
   Findings findings;
   auto principals = principals_of(services, tx, asked.client_id, clients, denials);
   if (principals.empty()) principals.emplace_back();
-  for (const std::string& principal : principals) {
-    AccessAsked access{asked.client_id, principal, clients.empty() ? "" : clients[0].address,
+  for (const auto& [principal, kind] : principals) {
+    AccessAsked access{asked.client_id,
+                       principal,
+                       kind,
+                       clients.empty() ? "" : clients[0].address,
                        asked.action == "subscribe" ? "iot:Subscribe"
                        : asked.action == "receive" ? "iot:Receive"
                        : asked.action == "connect" ? "iot:Connect"

@@ -19,16 +19,17 @@ namespace muster::api::admin {
 
 struct AccessAsked {
   std::string client_id;
-  std::string principal;  // certificate id, "plain:POLICY"; empty: not known
-  std::string source_ip;  // empty: unknown
-  std::string action;     // "iot:Publish", "iot:Subscribe", "iot:Receive", "iot:Connect"
-  std::string name;       // topic, filter or client id
+  std::string principal;       // certificate id, "plain:POLICY", ...; empty: not known
+  std::string principal_kind;  // see MqttClient
+  std::string source_ip;       // empty: unknown
+  std::string action;          // "iot:Publish", "iot:Subscribe", "iot:Receive", "iot:Connect"
+  std::string name;            // topic, filter or client id
 };
 // A refusal of the past.
 struct PastDenial {
   std::int64_t last_ms = 0;
   std::int64_t times = 1;
-  std::string action, name, principal;
+  std::string action, name, principal, principal_kind;
   Findings reasons;
 };
 // What the device front knows. Callable on any thread.
