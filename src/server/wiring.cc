@@ -110,9 +110,9 @@ void Server::stop() {
   wait_for([&p] { return p.door->running_requests() == 0; }, p.config.drain_s * 1000);
   wait_for_call([&p](auto done) { p.broker->stop(done); }, p.config.drain_s * 1000);
   p.registration_worker->stop();
+  p.indexer->stop();  // whom the group builder may wait for
   p.group_builder->stop();
   p.connectivity->stop();
-  p.indexer->stop();
   p.engine->stop();
   for (const auto& loop : p.device_loops) loop->stop();
   p.api_loop.stop();

@@ -6,11 +6,12 @@
 #include <mutex>
 #include <shared_mutex>
 #include <thread>
-#include <unordered_map>
 #include <unordered_set>
 
 #include "base/log.h"
+#include "domain/fleet/change_queue.h"
 #include "domain/fleet/document.h"
+#include "domain/fleet/group_watch.h"
 #include "domain/registry/group_records.h"
 #include "store/keys.h"
 #include "store/schema.h"
@@ -22,7 +23,9 @@ namespace {
 namespace table = store::table;
 
 constexpr std::size_t kBuildBatch = 1000;            // things that a build reads at once
-constexpr std::size_t kBatch = 200;                  // changed things read at once
+constexpr std::size_t kBatch = 200;                  // changed things read at once,
+constexpr std::size_t kBatchValues = 20'000;         // and as many as have so many values
+constexpr std::size_t kValuesALock = 1000;           // searches wait for no more to be put
 constexpr auto kRetry = std::chrono::seconds(1);     // after the store refused
 constexpr auto kCatchUp = std::chrono::seconds(10);  // a builder waits for the index
 constexpr SourceMask kShadows = mask_of(FieldSource::kShadow) | mask_of(FieldSource::kNamedShadow);
@@ -48,18 +51,37 @@ struct ReadThing {
   ThingFields read;
 };
 
-using Changes = std::unordered_map<std::string, SourceMask>;
+// In turn, by time of arrival.
+class Turnstile {
+ public:
+  void lock() {
+    std::unique_lock lock(mutex_);
+    const std::uint64_t mine = next_++;
+    moved_.wait(lock, [&] { return serving_ == mine; });
+  }
+  void unlock() {
+    {
+      const std::lock_guard lock(mutex_);
+      ++serving_;
+    }
+    moved_.notify_all();
+  }
 
-void put_thing(Index& index, const std::string& name, SourceMask sources, ThingFields&& read) {
+ private:
+  std::mutex mutex_;
+  std::condition_variable moved_;
+  std::uint64_t next_ = 0, serving_ = 0;
+};
+
+void add_dynamic_groups(ThingFields& read) {
   for (std::string& group : read.dynamic_groups)
     read.fields.push_back({.field = std::string(kDynamicGroupsField), .text = std::move(group)});
-  index.put(name, sources, read.fields);
 }
 
 }  // namespace
 
 struct Indexer::State {
-  explicit State(Parts p) : parts(std::move(p)) {}
+  explicit State(Parts p) : parts(std::move(p)), watch(parts.store, parts.changed, parts.committed) {}
 
   Parts parts;
   std::thread thread;
@@ -68,19 +90,19 @@ struct Indexer::State {
   mutable std::mutex mutex;
   std::condition_variable woken;
   mutable std::condition_variable caught_up;
-  Changes things;
+  ChangeQueue things;
   std::unordered_set<std::string> groups;
-  std::uint64_t heard = 0, indexed = 0;  // changes
-  bool configuration_changed = true;     // not read yet
+  std::uint64_t indexed = 0;          // changes of things
+  bool configuration_changed = true;  // not read yet
   bool queries_changed = true;
   bool stopping = false;
   bool failing = false;
   registry::IndexedSources sources;  // what is indexed, or being built
   IndexStatus things_status = IndexStatus::kBuilding, groups_status = IndexStatus::kBuilding;
 
-  // Searches share; the worker, the only one who changes them, does not. Who comes while it waits waits behind it, or
-  // searches without a pause would keep it out.
-  mutable std::mutex turnstile;
+  // Searches share; the worker, the only one who changes them, does not. All come in turn: neither searches without a
+  // pause nor changes without a pause keep the other out.
+  mutable Turnstile turnstile;
   mutable std::shared_mutex index_mutex;
   std::shared_lock<std::shared_mutex> lock_to_read() const {
     const std::lock_guard turn(turnstile);
@@ -93,7 +115,7 @@ struct Indexer::State {
   Index things_index{QuerySubject::kThings};
   Index groups_index{QuerySubject::kThingGroups};
 
-  std::vector<registry::DynamicQuery> queries;  // that need the index; the worker's
+  GroupWatch watch;  // the worker's
 
   void hear(const std::vector<std::string>& keys);
   void run();
@@ -103,13 +125,12 @@ struct Indexer::State {
   Status build_things(const registry::IndexedSources& wanted);
   Status build_groups(bool on);
   void set_status(QuerySubject subject, IndexStatus status);
-  Status index_changes(const Changes& changes, const std::unordered_set<std::string>& changed_groups);
-  Result<std::vector<ReadThing>> read_things(std::vector<std::pair<std::string, SourceMask>> batch) const;
+  bool is_stopping() const;
+  bool has_work() const { return configuration_changed || queries_changed || !things.empty() || !groups.empty(); }
+  Status index_things(std::vector<ChangeQueue::Change>& changes);
+  Status index_groups(const std::unordered_set<std::string>& changed);
+  Result<std::size_t> read_things(const std::vector<ChangeQueue::Change>& changes, std::vector<ReadThing>& read) const;
   Status apply(std::vector<ReadThing> read);
-  Status read_queries();
-  bool disagrees(const ReadThing& thing) const;
-  Status refresh(const std::vector<std::string>& names);
-  Status forget(const std::vector<std::string>& names);
 };
 
 // On a thread of the store's engine.
@@ -129,13 +150,17 @@ void Indexer::State::hear(const std::vector<std::string>& keys) {
     if ((of_group ? groups_status : things_status) == IndexStatus::kOff) continue;
     auto name = store::KeyReader(key).text();
     if (!name) continue;
-    ++heard;
     if (of_group)
       groups.insert(*std::move(name));
     else
-      things[*std::move(name)] |= source_of_table(tag);
+      things.add(*std::move(name), source_of_table(tag));
   }
-  if (configuration_changed || !things.empty() || !groups.empty()) woken.notify_one();
+  if (has_work()) woken.notify_one();
+}
+
+bool Indexer::State::is_stopping() const {
+  const std::lock_guard lock(mutex);
+  return stopping;
 }
 
 void Indexer::State::set_status(QuerySubject subject, IndexStatus status) {
@@ -173,28 +198,41 @@ Status Indexer::State::configure() {
   return {};
 }
 
+// Also compares each thing with the groups that follow the index: what was written by a process that ended before it
+// had indexed it, nobody tells again. Where they disagree the thing is read once more, as if it had changed.
 Status Indexer::State::build_things(const registry::IndexedSources& wanted) {
   Index fresh(QuerySubject::kThings);
   std::string after;
   for (bool more = wanted.things; more;) {
-    {
-      const std::lock_guard lock(mutex);
-      if (stopping) return {};
-    }
+    if (is_stopping()) return {};
+    std::vector<ReadThing> read;
+    std::string last;
+    bool full = false;
     TRY_VOID(store::run_blocking(parts.store, [&](store::Tx& tx) -> Status {
-      auto rows = read_many_rows(tx, after, kBuildBatch, wanted);
+      read.clear();
+      const auto rows = read_many_rows(tx, after, kBuildBatch, wanted);
       GroupCache groups_read;
       for (const auto& [name, one] : rows) {
         auto fields = fields_of_thing(tx, name, one, wanted, kAllSources, groups_read);
         if (fields)
-          put_thing(fresh, name, kAllSources, *std::move(fields));
+          read.push_back({.name = name, .read = *std::move(fields)});
         else
           log::warn("a thing cannot be indexed", {{"thing", name}, {"reason", fields.error().message}});
       }
-      more = rows.size() == kBuildBatch;
-      if (!rows.empty()) after = rows.rbegin()->first;
+      full = rows.size() == kBuildBatch;
+      last = rows.empty() ? after : rows.rbegin()->first;
       return {};
     }));
+    for (ReadThing& thing : read) {
+      if (watch.disagrees(thing.read)) {
+        const std::lock_guard lock(mutex);
+        things.add(thing.name, mask_of(FieldSource::kRegistry));
+      }
+      add_dynamic_groups(thing.read);
+      fresh.put(thing.name, kAllSources, thing.read.fields);
+    }
+    after = std::move(last);
+    more = full;
   }
   {
     const auto lock = lock_to_write();
@@ -209,18 +247,19 @@ Status Indexer::State::build_groups(bool on) {
   const std::string prefix(1, table::kThingGroup);
   std::string begin = prefix;
   for (bool more = on; more;) {
+    if (is_stopping()) return {};
+    std::vector<store::KeyValue> rows;
     TRY_VOID(store::run_blocking(parts.store, [&](store::Tx& tx) -> Status {
-      const auto rows =
-          tx.range({.begin = begin, .end = store::after_prefix(prefix), .limit = kBuildBatch, .snapshot = true});
-      for (const store::KeyValue& row : rows) {
-        auto name = store::KeyReader(row.key).text();
-        auto group = name ? registry::read_group(*name, row.value) : std::nullopt;
-        if (group && !group->deleting) fresh.put(*name, kAllSources, fields_of_group(*group));
-      }
-      more = rows.size() == kBuildBatch;
-      if (!rows.empty()) begin = store::after_key(rows.back().key);
+      rows = tx.range({.begin = begin, .end = store::after_prefix(prefix), .limit = kBuildBatch, .snapshot = true});
       return {};
     }));
+    for (const store::KeyValue& row : rows) {
+      auto name = store::KeyReader(row.key).text();
+      auto group = name ? registry::read_group(*name, row.value) : std::nullopt;
+      if (group && !group->deleting) fresh.put(*name, kAllSources, fields_of_group(*group));
+    }
+    more = rows.size() == kBuildBatch;
+    if (!rows.empty()) begin = store::after_key(rows.back().key);
   }
   {
     const auto lock = lock_to_write();
@@ -232,15 +271,18 @@ Status Indexer::State::build_groups(bool on) {
 
 // ---- changes
 
-Result<std::vector<ReadThing>> Indexer::State::read_things(
-    std::vector<std::pair<std::string, SourceMask>> batch) const {
-  std::vector<ReadThing> result;
+// How many of the changes it has read: at least one, and no more than a batch's values.
+Result<std::size_t> Indexer::State::read_things(const std::vector<ChangeQueue::Change>& changes,
+                                                std::vector<ReadThing>& read) const {
+  std::size_t done = 0;
   TRY_VOID(store::run_blocking(parts.store, [&](store::Tx& tx) -> Status {
-    result.clear();
+    read.clear();
     GroupCache cache;
-    for (const auto& [name, mask] : batch) {
+    std::size_t values = 0;
+    for (done = 0; done < changes.size() && values < kBatchValues; ++done) {
+      const auto& [name, mask, number] = changes[done];
       // A new document begins whole: shadows and clients may be older than their thing.
-      const bool whole = !queries.empty() || !things_index.has(name);
+      const bool whole = !watch.empty() || !things_index.has(name);
       ReadThing thing{.name = name, .sources = whole ? kAllSources : mask};
       auto rows = read_rows(tx, name, sources, thing.sources);
       thing.exists = rows.has_value();
@@ -252,87 +294,53 @@ Result<std::vector<ReadThing>> Indexer::State::read_things(
           continue;
         }
         thing.read = *std::move(fields);
+        values += thing.read.fields.size();
       }
-      result.push_back(std::move(thing));
+      read.push_back(std::move(thing));
     }
     return {};
   }));
-  return result;
-}
-
-// Does the thing belong to other dynamic groups than it is in? For those that need the index.
-bool Indexer::State::disagrees(const ReadThing& thing) const {
-  return thing.exists && std::ranges::any_of(queries, [&](const registry::DynamicQuery& one) {
-           const bool member =
-               std::ranges::find(thing.read.dynamic_groups, one.group) != thing.read.dynamic_groups.end();
-           return one.query.matches(thing.read.fields) != member;
-         });
-}
-
-Status Indexer::State::refresh(const std::vector<std::string>& names) {
-  if (names.empty()) return {};
-  TRY_VOID(store::run_blocking(parts.store, [&](store::Tx& tx) -> Status {
-    TRY_VOID(registry::refresh_things(tx, names, parts.changed, index_fields));
-    return {};
-  }));
-  parts.committed();
-  return {};
-}
-
-// What is left of things that are gone.
-Status Indexer::State::forget(const std::vector<std::string>& names) {
-  if (names.empty()) return {};
-  return store::run_blocking(parts.store, [&](store::Tx& tx) -> Status {
-    for (const std::string& name : names)
-      if (!registry::thing_exists(tx, name) && tx.get(connectivity_key(name))) tx.erase(connectivity_key(name));
-    return {};
-  });
+  return done;
 }
 
 Status Indexer::State::apply(std::vector<ReadThing> read) {
-  std::vector<std::string> wrong, gone;
-  for (const ReadThing& thing : read) {
-    if (!thing.exists) {
-      gone.push_back(thing.name);
-      continue;
-    }
-    if (disagrees(thing)) wrong.push_back(thing.name);
+  std::vector<std::string> wrong;
+  for (ReadThing& thing : read) {
+    if (!thing.exists) continue;
+    if (watch.disagrees(thing.read)) wrong.push_back(thing.name);
+    add_dynamic_groups(thing.read);
     const bool unseen = !thing.connectivity_known && (thing.sources & mask_of(FieldSource::kRegistry)) != 0;
     if (unseen && sources.connectivity && parts.connectivity != nullptr) parts.connectivity->recall(thing.name);
   }
-  {
+  for (auto at = read.begin(); at != read.end();) {
     const auto lock = lock_to_write();
-    for (ReadThing& thing : read) {
-      if (thing.exists)
-        put_thing(things_index, thing.name, thing.sources, std::move(thing.read));
+    for (std::size_t values = 0; at != read.end() && values < kValuesALock; ++at) {
+      values += at->read.fields.size() + 1;
+      if (at->exists)
+        things_index.put(at->name, at->sources, at->read.fields);
       else
-        things_index.erase(thing.name);
+        things_index.erase(at->name);
     }
   }
-  TRY_VOID(refresh(wrong));
-  return sources.connectivity ? forget(gone) : Status();
+  return watch.refresh(wrong);
 }
 
-Status Indexer::State::read_queries() {
-  TRY(auto all, store::run_blocking_for(parts.store, [](store::Tx& tx) { return registry::dynamic_queries(tx); }));
-  std::erase_if(all, [](const registry::DynamicQuery& one) { return one.query.needs().registry_only(); });
-  queries = std::move(all);
+// Takes those that it has indexed out of the changes.
+Status Indexer::State::index_things(std::vector<ChangeQueue::Change>& changes) {
+  if (changes.empty()) return {};
+  std::vector<ReadThing> read;
+  TRY(const std::size_t done, read_things(changes, read));
+  TRY_VOID(apply(std::move(read)));
+  changes.erase(changes.begin(), changes.begin() + static_cast<std::ptrdiff_t>(done));
   return {};
 }
 
-Status Indexer::State::index_changes(const Changes& changes, const std::unordered_set<std::string>& changed_groups) {
-  std::vector<std::pair<std::string, SourceMask>> batch;
-  for (auto at = changes.begin(); at != changes.end();) {
-    batch.assign(1, *at++);
-    while (at != changes.end() && batch.size() < kBatch) batch.push_back(*at++);
-    TRY(auto read, read_things(batch));
-    TRY_VOID(apply(std::move(read)));
-  }
-  if (changed_groups.empty()) return {};
+Status Indexer::State::index_groups(const std::unordered_set<std::string>& changed) {
+  if (changed.empty()) return {};
   std::vector<std::pair<std::string, std::optional<registry::ThingGroup>>> read;
   TRY_VOID(store::run_blocking(parts.store, [&](store::Tx& tx) -> Status {
     read.clear();
-    for (const std::string& name : changed_groups) read.emplace_back(name, registry::find_group_record(tx, name, true));
+    for (const std::string& name : changed) read.emplace_back(name, registry::find_group_record(tx, name, true));
     return {};
   }));
   const auto lock = lock_to_write();
@@ -347,42 +355,40 @@ Status Indexer::State::index_changes(const Changes& changes, const std::unordere
 
 Result<bool> Indexer::State::one_step() {
   bool configure_now = false, read_queries_now = false;
-  Changes changes;
+  std::vector<ChangeQueue::Change> changes;
   std::unordered_set<std::string> changed_groups;
-  std::uint64_t up_to = 0;
   {
     const std::lock_guard lock(mutex);
     configure_now = std::exchange(configuration_changed, false);
+    read_queries_now = std::exchange(queries_changed, false);
   }
-  if (configure_now) {
-    auto done = configure();
-    if (!done) {
-      const std::lock_guard lock(mutex);
-      configuration_changed = true;
-      return done.error();
-    }
+  Status done = read_queries_now ? watch.read_queries() : Status();
+  if (done && configure_now) done = configure();
+  if (!done) {
+    const std::lock_guard lock(mutex);
+    configuration_changed |= configure_now;
+    queries_changed |= read_queries_now;
+    return done.error();
   }
   {
     const std::lock_guard lock(mutex);
-    read_queries_now = std::exchange(queries_changed, false);
-    changes.swap(things);
+    if (things_status == IndexStatus::kOff) things.clear();
+    if (groups_status == IndexStatus::kOff) groups.clear();
+    changes = things.take(kBatch);
     changed_groups.swap(groups);
-    if (things_status == IndexStatus::kOff) changes.clear();
-    if (groups_status == IndexStatus::kOff) changed_groups.clear();
-    up_to = heard;
   }
-  Status done = read_queries_now ? read_queries() : Status();
-  if (done) done = index_changes(changes, changed_groups);
+  const bool any = configure_now || !changes.empty() || !changed_groups.empty();
+  done = index_things(changes);
+  if (done) done = index_groups(changed_groups);
   const std::lock_guard lock(mutex);
+  things.give_back(changes);
   if (!done) {
-    queries_changed |= read_queries_now;
-    for (const auto& [name, mask] : changes) things[name] |= mask;
     groups.insert(changed_groups.begin(), changed_groups.end());
     return done.error();
   }
-  indexed = up_to;
+  indexed = things.done();
   caught_up.notify_all();
-  return configure_now || !changes.empty() || !changed_groups.empty();
+  return any;
 }
 
 bool Indexer::State::step() {
@@ -395,7 +401,7 @@ bool Indexer::State::step() {
 void Indexer::State::run() {
   std::unique_lock lock(mutex);
   while (!stopping) {
-    woken.wait(lock, [&] { return stopping || configuration_changed || !things.empty() || !groups.empty(); });
+    woken.wait(lock, [&] { return stopping || has_work(); });
     if (stopping) return;
     lock.unlock();
     step();
@@ -457,7 +463,7 @@ Status Indexer::with_index(QuerySubject subject, const std::function<void(const 
 std::optional<std::vector<std::string>> Indexer::candidates(const FleetQuery& query) const {
   {
     std::unique_lock lock(state_->mutex);
-    const std::uint64_t wanted = state_->heard;
+    const std::uint64_t wanted = state_->things.heard();
     const bool ready = state_->caught_up.wait_for(lock, kCatchUp, [&] {
       return state_->stopping || state_->things_status != IndexStatus::kActive || state_->indexed >= wanted;
     });

@@ -3,6 +3,7 @@
 
 #include <random>
 
+#include "domain/fleet/change_queue.h"
 #include "domain/fleet/document.h"
 #include "domain/jobs/execution.h"
 #include "domain/registry/billing_groups.h"
@@ -98,11 +99,13 @@ class IndexerTest : public RegistryTest {
   }
   Status note(store::Tx&, std::string_view thing_name, const Names& before, const Names& after) {
     EXPECT_NE(before, after);
+    if (thing_name == refused_) return internal("this one never");
     observed_.emplace_back(thing_name);
     return {};
   }
 
   Names observed_;
+  std::string refused_;
   int committed_ = 0;
   ConnectivityRecorder recorder_{*store_};
   Indexer indexer_{{.store = *store_,
@@ -375,6 +378,80 @@ TEST_F(IndexerTest, WhatTheStoreRefusesIsDoneLater) {
   settle();
   EXPECT_THAT(find("shadow.reported.t:99"), ElementsAre("a"));
   EXPECT_THAT(members("hot"), ElementsAre("a"));
+}
+
+TEST_F(IndexerTest, AnIndexerThatStartsFindsWhatAnEarlierOneLeft) {
+  turn_everything_on();
+  for (const char* name : {"joins", "leaves", "stays"}) thing(name);
+  for (const char* name : {"leaves", "stays"}) shadow(name, R"({"reported":{"t":50}})");
+  settle();
+  dynamic("hot", "shadow.reported.t>30");
+  build();
+  EXPECT_THAT(members("hot"), ElementsAre("leaves", "stays"));
+  observed_.clear();
+  shadow("joins", R"({"reported":{"t":50}})");
+  shadow("leaves", R"({"reported":{"t":1}})");
+  Indexer next({.store = *store_, .changed = [this](auto&&... given) { return note(given...); }, .committed = [] {}});
+  for (int i = 0; next.step(); ++i) ASSERT_LT(i, 100);
+  EXPECT_THAT(members("hot"), ElementsAre("joins", "stays"));
+  EXPECT_THAT(observed_, testing::UnorderedElementsAre("joins", "leaves"));
+}
+
+TEST_F(IndexerTest, OneThingThatIsRefusedStopsNoOther) {
+  turn_everything_on();
+  dynamic("hot", "shadow.reported.t>30");
+  build();
+  refused_ = "t7";
+  Names expected;
+  for (int i = 0; i < 10; ++i) {
+    const std::string name = "t" + std::to_string(i);
+    thing(name);
+    shadow(name, R"({"reported":{"t":50}})");
+    if (name != refused_) expected.push_back(name);
+  }
+  settle();
+  EXPECT_EQ(members("hot"), expected);
+  EXPECT_EQ(find("shadow.reported.t:50").size(), 10u);
+}
+
+TEST_F(IndexerTest, WhatBeginsAgainWhileNothingIsIndexedHasNoPast) {
+  turn_everything_on();
+  thing("a");
+  recorder_.connected("a", "s", 5000);
+  settle();
+  turn_on(R"({"thingIndexingMode":"OFF","thingConnectivityIndexingMode":"OFF","namedShadowIndexingMode":"OFF"})");
+  run([](store::Tx& tx) { return delete_thing(tx, "a", std::nullopt); });
+  thing("a");
+  EXPECT_TRUE(run([](store::Tx& tx) -> Result<bool> { return !tx.get(connectivity_key("a")); }));
+}
+
+TEST(ChangeQueueTest, OldestFirstAndOncePerThing) {
+  const auto names = [](const std::vector<ChangeQueue::Change>& changes) {
+    Names names;
+    for (const auto& change : changes) names.push_back(change.thing);
+    return names;
+  };
+  ChangeQueue queue;
+  queue.add("busy", 1);
+  queue.add("b", 1);
+  queue.add("busy", 2);
+  queue.add("c", 4);
+  EXPECT_EQ(queue.done(), 0u);
+  auto taken = queue.take(1);
+  ASSERT_THAT(names(taken), ElementsAre("busy"));
+  EXPECT_EQ(taken.front().sources, 3u);
+  EXPECT_EQ(queue.done(), 1u);
+  queue.add("busy", 8);
+  EXPECT_THAT(names(queue.take(2)), ElementsAre("b", "c")) << "it waits behind the others";
+  EXPECT_EQ(queue.done(), 4u);
+  queue.add("d", 1);
+  queue.give_back(taken);
+  EXPECT_EQ(queue.done(), 0u);
+  taken = queue.take(9);
+  EXPECT_THAT(names(taken), ElementsAre("busy", "d")) << "once, where it was at first";
+  EXPECT_EQ(taken.front().sources, 11u);
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.done(), queue.heard());
 }
 
 TEST_F(IndexerTest, ManyChangesAtRandomEndAsAFreshBuildWould) {

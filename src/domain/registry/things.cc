@@ -160,6 +160,7 @@ Result<bool> delete_thing(store::Tx& tx, std::string_view name, std::optional<st
   index_attributes(tx, name, thing->attributes, {});
   if (!thing->type.empty()) tx.erase(thing_by_type_key(thing->type, name));
   if (!thing->billing_group.empty()) tx.erase(billing_group_thing_key(thing->billing_group, name));
+  tx.erase(store::Key(store::table::kConnectivity).text(name));  // a new thing of the name has no past
   tx.erase(thing_key(name));
   return true;
 }
