@@ -154,6 +154,7 @@ class Inputs:
             "PolicySourceArn": f"arn:aws:iam::{account.number}:user/nothing",
             "PermissionsBoundary": f"arn:aws:iam::{account.number}:policy/table",
             "OpenIDConnectProviderArn": f"arn:aws:iam::{account.number}:oidc-provider/table",
+            "authorizerFunctionArn": f"arn:aws:lambda:{account.server.region}:{account.number}:function:table",
             "UserName": "table", "Bucket": "table-bucket", "Key": "table", "CopySource": "table-bucket/table",
             "policyDocument": ALLOW, "AssumeRolePolicyDocument": TRUST, "document": "{}",
             "PolicyDocument": TRUST if name == "UpdateAssumeRolePolicy" else ALLOW,
@@ -220,6 +221,11 @@ class Inputs:
                 given = values.get(members[0], [])
                 found += [given] if isinstance(given, str) else given
             else:
+                absent = [m for m in re.findall(r"\{(\w+)\?\}", template) if m not in values]
+                if absent:
+                    continue  # asked only where the call names it
+                template = template.replace("?}", "}")
+                members = re.findall(r"\{(\w+)\}", template)
                 filled = [re.sub(r"\{/\w+\}", "", template)]  # a part that is there only where the call names it
                 for member in members:
                     given = values.get(member, "/" if member == "Path" else [])
@@ -228,8 +234,9 @@ class Inputs:
                 found += [self.account.prefix(self.service) + text for text in filled]
         return found or ["*"]
 
-    def passed_roles(self, values):
-        paths = row_of(self.service, self.name).get("pass_role", [])
+    def named(self, key, values):
+        """The ARNs that "pass_role" or "invokes" reach."""
+        paths = row_of(self.service, self.name).get(key, [])
         found = []
         for path in [paths] if isinstance(paths, str) else paths:
             at = [values]
@@ -273,7 +280,9 @@ def test_exactly_the_right_is_enough(account, service, name):
     values = inputs.minimal()
     statements = [{"Effect": "Allow", "Action": action_of(service, name), "Resource": inputs.resources(values)}]
     statements += [{"Effect": "Allow", "Action": "iam:PassRole", "Resource": role}
-                   for role in inputs.passed_roles(values)]
+                   for role in inputs.named("pass_role", values)]
+    statements += [{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": function}
+                   for function in inputs.named("invokes", values)]
     statements += [{"Effect": "Allow", "Action": action, "Resource": resource}
                    for action, resource in BESIDES.get((service, name), [])]
     account.iam.put_user_policy(UserName="exactly", PolicyName="p", PolicyDocument=json.dumps(

@@ -171,6 +171,26 @@ def test_authorizers_round_trip(site):
     refused("ResourceNotFoundException", 404, iot.describe_authorizer, authorizerName="a1")
 
 
+def test_a_function_has_to_be_the_callers_to_invoke(site):
+    iam = site.server.client("iam")
+    iam.create_user(UserName="ann")
+    key = iam.create_access_key(UserName="ann")["AccessKey"]
+    own = site.server.client("iot", access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"])
+
+    def may(*statements):
+        iam.put_user_policy(UserName="ann", PolicyName="p", PolicyDocument=document(
+            statement("Allow", ["iot:CreateAuthorizer", "iot:UpdateAuthorizer"], "*"), *statements))
+    wanted = {"authorizerName": "a", "authorizerFunctionArn": site.arn(), "signingDisabled": True}
+    may()
+    error = refused("AccessDeniedException", 403, own.create_authorizer, **wanted)["Error"]["Message"]
+    assert f"lambda:InvokeFunction on resource: {site.arn()}" in error
+    may(statement("Allow", "lambda:InvokeFunction", site.arn()))
+    own.create_authorizer(**wanted)
+    refused("AccessDeniedException", 403, own.update_authorizer, authorizerName="a",
+            authorizerFunctionArn=site.arn("other"))
+    own.update_authorizer(authorizerName="a", status="ACTIVE")
+
+
 def test_what_cannot_work_is_refused_at_creation(site, platform):
     create, arn = site.iot.create_authorizer, site.arn()
     keys = {"one": site.key.public_pem}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Things, thing groups, membership and tags through boto3, as AWS IoT answers."""
 import datetime
+import json
 import re
 
 import pytest
@@ -17,6 +18,22 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 @pytest.fixture
 def arn_prefix(platform):
     return f"arn:aws:iot:{platform.region}:{platform.environment['MUSTER_ACCOUNT_ID']}:"
+
+
+def test_a_group_below_another_needs_the_right_on_that_one(iot, iam, ann, unique, arn_prefix):
+    iot.create_thing_group(thingGroupName=f"{unique}-top")
+
+    def may(*names):
+        iam.put_user_policy(UserName=ann.name, PolicyName="p", PolicyDocument=json.dumps({
+            "Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:CreateThingGroup",
+                                                    "Resource": [f"{arn_prefix}thinggroup/{n}" for n in names]}]}))
+    may(f"{unique}-low", f"{unique}-alone")
+    below = {"thingGroupName": f"{unique}-low", "parentGroupName": f"{unique}-top"}
+    error = refused("AccessDeniedException", 403, ann("iot").create_thing_group, **below)["Error"]["Message"]
+    assert f"thinggroup/{unique}-top" in error
+    ann("iot").create_thing_group(thingGroupName=f"{unique}-alone")
+    may(f"{unique}-low", f"{unique}-top")
+    ann("iot").create_thing_group(**below)
 
 
 # ---- things

@@ -29,7 +29,7 @@ PROTOCOLS = {"rest-json": "kRestJson", "rest-xml": "kRestXml", "query": "kQuery"
 TIMESTAMPS = {None: "kDefault", "unixTimestamp": "kEpochSeconds", "iso8601": "kIso8601", "rfc822": "kHttpDate"}
 SERVICE_KEYS = {"signing_names", "action_prefix", "xml_namespace", "title", "note", "tags_action"}
 OPERATION_KEYS = {"support", "note", "action", "resources", "anonymous", "refuse", "xml_root", "xml_unwrapped",
-                  "pass_role", "passed_to", "tags_action"}
+                  "pass_role", "passed_to", "invokes", "tags_action"}
 
 
 class ModelError(Exception):
@@ -213,7 +213,7 @@ class Tables:
             row = {"name": name, "method": http["method"], "uri": http["requestUri"], "support": "kRefused", "note": "",
                    "status": http.get("responseCode", 200), "input": "kNone", "output": "kNone", "action": "",
                    "resources": "", "anonymous": False, "errors": (0, 0), "wrapper": "", "root": "", "unwrapped": False,
-                   "pass_role": "", "passed_to": "", "tags_action": ""}
+                   "pass_role": "", "passed_to": "", "invokes": "", "tags_action": ""}
             rows.append(row)
             if entry is None:
                 continue
@@ -238,21 +238,26 @@ class Tables:
         return rows
 
     def _passed(self, name, operation, entry):
-        """Paths of the roles that the caller hands over, and to which service. Lists are walked item by item, "*" is
-        any member."""
-        paths = entry.get("pass_role", [])
+        """Paths of the roles that the caller hands over, and to which service; of the functions that will be called."""
+        paths = self._paths(name, operation, entry, "pass_role")
+        invokes = self._paths(name, operation, entry, "invokes")
+        if "passed_to" in entry and not paths:
+            self._fail("support list, %s: passed_to without pass_role" % name)
+        prefix = self.support.get("action_prefix", self.service)
+        to = entry.get("passed_to", prefix + ".amazonaws.com") if paths else ""
+        return {"pass_role": " ".join(paths), "passed_to": to, "invokes": " ".join(invokes)}
+
+    def _paths(self, name, operation, entry, key):
+        """Dotted paths over the input. Lists are walked item by item, "*" is any member."""
+        paths = entry.get(key, [])
         paths = [paths] if isinstance(paths, str) else paths
         for path in paths:
             shapes = [operation.get("input", {}).get("shape")]
             for part in path.split("."):
                 shapes = [m["shape"] for s in shapes for n, m in self._members_through_lists(s) if part in ("*", n)]
             if not shapes:
-                self._fail("support list, %s: pass_role names %s, which the input does not have" % (name, path))
-        if "passed_to" in entry and not paths:
-            self._fail("support list, %s: passed_to without pass_role" % name)
-        prefix = self.support.get("action_prefix", self.service)
-        to = entry.get("passed_to", prefix + ".amazonaws.com") if paths else ""
-        return {"pass_role": " ".join(paths), "passed_to": to}
+                self._fail("support list, %s: %s names %s, which the input does not have" % (name, key, path))
+        return paths
 
     def _members_through_lists(self, name):
         shape = self.model["shapes"].get(name, {})
@@ -279,7 +284,7 @@ class Tables:
         for template in resources:
             if " " in template:
                 self._fail("support list, %s: a resource holds a space" % name)
-            for member in re.findall(r"\{/?(\w+)\}", template):
+            for member in re.findall(r"\{/?(\w+)\??\}", template):
                 if member not in members:
                     self._fail("support list, %s: resource names %s, which the input does not have" % (name, member))
         return resources
@@ -326,11 +331,11 @@ def member_row(m):
 
 
 def operation_row(o):
-    return "{%s, %s, %s, %s, %s, %d, Support::%s, %s, %s, %s, %s, %s, %s, %s, %d, %d, %s, %s, %s}" % (
+    return "{%s, %s, %s, %s, %s, %d, Support::%s, %s, %s, %s, %s, %s, %s, %s, %s, %d, %d, %s, %s, %s}" % (
         quote(o["name"]), quote(o["method"]), quote(o["uri"]), o["input"], o["output"], o["status"], o["support"],
         quote(o["note"]), quote(o["action"]), quote(o["resources"]), quote(o["pass_role"]), quote(o["passed_to"]),
-        quote(o["tags_action"]), flag(o["anonymous"]), o["errors"][0], o["errors"][1], quote(o["wrapper"]),
-        quote(o["root"]), flag(o["unwrapped"]))
+        quote(o["invokes"]), quote(o["tags_action"]), flag(o["anonymous"]), o["errors"][0], o["errors"][1],
+        quote(o["wrapper"]), quote(o["root"]), flag(o["unwrapped"]))
 
 
 def table(kind, name, rows):

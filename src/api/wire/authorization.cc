@@ -99,6 +99,14 @@ void append_template(std::vector<std::string>& out, std::string_view text, const
     return;
   }
   if (append_list(out, text, in)) return;
+  // "thinggroup/{parentGroupName?}": asked where the call names one.
+  std::string required;
+  if (const std::size_t mark = text.find("?}"); mark != std::string_view::npos) {
+    const std::size_t open = text.rfind('{', mark);
+    if (get_string(in.input, text.substr(open + 1, mark - open - 1)).empty()) return;
+    required.append(text.substr(0, mark)).append(text.substr(mark + 1));
+    text = required;
+  }
   std::size_t before = out.size();
   append_strings(out, arn_sibling(text, in.input));
   std::string arn = arn_prefix(in.service, in.realm);
@@ -121,7 +129,7 @@ std::vector<std::string> deleted_objects(const AuthorizationInput& in) {
 
 // "/bucket/key?versionId=x", percent-encoded.
 std::string copy_source_arn(std::string_view source) {
-  source = source.substr(0, source.find('?'));
+  source = source.substr(0, source.find("?versionId="));
   auto decoded = percent_decode(source);
   std::string path = decoded ? *decoded : std::string(source);
   if (path.starts_with('/')) path.erase(0, 1);
@@ -188,18 +196,17 @@ void collect_path(const json::value& at, std::string_view path, std::vector<std:
   }
 }
 
-// A role handed to a service acts for whoever handed it over: without this anybody who may create jobs could read
-// with any role that trusts AWS IoT. Source: IAM user guide, "Granting a user permissions to pass a role".
-std::vector<std::string> passed_roles(const AuthorizationInput& in) {
-  std::vector<std::string> roles;
-  if (in.operation.pass_role.empty()) return roles;
+// The ARNs that the paths reach, each once.
+std::vector<std::string> named_by(std::string_view paths, const AuthorizationInput& in) {
+  std::vector<std::string> arns;
+  if (paths.empty()) return arns;
   const json::value input(in.input);
-  for (std::string_view path : split(in.operation.pass_role, ' ')) {
-    if (!path.empty()) collect_path(input, path, roles);
+  for (std::string_view path : split(paths, ' ')) {
+    if (!path.empty()) collect_path(input, path, arns);
   }
-  std::ranges::sort(roles);
-  roles.erase(std::ranges::unique(roles).begin(), roles.end());
-  return roles;
+  std::ranges::sort(arns);
+  arns.erase(std::ranges::unique(arns).begin(), arns.end());
+  return arns;
 }
 
 bool brings_tags(const json::object& input) {
@@ -301,13 +308,23 @@ std::vector<iam::AuthorizationRequest> authorization_requests(const Authorizatio
     tag.resources.resize(1);  // the job or template; what it is made of is not tagged
     out.push_back(std::move(tag));
   }
-  for (std::string& role : passed_roles(input)) {
+  // A role handed to a service acts for whoever handed it over: without this anybody who may create jobs could read
+  // with any role that trusts AWS IoT. Source: IAM user guide, "Granting a user permissions to pass a role".
+  for (std::string& role : named_by(input.operation.pass_role, input)) {
     iam::AuthorizationRequest pass;
     pass.action = "iam:PassRole";
     pass.resources = {std::move(role)};
     pass.context = out[0].context;
     pass.context["iam:PassedToService"] = {std::string(input.operation.passed_to)};
     out.push_back(std::move(pass));
+  }
+  // Whoever names a function has it called. AWS asks the function's own policy, which there is none of here.
+  for (std::string& function : named_by(input.operation.invokes, input)) {
+    iam::AuthorizationRequest invoke;
+    invoke.action = "lambda:InvokeFunction";
+    invoke.resources = {std::move(function)};
+    invoke.context = out[0].context;
+    out.push_back(std::move(invoke));
   }
   return out;
 }

@@ -117,20 +117,68 @@ TEST(Resources, TheRoleThatAJobIsGivenMustBeTheCallersToPass) {
   }
 }
 
+TEST(Resources, AParentIsAskedWhereThereIsOne) {
+  EXPECT_THAT(resources("iot", "CreateThingGroup", R"({"thingGroupName":"g"})"),
+              ElementsAre("arn:aws:iot:eu-west-1:123456789012:thinggroup/g"));
+  EXPECT_THAT(resources("iot", "CreateThingGroup", R"({"thingGroupName":"g","parentGroupName":"p"})"),
+              ElementsAre("arn:aws:iot:eu-west-1:123456789012:thinggroup/g",
+                          "arn:aws:iot:eu-west-1:123456789012:thinggroup/p"));
+  const auto tagged = ask("iot", "CreateThingGroup",
+                          R"({"thingGroupName":"g","parentGroupName":"p","tags":[{"Key":"k","Value":"v"}]})");
+  ASSERT_EQ(tagged.size(), 2u);
+  EXPECT_THAT(tagged[1].resources, ElementsAre("arn:aws:iot:eu-west-1:123456789012:thinggroup/g"));
+}
+
+TEST(Resources, FunctionsThatAreNamedMustBeTheCallersToInvoke) {
+  const std::string function = "arn:aws:lambda:eu-west-1:123456789012:function:f";
+  for (const char* operation : {"CreateAuthorizer", "UpdateAuthorizer"}) {
+    const auto asked = ask("iot", operation, R"({"authorizerName":"a","authorizerFunctionArn":")" + function + "\"}");
+    ASSERT_EQ(asked.size(), 2u) << operation;
+    EXPECT_EQ(asked[1].action, "lambda:InvokeFunction");
+    EXPECT_THAT(asked[1].resources, ElementsAre(function));
+    EXPECT_EQ(asked[1].context.at("aws:SourceIp"), asked[0].context.at("aws:SourceIp"));
+    EXPECT_EQ(ask("iot", operation, R"({"authorizerName":"a"})").size(), 1u);
+  }
+  for (const char* operation : {"CreateProvisioningTemplate", "UpdateProvisioningTemplate"}) {
+    const auto asked =
+        ask("iot", operation, R"({"templateName":"t","preProvisioningHook":{"targetArn":")" + function + "\"}}");
+    ASSERT_EQ(asked.size(), 2u) << operation;
+    EXPECT_EQ(asked[1].action, "lambda:InvokeFunction");
+    EXPECT_THAT(asked[1].resources, ElementsAre(function));
+  }
+}
+
 // Every member of every served operation that holds a role is one that the caller must be allowed to pass.
-void find_roles(const model::Service& service, std::uint16_t index, const std::string& path,
-                std::vector<std::uint16_t>& open, std::vector<std::string>& out) {
+void find_members(const model::Service& service, std::uint16_t index, const std::string& path, std::string_view suffix,
+                  std::vector<std::uint16_t>& open, std::vector<std::string>& out) {
   if (index == model::kNone || std::ranges::find(open, index) != open.end()) return;
   const model::Shape& shape = service.shapes[index];
   open.push_back(index);
-  find_roles(service, shape.element, shape.type == model::Type::kMap ? path + ".*" : path, open, out);
+  find_members(service, shape.element, shape.type == model::Type::kMap ? path + ".*" : path, suffix, open, out);
   for (const model::Member& member : service.members.subspan(shape.first_member, shape.member_count)) {
     const std::string name = path.empty() ? std::string(member.name) : path + "." + std::string(member.name);
     if (member.refused) continue;
-    if (lower(member.name).ends_with("rolearn")) out.push_back(name);
-    find_roles(service, member.shape, name, open, out);
+    if (lower(name).ends_with(suffix)) out.push_back(name);
+    find_members(service, member.shape, name, suffix, open, out);
   }
   open.pop_back();
+}
+
+TEST(Resources, NoOperationTakesAFunctionWithoutAskingForInvokeFunction) {
+  for (const model::Service* service : model::services()) {
+    for (const model::Operation& operation : service->operations) {
+      std::vector<std::string> functions;
+      for (const char* suffix : {"functionarn", "hook.targetarn"}) {
+        std::vector<std::uint16_t> open;
+        find_members(*service, operation.input, "", suffix, open, functions);
+      }
+      for (const std::string& function : functions) {
+        const auto named = split(operation.invokes, ' ');
+        EXPECT_TRUE(std::ranges::find(named, function) != named.end())
+            << service->id << ' ' << operation.name << ": " << function << " will be called; see invokes";
+      }
+    }
+  }
 }
 
 TEST(Resources, NoOperationTakesARoleWithoutAskingForPassRole) {
@@ -139,7 +187,7 @@ TEST(Resources, NoOperationTakesARoleWithoutAskingForPassRole) {
     for (const model::Operation& operation : service->operations) {
       std::vector<std::string> roles;
       std::vector<std::uint16_t> open;
-      find_roles(*service, operation.input, "", open, roles);
+      find_members(*service, operation.input, "", "rolearn", open, roles);
       for (const std::string& role : roles) {
         const auto named = split(operation.pass_role, ' ');
         EXPECT_TRUE(std::ranges::find(named, role) != named.end())

@@ -89,6 +89,7 @@ struct Operation {
   // Roles that the call hands to a service: space-separated paths over the input ("presignedUrlConfig.roleArn"; lists
   // item by item, "*" any member). Each is asked as iam:PassRole with iam:PassedToService = passed_to.
   std::string_view pass_role, passed_to;
+  std::string_view invokes;      // functions that the service will call for whoever names them; paths as pass_role
   std::string_view tags_action;  // asked besides on the first resource when the call brings tags: "iot:TagResource"
   bool anonymous;                // may be called unsigned (then policies of the resource decide)
   std::uint16_t first_error, error_count;

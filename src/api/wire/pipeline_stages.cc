@@ -82,6 +82,14 @@ io::HttpHeaders decoded_headers(const io::HttpHeaders& headers, std::int64_t len
   return out;
 }
 
+// All resources of one request are in one bucket.
+std::string bucket_of(const iam::AuthorizationRequest& request) {
+  static constexpr std::string_view kPrefix = "arn:aws:s3:::";
+  if (request.resources.empty() || !request.resources.front().starts_with(kPrefix)) return {};
+  const std::string_view path = std::string_view(request.resources.front()).substr(kPrefix.size());
+  return std::string(path.substr(0, path.find('/')));
+}
+
 // Where the client reached us, for URLs in answers. The parser has checked the host's characters.
 std::string origin_of(const io::HttpRequest& request) {
   std::string host(request.headers.get("host"));
@@ -281,16 +289,14 @@ io::Task<void> PipelineStages::authorize(Exchange& exchange) const {
   // Root needs no policies, and most servers know no other caller: saves a transaction.
   if (exchange.caller.kind == iam::PrincipalKind::kRoot) co_return Status();
   std::vector<iam::AuthorizationRequest> requests = authorization_requests(asked);
-  std::string bucket = exchange.is_s3() ? std::string(get_string(exchange.input, "Bucket")) : std::string();
-  auto decide = [this, &requests, &exchange, &bucket, &asked](store::Tx& tx) -> Status {
+  auto decide = [this, &requests, &exchange, &asked](store::Tx& tx) -> Status {
     std::vector<iam::AuthorizationRequest> completed = requests;  // the body may run again
     complete_iam_requests(tx, asked, completed);
-    std::string bucket_policy;
-    if (options_.bucket_policy && !bucket.empty()) bucket_policy = options_.bucket_policy(tx, bucket);
-    for (std::size_t i = 0; i < completed.size(); ++i) {
-      // The second request of CopyObject is about another bucket, whose policy the first bucket's is not.
-      completed[i].resource_policy = i == 0 ? bucket_policy : std::string();
-      TRY_VOID(iam::authorize(tx, parts_.realm, exchange.caller, completed[i], policies_.get()));
+    for (iam::AuthorizationRequest& request : completed) {
+      // CopyObject asks about two buckets, each of which has a policy of its own.
+      const std::string bucket = exchange.is_s3() ? bucket_of(request) : std::string();
+      if (options_.bucket_policy && !bucket.empty()) request.resource_policy = options_.bucket_policy(tx, bucket);
+      TRY_VOID(iam::authorize(tx, parts_.realm, exchange.caller, request, policies_.get()));
     }
     return {};
   };

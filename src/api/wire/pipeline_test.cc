@@ -159,6 +159,38 @@ TEST(Pipeline, BucketPoliciesLetStrangersIn) {
   EXPECT_EQ(server.send(make_request("GET", "/private/open/k")).status, 403);
 }
 
+TEST(Pipeline, BothBucketsOfACopyHaveTheirPolicyRead) {
+  std::string source_effect = "Allow";
+  PipelineOptions options;
+  options.bucket_policy = [&](store::Tx&, std::string_view bucket) -> std::string {
+    if (bucket != "from" && bucket != "to") return {};
+    return R"({"Version":"2012-10-17","Statement":[{"Effect":")" + (bucket == "from" ? source_effect : "Allow") +
+           R"(","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::)" + std::string(bucket) + R"(/*"}]})";
+  };
+  TestServer server(options);
+  server.serve("s3", "CopyObject", [](Call&) -> io::Task<Reply> {
+    Reply reply;
+    reply.output["CopyObjectResult"] = json::object{{"ETag", "x"}};
+    co_return reply;
+  });
+  server.add_user();
+  auto copy = [&](const std::string& source) {
+    SignedRequest in = make_request("PUT", "/to/k");
+    in.request.headers.add("x-amz-copy-source", source);
+    Signer signer;
+    signer.service = "s3";
+    signer.credentials = {"AKIAUSERUSERUSERUSER", kUserSecret, ""};
+    signer.sign_header(in, PayloadMode::kWholeHash);
+    return server.send(in).status;
+  };
+  EXPECT_EQ(copy("/from/k"), 200);
+  EXPECT_EQ(copy("/other/k"), 403) << "the destination's policy is not the source's";
+  EXPECT_EQ(copy("to/k"), 200);
+  source_effect = "Deny";
+  EXPECT_EQ(copy("/from/k"), 403);
+  EXPECT_EQ(copy("/fr%6Fm/k?versionId=null"), 403);
+}
+
 TEST(Pipeline, UsersWithoutPoliciesAreDenied) {
   TestServer server;
   server.serve("iot", "DescribeThing");

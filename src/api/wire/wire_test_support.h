@@ -9,6 +9,7 @@
 
 #include "api/wire/pipeline.h"
 #include "api/wire/signature/test_signer.h"
+#include "domain/iam/identities.h"
 #include "io/loop_test_support.h"
 #include "store/memory_engine.h"
 
@@ -54,6 +55,7 @@ class TestCredentials final : public iam::CredentialSource {
       known.secret_access_key = kUserSecret;
       known.principal.kind = iam::PrincipalKind::kUser;
       known.principal.name = "mallory";
+      known.principal.user_id = user_id;
       known.principal.arn = iam_arn(kTestRealm, "user", "mallory");
       done(known);
     } else if (key == "ASIAIOSFODNN7EXAMPLE" && token == "good-token") {
@@ -67,6 +69,7 @@ class TestCredentials final : public iam::CredentialSource {
   }
   TestCredentials() { other_.start(); }
   int lookups = 0;
+  std::string user_id;  // of mallory, who need not exist
 
  private:
   io::Loop other_{"lookup"};
@@ -103,6 +106,15 @@ class TestServer {
   }
   void serve_raw(std::string_view service, std::string_view operation, Handler handler) {
     operations_.add(service, operation, std::move(handler));
+  }
+  // Makes the user of AKIAUSERUSERUSERUSER, without a policy.
+  void add_user() {
+    const auto made = store::run_blocking_for(*store_, [](store::Tx& tx) {
+      iam::User user;
+      user.name = "mallory";
+      return iam::create_user(tx, user);
+    });
+    if (made) credentials.user_id = made->id;
   }
   io::HttpResponse send(const SignedRequest& in, std::vector<std::size_t> pieces = {100'000}) {
     if (!pipeline_) {

@@ -174,7 +174,7 @@ Result<Source> parse_copy_source(std::string_view text) {
   return Source{std::string(path.substr(0, slash)), std::string(path.substr(slash + 1))};
 }
 
-// Reading the source is the caller's right to prove; the pipeline has asked for the destination only.
+// Reading the source is the caller's right to prove: the pipeline has asked, of what it took the source to be.
 Result<objects::Object> find_source(store::Tx& tx, const S3Parts& parts, const Call& call, const Source& source) {
   iam::AuthorizationRequest request;
   request.action = "s3:GetObject";
