@@ -185,6 +185,21 @@ def test_denials_come_collapsed(own):
     assert audit(own, "verify").returncode == 0
 
 
+def test_strangers_do_not_hide_what_a_known_user_tried(own):
+    key = user(own, "mallory")
+    for i in range(70):
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(urllib.request.Request(f"{own.endpoint}/things/{i}?a={i}", headers={
+                "Host": "iot.us-east-1.amazonaws.com", "Authorization":
+                f"AWS4-HMAC-SHA256 Credential=AKIA{i:016}/20260101/us-east-1/iot/aws4_request, "
+                f"SignedHeaders=host;x-amz-date, Signature={'0' * 64}", "X-Amz-Date": "20260101T000000Z"}), timeout=5)
+    refused("AccessDenied", 403,
+            own.client("iam", key["AccessKeyId"], key["SecretAccessKey"]).delete_user, UserName="ann")
+    [record] = events(own, EventName="DeleteUser")
+    assert record["errorCode"] == "AccessDenied" and record["userIdentity"]["userName"] == "mallory"
+    assert events(own, EventName="ManyDeniedCalls")
+
+
 def test_mqtt_denials_are_recorded(platform, identity, connect):
     one = identity(statement("Allow", "iot:Connect", "*"))
     assert connect(one).publish("secret/topic") is False

@@ -29,6 +29,9 @@ void record_refusal(audit::Trail& trail, const Realm& realm, const api::device::
   event.user_agent = "MQTT";
   event.error_message = "No policy allows it, or the client is not known.";
   event.who.principal_id = refused.principal;
+  // Who is connected proved who it is; a refused certificate may be anybody's.
+  event.known =
+      refused.action != "iot:Connect" && !refused.principal.empty() && !refused.principal.starts_with("plain:");
   if (is_certificate_id(refused.principal)) {
     event.who.type = "Certificate";
     event.who.arn = iot_arn(realm, "cert", refused.principal);

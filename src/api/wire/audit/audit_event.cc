@@ -132,6 +132,7 @@ audit::Event audit_event(const Exchange& exchange, const Realm& realm) {
   event.request_id = exchange.request_id;
   event.source = event_source(*exchange.service);
   event.name = event_name(exchange);
+  event.known = known;
   const bool known = exchange.caller.kind != iam::PrincipalKind::kAnonymous;
   event.who = known ? identity_of(exchange.caller, realm) : claimed_identity(exchange);
   event.address = exchange.request.peer.address;
