@@ -110,8 +110,7 @@ AuditedInput audited_input(const Exchange& exchange, const Realm& realm) {
   out.parameters = redacted_input(*exchange.service, *exchange.operation, exchange.input);
   const AuthorizationInput asked{*exchange.service, *exchange.operation, realm,          exchange.caller,
                                  exchange.input,    exchange.request,    exchange.now_ms};
-  for (std::string& arn : resource_arns(asked)) {
-    if (arn.ends_with('*')) continue;
+  for (std::string& arn : named_resource_arns(asked)) {
     std::string type = audit::resource_type(arn);
     out.resources.push_back({std::move(type), std::move(arn)});
   }
