@@ -320,6 +320,22 @@ def test_no_secret_reaches_a_log(own):
     forged = own.client("iot", key["AccessKeyId"], "wrong-" + key["SecretAccessKey"])
     with pytest.raises(ClientError):
         forged.list_things()
+    for call, arguments in [
+            (iot.test_invoke_authorizer, {
+                "authorizerName": "a", "token": "hush-token", "tokenSignature": "aHVzaC1zaWduYXR1cmUtb2YtYS10b2tlbg==",
+                "httpContext": {"headers": {"X-Token": "hush-header"}, "queryString": "token=hush-query"},
+                "mqttContext": {"username": "gw?token=hush-name", "password": b"hush-password", "clientId": "gw"}}),
+            (iot.test_invoke_authorizer, {"authorizerName": "a", "httpContext": {"headers": {"X": "hush" * 3000}}}),
+            (iot.register_thing, {"templateBody": "{}", "parameters": {"ActivationCode": "hush-code"}}),
+            (iot.create_job, {"jobId": "j", "targets": ["arn:aws:iot:us-east-1:1:thing/x"], "documentSource":
+                              "https://b.s3.amazonaws.com/k?X-Amz-Signature=hush-url&X-Amz-Security-Token=hush-url"}),
+            (sts.assume_role_with_web_identity, {"RoleArn": "arn:aws:iam::123456789012:role/r", "RoleSessionName": "s",
+                                                 "WebIdentityToken": "hush.web.identity"})]:
+        with pytest.raises(ClientError):
+            call(**arguments)
+    for operation in ("TestInvokeAuthorizer", "RegisterThing", "CreateJob", "AssumeRoleWithWebIdentity"):
+        assert operation in text_of(own).decode()
+    secrets += ["hush", "aHVzaC1"]
     assert len(secrets) > 10
     logged = text_of(own).decode() + pathlib.Path(own.log_path).read_text(errors="replace")
     assert "AssumeRole" in logged and "CreateKeysAndCertificate" in logged
