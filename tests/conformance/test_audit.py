@@ -187,6 +187,21 @@ def test_denials_come_collapsed(own):
     assert audit(own, "verify").returncode == 0
 
 
+def test_strangers_do_not_hide_what_a_known_user_tried(own):
+    key = user(own, "mallory")
+    for i in range(70):
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(urllib.request.Request(f"{own.endpoint}/things/{i}?a={i}", headers={
+                "Host": "iot.us-east-1.amazonaws.com", "Authorization":
+                f"AWS4-HMAC-SHA256 Credential=AKIA{i:016}/20260101/us-east-1/iot/aws4_request, "
+                f"SignedHeaders=host;x-amz-date, Signature={'0' * 64}", "X-Amz-Date": "20260101T000000Z"}), timeout=5)
+    refused("AccessDenied", 403,
+            own.client("iam", key["AccessKeyId"], key["SecretAccessKey"]).delete_user, UserName="ann")
+    [record] = events(own, EventName="DeleteUser")
+    assert record["errorCode"] == "AccessDenied" and record["userIdentity"]["userName"] == "mallory"
+    assert events(own, EventName="ManyDeniedCalls")
+
+
 def test_mqtt_denials_are_recorded(platform, identity, connect):
     one = identity(statement("Allow", "iot:Connect", "*"))
     assert connect(one).publish("secret/topic") is False
@@ -340,6 +355,22 @@ def test_no_secret_reaches_a_log(own):
     forged = own.client("iot", key["AccessKeyId"], "wrong-" + key["SecretAccessKey"])
     with pytest.raises(ClientError):
         forged.list_things()
+    for call, arguments in [
+            (iot.test_invoke_authorizer, {
+                "authorizerName": "a", "token": "hush-token", "tokenSignature": "aHVzaC1zaWduYXR1cmUtb2YtYS10b2tlbg==",
+                "httpContext": {"headers": {"X-Token": "hush-header"}, "queryString": "token=hush-query"},
+                "mqttContext": {"username": "gw?token=hush-name", "password": b"hush-password", "clientId": "gw"}}),
+            (iot.test_invoke_authorizer, {"authorizerName": "a", "httpContext": {"headers": {"X": "hush" * 3000}}}),
+            (iot.register_thing, {"templateBody": "{}", "parameters": {"ActivationCode": "hush-code"}}),
+            (iot.create_job, {"jobId": "j", "targets": ["arn:aws:iot:us-east-1:1:thing/x"], "documentSource":
+                              "https://b.s3.amazonaws.com/k?X-Amz-Signature=hush-url&X-Amz-Security-Token=hush-url"}),
+            (sts.assume_role_with_web_identity, {"RoleArn": "arn:aws:iam::123456789012:role/r", "RoleSessionName": "s",
+                                                 "WebIdentityToken": "hush.web.identity"})]:
+        with pytest.raises(ClientError):
+            call(**arguments)
+    for operation in ("TestInvokeAuthorizer", "RegisterThing", "CreateJob", "AssumeRoleWithWebIdentity"):
+        assert operation in text_of(own).decode()
+    secrets += ["hush", "aHVzaC1"]
     assert len(secrets) > 10
     logged = text_of(own).decode() + pathlib.Path(own.log_path).read_text(errors="replace")
     assert "AssumeRole" in logged and "CreateKeysAndCertificate" in logged

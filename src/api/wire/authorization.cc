@@ -88,9 +88,13 @@ bool append_list(std::vector<std::string>& out, std::string_view text, const Aut
   return true;
 }
 
-void append_template(std::vector<std::string>& out, std::string_view text, const AuthorizationInput& in) {
+// Whether resources stand in it that the input does not name.
+enum class Unfilled : std::uint8_t { kKept, kLeftOut };
+
+void append_template(std::vector<std::string>& out, std::string_view text, const AuthorizationInput& in,
+                     Unfilled unfilled) {
   if (text == "*") {
-    out.emplace_back("*");
+    if (unfilled == Unfilled::kKept) out.emplace_back("*");
     return;
   }
   bool whole_member = text.starts_with('{') && text.find('}') == text.size() - 1;
@@ -111,7 +115,15 @@ void append_template(std::vector<std::string>& out, std::string_view text, const
   append_strings(out, arn_sibling(text, in.input));
   std::string arn = arn_prefix(in.service, in.realm);
   bool complete = fill(text, in, arn);
-  if (complete || out.size() == before) out.push_back(std::move(arn));
+  if (complete || (out.size() == before && unfilled == Unfilled::kKept)) out.push_back(std::move(arn));
+}
+
+std::vector<std::string> filled_templates(const AuthorizationInput& in, Unfilled unfilled) {
+  std::vector<std::string> out;
+  for (std::string_view text : split(in.operation.resources, ' ')) {
+    if (!text.empty()) append_template(out, text, in, unfilled);
+  }
+  return out;
 }
 
 // DeleteObjects is asked object by object, as S3 does: a policy may deny one of them.
@@ -275,12 +287,14 @@ std::map<std::string, std::vector<std::string>> request_context(const io::HttpRe
 
 std::vector<std::string> resource_arns(const AuthorizationInput& input) {
   if (input.service.id == "s3" && input.operation.name == "DeleteObjects") return deleted_objects(input);
-  std::vector<std::string> out;
-  for (std::string_view text : split(input.operation.resources, ' ')) {
-    if (!text.empty()) append_template(out, text, input);
-  }
+  std::vector<std::string> out = filled_templates(input, Unfilled::kKept);
   if (out.empty()) out.emplace_back("*");
   return out;
+}
+
+std::vector<std::string> named_resource_arns(const AuthorizationInput& input) {
+  if (input.service.id == "s3" && input.operation.name == "DeleteObjects") return deleted_objects(input);
+  return filled_templates(input, Unfilled::kLeftOut);
 }
 
 std::vector<iam::AuthorizationRequest> authorization_requests(const AuthorizationInput& input) {

@@ -40,5 +40,7 @@ std::map<std::string, std::vector<std::string>> request_context(const io::HttpRe
                                                                 std::int64_t now_ms);
 
 std::vector<std::string> resource_arns(const AuthorizationInput& input);
+// Those that the input names: without "*" and the templates that a member was absent for.
+std::vector<std::string> named_resource_arns(const AuthorizationInput& input);
 
 }  // namespace muster::api

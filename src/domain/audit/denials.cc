@@ -29,7 +29,8 @@ std::string kind_of(const Event& event) {
   return sha256(text);
 }
 
-Event many(const Event& event, std::string address) {
+// One for all that a source tries beyond its bound. `whole`: nor are the sources told apart.
+Event many(const Event& event, bool whole) {
   Event out;
   out.time_ms = event.time_ms;
   out.id = event.id;
@@ -38,10 +39,21 @@ Event many(const Event& event, std::string address) {
   out.name = kMany;
   out.region = event.region;
   out.account_id = event.account_id;
-  out.address = std::move(address);
+  out.known = event.known;
+  if (!whole && event.known) {
+    out.who = event.who;
+    out.who.access_key_id.clear();
+  }
+  if (!whole && !event.known) out.address = source_of(event.address);
   out.error_code = "AccessDenied";
   out.error_message = "Too many different calls were denied within a minute: from here on they are counted.";
   return out;
+}
+
+// All keys of one principal are one source.
+std::string source_name(const Event& event) {
+  if (!event.known) return source_of(event.address);
+  return event.who.arn.empty() ? event.who.type + ' ' + event.who.principal_id : event.who.arn;
 }
 
 }  // namespace
@@ -56,45 +68,45 @@ std::string source_of(const std::string& address) {
 }
 
 // Counts the kind against its source.
-bool Denials::may_be_kind(const Event& event) {
-  const std::string name = source_of(event.address);
-  auto found = sources_.find(name);
-  if (found == sources_.end()) {
-    if (sources_.size() >= kSources) return false;
-    found = sources_.emplace(name, Source{event.time_ms, 0}).first;
+bool Denials::may_be_kind(Callers& callers, const Event& event) {
+  const std::string name = source_name(event);
+  auto found = callers.sources.find(name);
+  if (found == callers.sources.end()) {
+    if (callers.sources.size() >= kSources) return false;
+    found = callers.sources.emplace(name, Source{event.time_ms, 0}).first;
   }
   Source& source = found->second;
   if (event.time_ms - source.since_ms >= kWindowMs) source = {event.time_ms, 0};
-  if (source.kinds >= kOfSource || kinds_.size() >= kKinds) return false;
+  if (source.kinds >= kOfSource || callers.kinds.size() >= kKinds) return false;
   ++source.kinds;
   return true;
 }
 
 bool Denials::is_new(Event& event) {
+  Callers& callers = event.known ? known_ : strangers_;
   std::string key = kind_of(event);
-  auto known = kinds_.find(key);
-  if (known == kinds_.end() && !may_be_kind(event)) {
-    // The table is full, or there are too many sources: then not even the sources are told apart.
-    const std::string source = source_of(event.address);
-    const bool one = sources_.contains(source) && kinds_.size() < 2 * kKinds;
-    event = many(event, one ? source : std::string());
+  auto same = callers.kinds.find(key);
+  const bool always = event.known && !event.data;
+  if (same == callers.kinds.end() && always && callers.kinds.size() >= kKinds) return true;
+  if (same == callers.kinds.end() && !always && !may_be_kind(callers, event)) {
+    const bool apart = callers.sources.contains(source_name(event)) && callers.kinds.size() < 2 * kKinds;
+    event = many(event, !apart);
     key = kind_of(event);
-    known = kinds_.find(key);
+    same = callers.kinds.find(key);
   }
-  if (known != kinds_.end()) {
-    ++known->second.again;
-    known->second.last_ms = event.time_ms;
+  if (same != callers.kinds.end()) {
+    ++same->second.again;
+    same->second.last_ms = event.time_ms;
     return false;
   }
   Kind kept{event, event.time_ms, 0};
   kept.first.parameters.clear();  // the first one's record has them
-  kinds_.emplace(std::move(key), std::move(kept));
+  callers.kinds.emplace(std::move(key), std::move(kept));
   return true;
 }
 
-std::vector<Event> Denials::summaries(std::int64_t began_before_ms) {
-  std::vector<Event> out;
-  for (auto kind = kinds_.begin(); kind != kinds_.end();) {
+void Denials::summarise(Callers& callers, std::int64_t began_before_ms, std::vector<Event>& out) {
+  for (auto kind = callers.kinds.begin(); kind != callers.kinds.end();) {
     if (kind->second.first.time_ms > began_before_ms) {
       ++kind;
       continue;
@@ -108,9 +120,15 @@ std::vector<Event> Denials::summaries(std::int64_t began_before_ms) {
       summary.id = random_uuid();
       out.push_back(std::move(summary));
     }
-    kind = kinds_.erase(kind);
+    kind = callers.kinds.erase(kind);
   }
-  std::erase_if(sources_, [&](const auto& source) { return source.second.since_ms <= began_before_ms; });
+  std::erase_if(callers.sources, [&](const auto& source) { return source.second.since_ms <= began_before_ms; });
+}
+
+std::vector<Event> Denials::summaries(std::int64_t began_before_ms) {
+  std::vector<Event> out;
+  summarise(strangers_, began_before_ms, out);
+  summarise(known_, began_before_ms, out);
   return out;
 }
 

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Denials that come again and again: the first of a kind is recorded, the same within a minute are counted, and a
 // summary with the count follows when the minute is over. Who varies the call instead is bounded by source: beyond
-// kOfSource kinds a minute of one address (an IPv6 /64), what else it tries is one kind. Values and plain state, no
-// clock; not thread-safe. Bounds: kKinds kinds and kSources sources at a time; beyond those all are one kind.
+// kOfSource kinds a minute of one source, what else it tries is one kind. A stranger's source is its address (an IPv6
+// /64), that of a caller who proved who it is, its ARN: strangers cannot use up what is kept for others behind the same
+// address. Control-plane calls of known callers are not bounded: each different one is recorded.
+// Values and plain state, no clock; not thread-safe. Bounds, of strangers and known callers each: kKinds kinds and
+// kSources sources at a time; beyond those all are one kind, but for known callers' control-plane calls, which are
+// recorded and not remembered.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +31,7 @@ class Denials {
   std::vector<Event> over(std::int64_t now_ms);
   std::vector<Event> all();
 
-  std::size_t kinds() const { return kinds_.size(); }
+  std::size_t kinds() const { return strangers_.kinds.size() + known_.kinds.size(); }
 
  private:
   struct Kind {
@@ -39,11 +43,15 @@ class Denials {
     std::int64_t since_ms = 0;
     std::size_t kinds = 0;
   };
-  bool may_be_kind(const Event& event);
+  struct Callers {
+    std::unordered_map<std::string, Kind> kinds;
+    std::unordered_map<std::string, Source> sources;
+  };
+  static bool may_be_kind(Callers& callers, const Event& event);
+  static void summarise(Callers& callers, std::int64_t began_before_ms, std::vector<Event>& out);
   std::vector<Event> summaries(std::int64_t began_before_ms);
 
-  std::unordered_map<std::string, Kind> kinds_;
-  std::unordered_map<std::string, Source> sources_;
+  Callers strangers_, known_;
 };
 
 // The address, or what stands for it: of IPv6 its first 64 bits.

@@ -87,6 +87,68 @@ TEST(AuditDenials, AddressesOfOneIpv6NetworkAreOneSource) {
   EXPECT_EQ(recorded, Denials::kOfSource + 1);
 }
 
+Event known(std::int64_t time_ms, std::string name, std::string user) {
+  Event event = denied(time_ms, std::move(name));
+  event.known = true;
+  event.who.type = "IAMUser";
+  event.who.arn = "arn:aws:iam::123456789012:user/" + user;
+  return event;
+}
+
+TEST(AuditDenials, StrangersDoNotHideAKnownCallerBehindTheSameAddress) {
+  Denials denials;
+  for (int i = 0; i < 70; ++i) offer(denials, denied(1, "Op" + std::to_string(i)));
+  EXPECT_TRUE(offer(denials, known(2, "DeleteUser", "ann")));
+  EXPECT_FALSE(offer(denials, known(3, "DeleteUser", "ann")));
+  Event of_data = known(4, "Publish", "ann");
+  of_data.data = true;
+  EXPECT_TRUE(denials.is_new(of_data));
+  EXPECT_EQ(of_data.name, "Publish");
+}
+
+TEST(AuditDenials, ControlPlaneCallsOfAKnownCallerAreAllRecorded) {
+  Denials denials;
+  for (int i = 0; i < 500; ++i) {
+    Event event = known(1, "DeleteUser", "ann");
+    event.resources = {{"", "arn:aws:iam::123456789012:user/u" + std::to_string(i)}};
+    EXPECT_TRUE(denials.is_new(event));
+    EXPECT_EQ(event.name, "DeleteUser");
+    EXPECT_FALSE(denials.is_new(event));
+  }
+}
+
+TEST(AuditDenials, DataPlaneCallsOfAKnownCallerAreBoundedByPrincipal) {
+  Denials denials;
+  std::size_t recorded = 0;
+  for (int i = 0; i < 1000; ++i) {
+    Event event = known(1, "Publish", "ann");
+    event.data = true;
+    event.address = "192.0.2." + std::to_string(i % 200);
+    event.who.access_key_id = "AKIA" + std::to_string(i % 2);
+    event.resources = {{"", "arn:aws:iot:r:1:topic/" + std::to_string(i)}};
+    recorded += denials.is_new(event);
+  }
+  EXPECT_EQ(recorded, Denials::kOfSource + 1);
+  Event other = known(1, "Publish", "bob");
+  other.data = true;
+  EXPECT_TRUE(denials.is_new(other));
+  EXPECT_EQ(other.name, "Publish");
+  const auto over = denials.over(70'000);
+  ASSERT_EQ(over.size(), 1u);
+  EXPECT_EQ(over[0].name, "ManyDeniedCalls");
+  EXPECT_EQ(over[0].who.arn, "arn:aws:iam::123456789012:user/ann");
+}
+
+TEST(AuditDenials, AFullMemoryStillRecordsKnownCallers) {
+  Denials denials;
+  std::size_t recorded = 0;
+  const std::size_t many = Denials::kKinds + 5000;
+  for (std::size_t i = 0; i < many; ++i) recorded += offer(denials, known(1, "Op" + std::to_string(i), "ann"));
+  EXPECT_EQ(recorded, many);
+  EXPECT_EQ(denials.kinds(), Denials::kKinds);
+  EXPECT_TRUE(offer(denials, denied(1, "Op")));  // strangers have their own
+}
+
 TEST(AuditDenials, MemoryIsBoundedWhateverComes) {
   Denials denials;
   std::size_t recorded = 0;

@@ -33,6 +33,7 @@ struct Event {
   std::string source;      // "iot.amazonaws.com"
   std::string name;        // "CreateThing"
   Identity who;
+  bool known = false;  // `who` is proven: a signature, a registered certificate, a token; not in the record
   std::string region, account_id;
   std::string address, user_agent;
   bool tls = false;

@@ -63,6 +63,8 @@ struct Log::State {
   Status put_seal(Held& held, Dones& dones);
   Status recover(Held& held, Dones& dones);
   Status rotate(Held& held, Dones& dones);
+  bool write_at_once(Entry& entry);
+  bool may_write_at_once(const Entry& entry) const;
   void add(std::vector<Entry>& batch, std::vector<Waiting>& durable, Dones& others);
   void prune();
   void fail(const Error& error);
@@ -92,7 +94,6 @@ struct Log::State {
   Head head;
   std::vector<KeptSegment> segments;
   std::int64_t last_seal_ms = 0;
-  bool unsealed = false;  // events since the last seal
   std::int64_t pruned_ms = 0;
 
   // The file and its lines; held by whoever writes. A sync waits for the disk without it.
@@ -102,9 +103,10 @@ struct Log::State {
   Position at;
   std::uint64_t synced_bytes = 0;  // of the file
   std::uint64_t reserved = 0;
-  std::string unsynced;     // lines behind synced_bytes
-  std::size_t written = 0;  // of `unsynced`
-  bool syncing = false;     // the syncer waits for the disk, without the mutex
+  std::string unsynced;               // lines behind synced_bytes
+  std::size_t written = 0;            // of `unsynced`
+  std::atomic<bool> unsealed{false};  // events since the last seal
+  bool syncing = false;               // the syncer waits for the disk, without the mutex
   std::deque<Waiting> waiting;
   bool syncer_stops = false;
 
@@ -246,6 +248,34 @@ void Log::State::add(std::vector<Entry>& batch, std::vector<Waiting>& durable, D
   }
 }
 
+// Held: that it takes a line and no more: no new segment, no space to be set aside, no disk that is being waited for.
+bool Log::State::may_write_at_once(const Entry& entry) const {
+  if (failing || syncing || file == nullptr || written < unsynced.size() || must_rotate()) return false;
+  return synced_bytes + unsynced.size() + entry.json.size() + kReserve / 2 <= reserved;
+}
+
+// By who appends, when nobody else is at the file: waking the writer costs more than the line. False: it is for the
+// writer; else entry.done is called, or will be.
+bool Log::State::write_at_once(Entry& entry) {
+  Status status;
+  bool wake = false, waits = false;
+  {
+    const Held held(file_mutex, std::try_to_lock);
+    if (!held.owns_lock() || !may_write_at_once(entry)) return false;
+    wake = entry.durable || written == 0;  // the syncer sleeps until there is something, or somebody waits
+    append_event(unsynced, at, entry.json);
+    unsealed = true;
+    ++events;
+    status = put_down();
+    if (!status) fail(status.error());
+    waits = status && entry.durable;
+    if (waits) waiting.push_back({synced_bytes + unsynced.size(), std::move(entry.done)});
+  }
+  if (wake) sync_wanted.notify_one();
+  if (!waits) entry.done(status ? Status() : Status(not_written()));
+  return true;
+}
+
 void Log::State::take_waiting(Dones& dones) {
   for (Waiting& one : waiting) dones.push_back(std::move(one.done));
   waiting.clear();
@@ -291,9 +321,11 @@ void Log::State::prune() {
 
 void Log::State::work(std::vector<Entry>& batch) {
   Dones good, bad;
+  bool wake = false;
   {
     Held held(file_mutex);
     Status status;
+    const bool nothing = written == 0 || failing;
     if (failing) {
       status = recover(held, good);
       if (status) {
@@ -315,8 +347,9 @@ void Log::State::work(std::vector<Entry>& batch) {
     } else {
       for (Waiting& one : durable) waiting.push_back(std::move(one));
     }
+    wake = nothing || failing || !waiting.empty();
   }
-  sync_wanted.notify_one();
+  if (wake) sync_wanted.notify_one();
   for (const Done& done : good) done({});
   for (const Done& done : bad) done(not_written());
 }
@@ -372,7 +405,10 @@ void Log::State::run_writer() {
       const std::lock_guard hold(queue_mutex);
       dropped += lost;
     }
-    if (clock.now_ms() - pruned_ms > kDayMs / 24) prune();
+    if (clock.now_ms() - pruned_ms > kDayMs / 24) {
+      const Held held(file_mutex);
+      prune();
+    }
     if (tick_now) tick_now();
     lock.lock();
     if (seal_now) {
@@ -466,6 +502,12 @@ void Log::append(std::string event_json, bool durable, Done done) {
   State& s = *state_;
   bool wake = false, full = false;
   const bool failing = s.failing;
+  if (done && !failing) {
+    State::Entry entry{std::move(event_json), durable, std::move(done)};
+    if (s.write_at_once(entry)) return;
+    event_json = std::move(entry.json);
+    done = std::move(entry.done);
+  }
   Done now = failing ? std::exchange(done, Done()) : Done();
   {
     const std::lock_guard lock(s.queue_mutex);

@@ -43,6 +43,51 @@ TEST_F(AuditFolder, DurableMeansOnDiskWhenItIsAnswered) {
   EXPECT_GE(log->syncs(), 2u);
 }
 
+TEST_F(AuditFolder, WhoFindsTheFileFreeWritesItsLineItself) {
+  auto log = open();
+  put(*log, "First");  // space is set aside
+  int at_once = 0;
+  for (int i = 0; i < 50; ++i) {
+    Answers answers;
+    const std::thread::id here = std::this_thread::get_id();
+    std::thread::id told;
+    const std::string name = "Read" + std::to_string(i);
+    log->append(to_text(event(name)), false, [&, done = answers.one()](Status status) {
+      told = std::this_thread::get_id();
+      done(status);
+    });
+    EXPECT_EQ(answers.good(), 1);
+    EXPECT_THAT(all(), HasSubstr('"' + name + '"'));
+    at_once += told == here;
+  }
+  EXPECT_GT(at_once, 0);
+  log.reset();
+  const auto verified = verify();
+  ASSERT_TRUE(verified) << verified.error().message;
+  EXPECT_EQ(verified->events, 51u);
+}
+
+TEST_F(AuditFolder, ManyThreadsThatReadAndChangeMakeOneChain) {
+  options.segment_bytes = 64 * 1024;
+  auto log = open();
+  Answers answers;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 300; ++i) {
+        log->append(to_text(event("T" + std::to_string(t) + "-" + std::to_string(i))), i % 10 == 0, answers.one());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(answers.good(), 1200);
+  log.reset();
+  const auto verified = verify();
+  ASSERT_TRUE(verified) << verified.error().message;
+  EXPECT_EQ(verified->events, 1200u);
+  EXPECT_GT(files().size(), 1u);
+}
+
 TEST_F(AuditFolder, FilesAreTheOwnersOnly) {
   open();
   for (const auto& [path, mode] : {std::pair{options.files.directory, 0700},

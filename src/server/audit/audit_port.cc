@@ -30,6 +30,9 @@ void record_refusal(audit::Trail& trail, const Realm& realm, const api::device::
   } else {
     event.who.principal_id = refused.principal;
   }
+  // Who is connected proved who it is; a refused certificate may be anybody's.
+  event.known =
+      refused.action != "iot:Connect" && !refused.principal.empty() && !refused.principal.starts_with("plain:");
   event.parameters = to_text(json::object{{"clientId", audit::clean(refused.client_id, 1024)}});
   const std::string_view kind = refused.action == "iot:Connect"     ? "client"
                                 : refused.action == "iot:Subscribe" ? "topicfilter"

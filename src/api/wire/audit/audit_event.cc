@@ -110,8 +110,7 @@ AuditedInput audited_input(const Exchange& exchange, const Realm& realm) {
   out.parameters = redacted_input(*exchange.service, *exchange.operation, exchange.input);
   const AuthorizationInput asked{*exchange.service, *exchange.operation, realm,          exchange.caller,
                                  exchange.input,    exchange.request,    exchange.now_ms};
-  for (std::string& arn : resource_arns(asked)) {
-    if (arn.ends_with('*')) continue;
+  for (std::string& arn : named_resource_arns(asked)) {
     std::string type = audit::resource_type(arn);
     out.resources.push_back({std::move(type), std::move(arn)});
   }
@@ -133,6 +132,7 @@ audit::Event audit_event(const Exchange& exchange, const Realm& realm) {
   event.source = event_source(*exchange.service);
   event.name = event_name(exchange);
   const bool known = exchange.caller.kind != iam::PrincipalKind::kAnonymous;
+  event.known = known;
   event.who = known ? identity_of(exchange.caller, realm) : claimed_identity(exchange);
   event.address = exchange.request.peer.address;
   event.user_agent = exchange.request.headers.get("user-agent");
@@ -140,7 +140,7 @@ audit::Event audit_event(const Exchange& exchange, const Realm& realm) {
   event.host = exchange.request.headers.get("host");
   if (exchange.failure) {
     event.error_code = error_code(*exchange.service, exchange.operation, *exchange.failure).code;
-    event.error_message = shown_message(*exchange.service, *exchange.failure);
+    event.error_message = redacted_message(shown_message(*exchange.service, *exchange.failure));
   }
   event.parameters = exchange.audited.parameters;
   if (event.parameters.empty() && exchange.route) event.parameters = redacted_labels(exchange.route->labels);

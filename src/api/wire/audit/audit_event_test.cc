@@ -140,6 +140,25 @@ TEST_F(Audited, DataPlanesAreRecordedOnDemandAndWhenDenied) {
   EXPECT_EQ(events().size(), 3u);
 }
 
+TEST_F(Audited, AResourceThatEndsInAStarIsNamedAsWell) {
+  make(true);
+  server->serve("s3", "DeleteObject");
+  server->serve("iot", "ListThings");
+  server->serve("iot", "AttachPolicy");
+  EXPECT_EQ(server->send(signed_by("s3", "DELETE", "/b/k%2A")).status, 204);
+  EXPECT_EQ(server->send(signed_by("iot", "GET", "/things")).status, 200);
+  EXPECT_EQ(server
+                ->send(signed_by("iot", "PUT", "/target-policies/p",
+                                 R"({"target":"arn:aws:iot:eu-west-1:123456789012:thinggroup/*"})"))
+                .status,
+            200);
+  const auto all = events();
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(get_string(all[2].at("resources").as_array()[0].as_object(), "ARN"), "arn:aws:s3:::b/k*");
+  EXPECT_FALSE(has(all[1], "resources")) << to_text(all[1]);
+  EXPECT_THAT(to_text(all[0].at("resources")), HasSubstr("thinggroup/*"));
+}
+
 TEST_F(Audited, StrangersAreRecordedOnceAMinute) {
   server->serve("iot", "CreateThing");
   for (int i = 0; i < 20; ++i) {

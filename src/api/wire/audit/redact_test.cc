@@ -56,6 +56,65 @@ TEST(Redact, LeavesOutBlobsAndLongTexts) {
       200u);
 }
 
+TEST(Redact, HidesWhatACustomAuthoriserIsAskedWith) {
+  const std::string text = redacted(
+      "iot", "TestInvokeAuthorizer",
+      {{"authorizerName", "a"},
+       {"token", "hush-1"},
+       {"tokenSignature", "hush-2"},
+       {"httpContext", {{"headers", {{"X-Token", "hush-3"}}}, {"queryString", "a=b&token=hush-4"}}},
+       {"mqttContext", {{"username", "gw?x-token=hush-5"}, {"password", "hush-6"}, {"clientId", "gateway-1"}}}});
+  EXPECT_THAT(text, Not(HasSubstr("hush")));
+  for (const char* kept : {"X-Token", "\"gw?HIDDEN", "gateway-1", "\"authorizerName\":\"a\""}) {
+    EXPECT_THAT(text, HasSubstr(kept));
+  }
+}
+
+TEST(Redact, HidesWhatADeviceProvesItselfWith) {
+  const std::string text =
+      redacted("iot", "RegisterThing", {{"templateBody", "{}"}, {"parameters", {{"ActivationCode", "hush"}}}});
+  EXPECT_THAT(text, Not(HasSubstr("hush")));
+  EXPECT_THAT(text, HasSubstr("ActivationCode"));
+  EXPECT_THAT(redacted("iot", "SearchIndex", {{"queryString", "thingName:x"}}), HasSubstr("thingName:x"));
+}
+
+TEST(Redact, HidesTheContentsOfMessagesAndStatusDetails) {
+  EXPECT_THAT(redacted("iot-data", "Publish",
+                       {{"topic", "a"}, {"userProperties", R"([{"k":"hush"}])"}, {"correlationData", "hush"}}),
+              Not(HasSubstr("hush")));
+  EXPECT_THAT(redacted("iot-jobs-data", "UpdateJobExecution",
+                       {{"jobId", "j"}, {"thingName", "t"}, {"statusDetails", {{"wifi", "hush"}}}}),
+              Not(HasSubstr("hush")));
+}
+
+TEST(Redact, HidesSignaturesAndKeysWhereverTheyStand) {
+  const std::string url = "https://b.s3/k?X-Amz-Signature=hush&X-Amz-Security-Token=hush&X-Amz-Date=kept";
+  EXPECT_EQ(redacted("iot", "CreateJob", {{"jobId", "j"}, {"documentSource", url}}),
+            R"({"jobId":"j","documentSource":"https://b.s3/k?X-Amz-Signature=HIDDEN_DUE_TO_SECURITY_REASONS)"
+            R"(&X-Amz-Security-Token=HIDDEN_DUE_TO_SECURITY_REASONS&X-Amz-Date=kept"})");
+  const std::string document = R"({"url":"https://b/k?Signature=hush","next":"kept","last":"Signature="})";
+  const std::string text = redacted("iot", "CreateJob", {{"jobId", "j"}, {"document", document}});
+  EXPECT_THAT(text, Not(HasSubstr("hush")));
+  EXPECT_THAT(text, HasSubstr("kept"));
+  EXPECT_THAT(redacted("iot", "CreateJob", {{"jobId", "j"}, {"document", "-----BEGIN RSA PRIVATE KEY-----\nhush\n"}}),
+              Not(HasSubstr("hush")));
+  for (const std::string& odd :
+       {std::string("signature="), std::string("signature=&signature=\"signature="), std::string()}) {
+    EXPECT_THAT(redacted("iot", "CreateJob", {{"jobId", odd}}), HasSubstr(odd.substr(0, 10)));
+  }
+}
+
+TEST(Redact, MessagesDoNotRepeatWhatWasSent) {
+  EXPECT_EQ(
+      redacted_message("2 validation errors detected: Value 'hush' at 'token' failed to satisfy constraint: "
+                       "Member must be short; Value 'it's hush' at 'httpContext.headers.x.member' failed to "
+                       "satisfy constraint: Member must be short"),
+      "2 validation errors detected: Value at 'token' failed to satisfy constraint: Member must be short; Value at "
+      "'httpContext.headers.x.member' failed to satisfy constraint: Member must be short");
+  EXPECT_EQ(redacted_message("Value '' at 'x' failed"), "Value at 'x' failed");
+  EXPECT_EQ(redacted_message("Thing t1 not found"), "Thing t1 not found");
+}
+
 TEST(Redact, NamesThatSaySecretAreSecret) {
   for (const char* name : {"Password", "NewPassword", "token", "SessionToken", "WebIdentityToken", "privateKey",
                            "SecretAccessKey", "clientSecret", "SAMLAssertion", "TokenCode"}) {
