@@ -364,7 +364,7 @@ def test_no_secret_reaches_a_log(own):
             (iot.register_thing, {"templateBody": "{}", "parameters": {"ActivationCode": "hush-code"}}),
             (iot.create_job, {"jobId": "j", "targets": ["arn:aws:iot:us-east-1:1:thing/x"], "documentSource":
                               "https://b.s3.amazonaws.com/k?X-Amz-Signature=hush-url&X-Amz-Security-Token=hush-url"}),
-            (sts.assume_role_with_web_identity, {"RoleArn": "arn:aws:iam::123456789012:role/r", "RoleSessionName": "s",
+            (sts.assume_role_with_web_identity, {"RoleArn": "arn:aws:iam::123456789012:role/r", "RoleSessionName": "web",
                                                  "WebIdentityToken": "hush.web.identity"})]:
         with pytest.raises(ClientError):
             call(**arguments)

@@ -254,25 +254,23 @@ bool Log::State::may_write_at_once(const Entry& entry) const {
   return synced_bytes + unsynced.size() + entry.json.size() + kReserve / 2 <= reserved;
 }
 
-// By who appends, when nobody else is at the file: waking the writer costs more than the line. False: it is for the
-// writer; else entry.done is called, or will be.
+// By who appends, when nobody else is at the file: waking the writer costs more than the line. Not for lines that wait
+// for the disk: one that went ahead would have a sync to itself. False: it is for the writer.
 bool Log::State::write_at_once(Entry& entry) {
   Status status;
-  bool wake = false, waits = false;
+  bool wake = false;
   {
     const Held held(file_mutex, std::try_to_lock);
     if (!held.owns_lock() || !may_write_at_once(entry)) return false;
-    wake = entry.durable || written == 0;  // the syncer sleeps until there is something, or somebody waits
+    wake = written == 0;  // the syncer sleeps until there is something
     append_event(unsynced, at, entry.json);
     unsealed = true;
     ++events;
     status = put_down();
     if (!status) fail(status.error());
-    waits = status && entry.durable;
-    if (waits) waiting.push_back({synced_bytes + unsynced.size(), std::move(entry.done)});
   }
   if (wake) sync_wanted.notify_one();
-  if (!waits) entry.done(status ? Status() : Status(not_written()));
+  entry.done(status ? Status() : Status(not_written()));
   return true;
 }
 
@@ -502,8 +500,8 @@ void Log::append(std::string event_json, bool durable, Done done) {
   State& s = *state_;
   bool wake = false, full = false;
   const bool failing = s.failing;
-  if (done && !failing) {
-    State::Entry entry{std::move(event_json), durable, std::move(done)};
+  if (done && !durable && !failing) {
+    State::Entry entry{std::move(event_json), false, std::move(done)};
     if (s.write_at_once(entry)) return;
     event_json = std::move(entry.json);
     done = std::move(entry.done);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Log: the audit log being written. Owned by server/wiring; thread-safe. Two threads of its own: one puts lines into
 // the current segment, one syncs, so that whoever waits for less does not wait for the disk. All who wait share one
-// sync. Whoever waits for its line writes it itself, into the page cache, when nobody is at the file and no sync is
-// under way: to wake the writer costs several times as much.
+// sync. Who waits for a line in the file alone (a read) writes it itself, into the page cache, when nobody is at the
+// file and no sync is under way: to wake the writer costs several times as much.
 //
 // Promises: append() calls `done` when the line is in the file, or for `durable` ones on stable storage; what nobody
 // waits for is synced within a second. A failed write or sync makes failing() true, is told to whoever waits
