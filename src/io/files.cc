@@ -18,6 +18,7 @@ namespace asio = boost::asio;
 namespace muster::io {
 
 struct BlockingPool::State {
+  std::size_t max_waiting = 0;
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<std::function<void()>> work;
@@ -43,7 +44,8 @@ struct BlockingPool::State {
   }
 };
 
-BlockingPool::BlockingPool(int threads) : state_(std::make_unique<State>()) {
+BlockingPool::BlockingPool(int threads, std::size_t max_waiting) : state_(std::make_unique<State>()) {
+  state_->max_waiting = max_waiting;
   for (int i = 0; i < threads; ++i) state_->threads.emplace_back([state = state_.get()] { state->serve(); });
 }
 
@@ -54,6 +56,11 @@ BlockingPool::~BlockingPool() {
   }
   state_->changed.notify_all();
   for (auto& thread : state_->threads) thread.join();
+}
+
+bool BlockingPool::is_full() const {
+  std::lock_guard lock(state_->mutex);
+  return state_->work.size() >= state_->max_waiting;
 }
 
 void BlockingPool::submit(std::function<void()> work) {

@@ -7,15 +7,19 @@
 #include <boost/asio/awaitable.hpp>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <type_traits>
+
+#include "base/result.h"
 
 namespace muster::io {
 
 class BlockingPool {
  public:
-  explicit BlockingPool(int threads);
+  // `max_waiting`: work that may wait for a thread before run_or_refuse() refuses.
+  explicit BlockingPool(int threads, std::size_t max_waiting = std::numeric_limits<std::size_t>::max());
   ~BlockingPool();
   BlockingPool(const BlockingPool&) = delete;
   BlockingPool& operator=(const BlockingPool&) = delete;
@@ -29,6 +33,14 @@ class BlockingPool {
     if (job->thrown) std::rethrow_exception(job->thrown);
     co_return std::move(*job->result);
   }
+
+  // As run(), of an fn that answers a Result; kThrottled at once when too much waits already.
+  template <class F, class R = std::invoke_result_t<F&>>
+  boost::asio::awaitable<R> run_or_refuse(F fn) {
+    if (is_full()) co_return make_error(ErrorKind::kThrottled, "Rate exceeded");
+    co_return co_await run(std::move(fn));
+  }
+  bool is_full() const;
 
   // Runs without anyone waiting. Thread-safe.
   void submit(std::function<void()> work);

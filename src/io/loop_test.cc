@@ -196,6 +196,29 @@ TEST(BlockingPool, HandsAnExceptionToTheCaller) {
   EXPECT_EQ(test.run(catch_from_pool(pool)), "disk");
 }
 
+asio::awaitable<ErrorKind> ask_pool(BlockingPool& pool) {
+  auto answer = co_await pool.run_or_refuse([]() -> Result<int> { return 7; });
+  co_return answer ? ErrorKind::kUnset : answer.error().kind;
+}
+
+TEST(BlockingPool, RefusesWhenTooMuchWaits) {
+  TestLoop test;
+  std::promise<void> go_on;
+  auto held = go_on.get_future().share();
+  BlockingPool pool(1, 1);
+  std::promise<void> begun;
+  pool.submit([&begun, held] {
+    begun.set_value();
+    held.wait();
+  });
+  begun.get_future().wait();
+  pool.submit([] {});  // waits: the one that may
+  EXPECT_EQ(test.run(ask_pool(pool)), ErrorKind::kThrottled);
+  go_on.set_value();
+  while (pool.is_full()) std::this_thread::yield();
+  EXPECT_EQ(test.run(ask_pool(pool)), ErrorKind::kUnset);
+}
+
 TEST(BlockingPool, DestructorFinishesSubmittedWork) {
   std::atomic<int> done{0};
   {

@@ -65,6 +65,8 @@ struct Server::Parts {
   io::Loop api_loop{"api"};
   std::vector<std::unique_ptr<io::Loop>> device_loops;
   std::unique_ptr<io::BlockingPool> pool;
+  // Of what reads much for one caller: searches must not keep object bytes and certificates waiting.
+  std::unique_ptr<io::BlockingPool> queries;
   std::unique_ptr<FrontDoor> door;
 
   std::unique_ptr<io::HttpClient> http_client;  // calls out, on a thread of its own

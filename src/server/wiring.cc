@@ -117,6 +117,7 @@ void Server::stop() {
   for (const auto& loop : p.device_loops) loop->stop();
   p.api_loop.stop();
   p.http_client->stop();  // what it still calls back is about loops that have ended
+  p.queries.reset();
   p.pool.reset();
   p.timers.reset();  // its handlers wake the outbox
   p.notices->stop();

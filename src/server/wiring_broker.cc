@@ -10,12 +10,15 @@ namespace muster::server {
 namespace {
 
 constexpr int kBlockingThreads = 4;
+constexpr int kQueryThreads = 2;
+constexpr std::size_t kQueriesWaiting = 64;
 
 }  // namespace
 
 // What calls other servers, and what is decided by their answers.
 Status Server::Parts::make_callers() {
   pool = std::make_unique<io::BlockingPool>(kBlockingThreads);
+  queries = std::make_unique<io::BlockingPool>(kQueryThreads, kQueriesWaiting);
   TRY(http_client, io::HttpClient::create({.ca_file = config.outgoing_ca_file}));
   TRY(auto functions_at, functions::parse_function_endpoints(config.functions_endpoints));
   invoker = std::make_unique<functions::HttpInvoker>(*http_client, std::move(functions_at));

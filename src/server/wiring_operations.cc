@@ -38,7 +38,8 @@ void Server::Parts::make_operations() {
   registry.build_groups = [this] { group_builder->poke(); };
   api::iot::register_registry(operations, registry);
 
-  api::fleet_service::register_fleet(operations, {.store = store.get(), .indexer = indexer.get(), .pool = pool.get()});
+  api::fleet_service::register_fleet(operations,
+                                     {.store = store.get(), .indexer = indexer.get(), .queries = queries.get()});
   make_provisioning_operations();
 
   api::iam_service::IamServices iam_services{
@@ -73,7 +74,7 @@ void Server::Parts::make_operations() {
                                         .jobs = *jobs_context,
                                         .clients = clients_port(*broker),
                                         .devices = device_port(device_parts)});
-  api::audit_service::register_audit(operations, {.directory = trail->directory(), .pool = pool.get()});
+  api::audit_service::register_audit(operations, {.directory = trail->directory(), .queries = queries.get()});
   api::register_s3(operations, {.store = *store,
                                 .blobs = *blobs,
                                 .pool = *pool,

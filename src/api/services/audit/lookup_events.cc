@@ -122,7 +122,7 @@ io::Task<Reply> lookup_events(const AuditServices& services, Call& call) {
   auto read = [directory = services.directory, asked] {
     return audit::search(directory, asked.filter, asked.before, {.max_events = asked.most});
   };
-  Result<audit::Page> page = co_await services.pool->run(read);
+  Result<audit::Page> page = co_await services.queries->run_or_refuse(read);
   if (!page) co_return std::move(page).error();
   Reply reply;
   json::array events;

@@ -181,7 +181,7 @@ using Search = Result<json::object> (*)(const FleetServices& services, const jso
 Handler on_pool(const SharedFleet& services, Search search) {
   return [services, search](Call& call) -> io::Task<Reply> {
     auto job = [&] { return search(*services, call.input); };
-    CO_TRY(json::object output, co_await services->pool->run(job));
+    CO_TRY(json::object output, co_await services->queries->run_or_refuse(job));
     Reply reply;
     reply.output = std::move(output);
     co_return reply;

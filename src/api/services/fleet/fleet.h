@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fleet indexing of service "iot": SearchIndex, the aggregations, the indexing configuration, and the connectivity of a
 // thing. server/wiring calls register_fleet() once; the handlers share a copy of FleetServices, whose pointers outlive
-// the Operations. Searches run on the pool.
+// the Operations. Searches run on the pool of queries.
 #pragma once
 
 #include "api/wire/operation.h"
@@ -14,7 +14,7 @@ namespace muster::api::fleet_service {
 struct FleetServices {
   store::Store* store = nullptr;
   const fleet::Indexer* indexer = nullptr;
-  io::BlockingPool* pool = nullptr;
+  io::BlockingPool* queries = nullptr;
 };
 
 void register_fleet(Operations& operations, const FleetServices& services);
