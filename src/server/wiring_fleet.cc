@@ -13,8 +13,11 @@ void Server::Parts::make_fleet_index() {
     return jobs::membership_changed(*jobs_context, tx, thing, before, after, indexed);
   };
   auto committed = [this] { signals.send(std::exchange(indexed, {})); };
-  indexer = std::make_unique<fleet::Indexer>(fleet::Indexer::Parts{
-      .store = *store, .changed = changed, .committed = committed, .connectivity = connectivity.get()});
+  indexer = std::make_unique<fleet::Indexer>(fleet::Indexer::Parts{.store = *store,
+                                                                   .changed = changed,
+                                                                   .committed = committed,
+                                                                   .connectivity = connectivity.get(),
+                                                                   .now_ms = [this] { return clock.now_ms(); }});
 }
 
 void Server::Parts::start_fleet_index() {

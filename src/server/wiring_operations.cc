@@ -38,8 +38,8 @@ void Server::Parts::make_operations() {
   registry.build_groups = [this] { group_builder->poke(); };
   api::iot::register_registry(operations, registry);
 
-  api::fleet_service::register_fleet(operations,
-                                     {.store = store.get(), .indexer = indexer.get(), .queries = queries.get()});
+  api::fleet_service::register_fleet(
+      operations, {.store = store.get(), .indexer = indexer.get(), .queries = queries.get(), .clock = &clock});
   make_provisioning_operations();
 
   api::iam_service::IamServices iam_services{

@@ -2,9 +2,11 @@
 // kConnectivity: thing -> {on, at, why}.
 #include "domain/fleet/connectivity.h"
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/log.h"
@@ -18,7 +20,9 @@ namespace {
 
 constexpr std::size_t kBatch = 200;
 constexpr std::size_t kSettleBatch = 500;
-constexpr std::string_view kLeftOver = "SERVER_ERROR";  // the process ended without a word
+constexpr auto kDrain = std::chrono::seconds(5);  // a stop waits for a write
+constexpr int kDrainFailures = 30;
+constexpr auto kDrainRetry = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -65,7 +69,9 @@ struct ConnectivityRecorder::State : std::enable_shared_from_this<State> {
   Changes waiting;
   bool on = false;
   bool writing = false;
+  bool failed = false;  // the last write
   bool stopped = false;
+  std::function<void()> on_failure;
 
   bool is_connected(const std::string& client) {
     const std::lock_guard lock(mutex);
@@ -100,10 +106,12 @@ void ConnectivityRecorder::State::write(std::unique_lock<std::mutex>& lock) {
 void ConnectivityRecorder::State::written(const Status& status, std::shared_ptr<const Changes> batch) {
   std::unique_lock lock(mutex);
   writing = false;
+  failed = !status;
   if (!status) {
     log::warn("connectivity of things could not be recorded", {{"reason", status.error().message}});
-    // Younger changes win. Tried again with the next change.
+    // Younger changes win. Tried again with the next change, or by who is told.
     for (const auto& [client, change] : *batch) waiting.emplace(client, change);
+    if (on_failure && !stopped) on_failure();
   } else if (!waiting.empty() && on && !stopped) {
     write(lock);
   }
@@ -139,17 +147,32 @@ void ConnectivityRecorder::recall(std::string_view thing) {
   state_->note(found->first, {.connected = true, .changed_ms = found->second.since_ms, .disconnect_reason = {}}, lock);
 }
 
-void ConnectivityRecorder::set_on(bool on) {
+void ConnectivityRecorder::on_failure(std::function<void()> told) {
+  const std::lock_guard lock(state_->mutex);
+  state_->on_failure = std::move(told);
+}
+
+void ConnectivityRecorder::retry() {
   std::unique_lock lock(state_->mutex);
-  if (std::exchange(state_->on, on) == on || !on || state_->stopped) return;
+  if (state_->on && !state_->stopped && !state_->writing && !state_->waiting.empty()) state_->write(lock);
+}
+
+bool ConnectivityRecorder::set_on(bool on) {
+  std::unique_lock lock(state_->mutex);
+  if (std::exchange(state_->on, on) == on || state_->stopped) return false;
+  if (!on) {
+    state_->waiting.clear();
+    return false;
+  }
   for (const auto& [client, since] : state_->connected)
     state_->waiting[client] = {.connected = true, .changed_ms = since.since_ms, .disconnect_reason = {}};
   if (!state_->writing && !state_->waiting.empty()) state_->write(lock);
+  return true;
 }
 
 // A client that connects meanwhile is in the map before its record is written: a settlement that has not seen it
 // conflicts with that write and runs again.
-Status ConnectivityRecorder::settle(std::int64_t now_ms) {
+Status ConnectivityRecorder::settle(std::int64_t now_ms, std::string_view reason) {
   const std::string prefix(1, store::table::kConnectivity);
   std::string begin = prefix;
   for (;;) {
@@ -163,7 +186,7 @@ Status ConnectivityRecorder::settle(std::int64_t now_ms) {
             TRY(Connectivity now, decode_connectivity(tx.get(row.key).value_or("")));
             if (!now.connected || state_->is_connected(*client)) continue;
             tx.put(row.key,
-                   encode({.connected = false, .changed_ms = now_ms, .disconnect_reason = std::string(kLeftOver)}));
+                   encode({.connected = false, .changed_ms = now_ms, .disconnect_reason = std::string(reason)}));
           }
           return rows.size() < kSettleBatch ? std::string() : store::after_key(rows.back().key);
         }));
@@ -174,8 +197,20 @@ Status ConnectivityRecorder::settle(std::int64_t now_ms) {
 
 void ConnectivityRecorder::stop() {
   std::unique_lock lock(state_->mutex);
+  const auto is_idle = [this] { return !state_->writing; };
+  for (int failures = 0; state_->on && !state_->stopped;) {
+    if (!state_->idle.wait_for(lock, kDrain, is_idle) || state_->waiting.empty()) break;
+    if (std::exchange(state_->failed, false)) {
+      if (++failures > kDrainFailures) break;
+      state_->idle.wait_for(lock, kDrainRetry);
+    }
+    if (!state_->writing) state_->write(lock);
+  }
   state_->stopped = true;
-  state_->idle.wait(lock, [this] { return !state_->writing; });
+  state_->on_failure = nullptr;
+  if (state_->on && !state_->waiting.empty())
+    log::warn("connectivity of things was not recorded before the stop", {{"things", state_->waiting.size()}});
+  state_->idle.wait(lock, is_idle);
 }
 
 }  // namespace muster::fleet

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -42,11 +43,18 @@ class ConnectivityRecorder {
   // A thing was made that may be connected already.
   void recall(std::string_view thing);
 
-  // Whether records are kept. Turned on, everybody who is connected is recorded.
-  void set_on(bool on);
-  // Records that say "connected" of who is not: what an earlier process left. Blocks; not on a loop.
-  Status settle(std::int64_t now_ms);
-  // Nothing is on its way when it returns.
+  // Whether records are kept. Turned on, which it says, everybody who is connected is recorded; who left meanwhile is
+  // for settle().
+  bool set_on(bool on);
+  // Records that say "connected" of who is not: what an earlier process left, or who went while no records were kept.
+  // Blocks; not on a loop.
+  Status settle(std::int64_t now_ms, std::string_view reason = kLeftOver);
+  static constexpr std::string_view kLeftOver = "SERVER_ERROR";  // the process ended without a word
+  static constexpr std::string_view kUnknown = "UNKNOWN";
+  // Called after a write that failed, on a thread of the store's engine: retry() is due soon. Must not call back.
+  void on_failure(std::function<void()> told);
+  void retry();
+  // Writes what waits, for some seconds at most. Nothing is on its way when it returns.
   void stop();
 
  private:

@@ -12,6 +12,7 @@
 #include "domain/fleet/change_queue.h"
 #include "domain/fleet/document.h"
 #include "domain/fleet/group_watch.h"
+#include "domain/fleet/turnstile.h"
 #include "domain/registry/group_records.h"
 #include "store/keys.h"
 #include "store/schema.h"
@@ -51,28 +52,6 @@ struct ReadThing {
   ThingFields read;
 };
 
-// In turn, by time of arrival.
-class Turnstile {
- public:
-  void lock() {
-    std::unique_lock lock(mutex_);
-    const std::uint64_t mine = next_++;
-    moved_.wait(lock, [&] { return serving_ == mine; });
-  }
-  void unlock() {
-    {
-      const std::lock_guard lock(mutex_);
-      ++serving_;
-    }
-    moved_.notify_all();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable moved_;
-  std::uint64_t next_ = 0, serving_ = 0;
-};
-
 void add_dynamic_groups(ThingFields& read) {
   for (std::string& group : read.dynamic_groups)
     read.fields.push_back({.field = std::string(kDynamicGroupsField), .text = std::move(group)});
@@ -95,6 +74,8 @@ struct Indexer::State {
   std::uint64_t indexed = 0;          // changes of things
   bool configuration_changed = true;  // not read yet
   bool queries_changed = true;
+  bool connectivity_failed = false;  // its recorder is to try again
+  bool settle_connectivity = false;  // the worker's: it was turned on
   bool stopping = false;
   bool failing = false;
   registry::IndexedSources sources;  // what is indexed, or being built
@@ -126,7 +107,9 @@ struct Indexer::State {
   Status build_groups(bool on);
   void set_status(QuerySubject subject, IndexStatus status);
   bool is_stopping() const;
-  bool has_work() const { return configuration_changed || queries_changed || !things.empty() || !groups.empty(); }
+  bool has_work() const {
+    return connectivity_failed || configuration_changed || queries_changed || !things.empty() || !groups.empty();
+  }
   Status index_things(std::vector<ChangeQueue::Change>& changes);
   Status index_groups(const std::unordered_set<std::string>& changed);
   Result<std::size_t> read_things(const std::vector<ChangeQueue::Change>& changes, std::vector<ReadThing>& read) const;
@@ -192,7 +175,12 @@ Status Indexer::State::configure() {
     if (build_groups_now) groups_status = next(groups_status, wanted.thing_groups);
     sources = wanted;
   }
-  if (parts.connectivity != nullptr) parts.connectivity->set_on(wanted.connectivity);
+  if (parts.connectivity != nullptr) {
+    settle_connectivity |= parts.connectivity->set_on(wanted.connectivity);
+    if (settle_connectivity && parts.now_ms)
+      TRY_VOID(parts.connectivity->settle(parts.now_ms(), ConnectivityRecorder::kUnknown));
+    settle_connectivity = false;
+  }
   if (build_things_now) TRY_VOID(build_things(wanted));
   if (build_groups_now) TRY_VOID(build_groups(wanted.thing_groups));
   return {};
@@ -406,7 +394,11 @@ void Indexer::State::run() {
     lock.unlock();
     step();
     lock.lock();
-    if (failing) woken.wait_for(lock, kRetry, [&] { return stopping; });
+    if (failing || connectivity_failed) woken.wait_for(lock, kRetry, [&] { return stopping; });
+    if (!std::exchange(connectivity_failed, false) || stopping) continue;
+    lock.unlock();
+    parts.connectivity->retry();
+    lock.lock();
   }
 }
 
@@ -425,6 +417,12 @@ Indexer::~Indexer() {
 }
 
 void Indexer::start_thread() {
+  if (state_->parts.connectivity != nullptr)
+    state_->parts.connectivity->on_failure([state = state_] {
+      const std::lock_guard lock(state->mutex);
+      state->connectivity_failed = true;
+      state->woken.notify_one();
+    });
   state_->thread = std::thread([state = state_.get()] { state->run(); });
 }
 
@@ -470,10 +468,14 @@ std::optional<std::vector<std::string>> Indexer::candidates(const FleetQuery& qu
     if (!ready || state_->stopping) return std::nullopt;
   }
   std::vector<std::string> names;
+  bool in_time = false;
   auto looked = with_index(QuerySubject::kThings, [&](const Index& index) {
-    names = all_names(index, search(index, query, DynamicMembership::kUnseen));
+    auto found = search_in_time(
+        index, query, [this] { return state_->is_stopping(); }, DynamicMembership::kUnseen);
+    in_time = found.has_value();
+    if (found) names = all_names(index, *found);
   });
-  if (!looked) return std::nullopt;
+  if (!looked || !in_time) return std::nullopt;
   return names;
 }
 

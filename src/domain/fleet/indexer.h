@@ -30,9 +30,10 @@ class Indexer {
  public:
   struct Parts {
     store::Store& store;
-    registry::MembershipObserver changed;  // within the transaction that lets a thing join or leave
-    std::function<void()> committed;       // after it
-    ConnectivityRecorder* connectivity = nullptr;
+    registry::MembershipObserver changed;          // within the transaction that lets a thing join or leave
+    std::function<void()> committed;               // after it
+    ConnectivityRecorder* connectivity = nullptr;  // stopped before it goes
+    std::function<std::int64_t()> now_ms;          // for who left while connectivity was not recorded
   };
   explicit Indexer(Parts parts);  // subscribes to the store's changes
   ~Indexer();

@@ -3,7 +3,6 @@
 
 #include <random>
 
-#include "domain/fleet/change_queue.h"
 #include "domain/fleet/document.h"
 #include "domain/jobs/execution.h"
 #include "domain/registry/billing_groups.h"
@@ -111,7 +110,8 @@ class IndexerTest : public RegistryTest {
   Indexer indexer_{{.store = *store_,
                     .changed = [this](auto&&... given) { return note(given...); },
                     .committed = [this] { ++committed_; },
-                    .connectivity = &recorder_}};
+                    .connectivity = &recorder_,
+                    .now_ms = [this] { return clock_.now_ms(); }}};
 };
 
 TEST_F(IndexerTest, IsOffUntilItIsTurnedOn) {
@@ -397,6 +397,41 @@ TEST_F(IndexerTest, AnIndexerThatStartsFindsWhatAnEarlierOneLeft) {
   EXPECT_THAT(observed_, testing::UnorderedElementsAre("joins", "leaves"));
 }
 
+TEST_F(IndexerTest, WhoLeavesWhileNobodyRecordsIsNotConnectedAfterwards) {
+  turn_everything_on();
+  thing("a");
+  recorder_.connected("a", "s", 5000);
+  settle();
+  turn_on(R"({"thingIndexingMode":"REGISTRY","thingConnectivityIndexingMode":"OFF"})");
+  recorder_.disconnected("a", "s", "CONNECTION_LOST", 6000);
+  turn_on(R"({"thingIndexingMode":"REGISTRY","thingConnectivityIndexingMode":"STATUS"})");
+  EXPECT_THAT(find("connectivity.connected:false connectivity.disconnectReason:UNKNOWN"), ElementsAre("a"));
+}
+
+TEST_F(IndexerTest, RecordsThatFailedAreWrittenByARetryOrAStop) {
+  turn_everything_on();
+  thing("a");
+  thing("b");
+  settle();
+  int told = 0;
+  recorder_.on_failure([&] { ++told; });
+  store_->set_faults({.refuse = 1});
+  recorder_.connected("a", "s", 5000);
+  EXPECT_EQ(told, 1);
+  store_->set_faults({});
+  recorder_.retry();
+  settle();
+  EXPECT_THAT(find("connectivity.connected:true"), ElementsAre("a"));
+  store_->set_faults({.refuse = 1});
+  recorder_.disconnected("a", "s", "CLIENT_INITIATED_DISCONNECT", 6000);
+  recorder_.connected("b", "s", 6000);
+  store_->set_faults({});
+  recorder_.stop();
+  settle();
+  EXPECT_THAT(find("connectivity.disconnectReason:CLIENT_INITIATED_DISCONNECT"), ElementsAre("a"));
+  EXPECT_THAT(find("connectivity.connected:true"), ElementsAre("b"));
+}
+
 TEST_F(IndexerTest, OneThingThatIsRefusedStopsNoOther) {
   turn_everything_on();
   dynamic("hot", "shadow.reported.t>30");
@@ -423,35 +458,6 @@ TEST_F(IndexerTest, WhatBeginsAgainWhileNothingIsIndexedHasNoPast) {
   run([](store::Tx& tx) { return delete_thing(tx, "a", std::nullopt); });
   thing("a");
   EXPECT_TRUE(run([](store::Tx& tx) -> Result<bool> { return !tx.get(connectivity_key("a")); }));
-}
-
-TEST(ChangeQueueTest, OldestFirstAndOncePerThing) {
-  const auto names = [](const std::vector<ChangeQueue::Change>& changes) {
-    Names names;
-    for (const auto& change : changes) names.push_back(change.thing);
-    return names;
-  };
-  ChangeQueue queue;
-  queue.add("busy", 1);
-  queue.add("b", 1);
-  queue.add("busy", 2);
-  queue.add("c", 4);
-  EXPECT_EQ(queue.done(), 0u);
-  auto taken = queue.take(1);
-  ASSERT_THAT(names(taken), ElementsAre("busy"));
-  EXPECT_EQ(taken.front().sources, 3u);
-  EXPECT_EQ(queue.done(), 1u);
-  queue.add("busy", 8);
-  EXPECT_THAT(names(queue.take(2)), ElementsAre("b", "c")) << "it waits behind the others";
-  EXPECT_EQ(queue.done(), 4u);
-  queue.add("d", 1);
-  queue.give_back(taken);
-  EXPECT_EQ(queue.done(), 0u);
-  taken = queue.take(9);
-  EXPECT_THAT(names(taken), ElementsAre("busy", "d")) << "once, where it was at first";
-  EXPECT_EQ(taken.front().sources, 11u);
-  EXPECT_TRUE(queue.empty());
-  EXPECT_EQ(queue.done(), queue.heard());
 }
 
 TEST_F(IndexerTest, ManyChangesAtRandomEndAsAFreshBuildWould) {

@@ -2,6 +2,7 @@
 #include "domain/fleet/search.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/text.h"
 #include "domain/registry/fleet_query_tree.h"
@@ -19,6 +20,10 @@ using Value = Index::Value;
 constexpr std::size_t kFewCandidates = 4096;
 // Up to so many found are sorted; more are met soon enough on a walk through the names.
 constexpr std::size_t kSortedFound = 65536;
+
+// Values that are looked at between two looks at the clock; and what a field counts as, that is none.
+constexpr std::size_t kStepsALook = 8192;
+constexpr std::size_t kFieldSteps = 4;
 
 bool has_wildcard(std::string_view pattern) {
   return pattern.find_first_of(std::string_view("\x01\x02", 2)) != std::string_view::npos;
@@ -50,10 +55,16 @@ int cost_of(const QueryNode& node) {
 
 class Search {
  public:
-  Search(const Index& index, DynamicMembership dynamic)
-      : index_(index), dynamic_(dynamic == DynamicMembership::kSeen), all_(index.document_limit()) {
+  Search(const Index& index, DynamicMembership dynamic, const IsLate& is_late)
+      : index_(index),
+        dynamic_(dynamic == DynamicMembership::kSeen),
+        is_late_(is_late),
+        dynamic_groups_(index.find_field(kDynamicGroupsField)),
+        all_(index.document_limit()) {
     all_.add(index.names().present);
   }
+
+  bool late() const { return late_; }
 
   // Right for the documents within `within`; what it says of others is not used.
   DocSet find(const QueryNode& node, const DocSet& within) {
@@ -89,19 +100,18 @@ class Search {
   }
 
   template <class F>
-  void for_each_field(const QueryNode& leaf, F&& visit) const {
+  void for_each_field(const QueryNode& leaf, F&& visit) {
     if (leaf.field.empty()) {
       for (const Field& field : index_.fields())
-        if (!field.name.empty() && is_bare(field)) visit(field);
+        if (!field.name.empty() && is_bare(field) && in_time(kFieldSteps)) visit(field);
       return;
     }
     if (const Field* field = index_.find_field(leaf.field)) visit(*field);
-    if (dynamic_ && leaf.field == "thingGroupNames")
-      if (const Field* field = index_.find_field(kDynamicGroupsField)) visit(*field);
+    if (dynamic_ && leaf.field == "thingGroupNames" && dynamic_groups_ != nullptr) visit(*dynamic_groups_);
   }
   // Do terms without a field look here?
   bool is_bare(const Field& field) const {
-    if (field.name == kDynamicGroupsField) return dynamic_;
+    if (&field == dynamic_groups_) return dynamic_;
     return field.searchable && (dynamic_ || field.source == FieldSource::kRegistry);
   }
 
@@ -114,19 +124,32 @@ class Search {
   }
 
   DocSet filter(const QueryNode& leaf, const DocSet& within) {
-    std::vector<const Field*> fields;
-    for_each_field(leaf, [&](const Field& field) { fields.push_back(&field); });
+    std::array<const Field*, 2> named{};
+    std::size_t count = 0;
+    if (!leaf.field.empty()) for_each_field(leaf, [&](const Field& field) { named[count++] = &field; });
+    const auto is_asked = [&](const Field& field) {
+      return leaf.field.empty() ? is_bare(field) : &field == named[0] || &field == named[1];
+    };
     DocSet found(index_.document_limit());
     within.for_each([&](DocNumber doc) {
       for (const std::uint32_t* id = index_.values_begin(doc); id != index_.values_end(doc); ++id) {
         const Value& value = index_.value(*id);
-        const Field* field = &index_.fields()[value.field];
-        if (std::ranges::find(fields, field) == fields.end() || !matches(leaf, value)) continue;
+        if (!in_time(1)) return;
+        if (!is_asked(index_.fields()[value.field]) || !matches(leaf, value)) continue;
         found.add(doc);
         return;
       }
     });
     return found;
+  }
+
+  // Of so many steps more. Once late, all loops end.
+  bool in_time(std::size_t steps) {
+    steps_ += steps;
+    if (steps_ < kStepsALook || late_) return !late_;
+    steps_ = 0;
+    late_ = is_late_ && is_late_();
+    return !late_;
   }
 
   std::string_view folded(const Value& value) {
@@ -137,6 +160,7 @@ class Search {
   }
 
   bool matches(const QueryNode& leaf, const Value& value) {
+    if (!in_time(value.size / 8)) return false;
     if (leaf.kind == Kind::kPhrase)
       return value.has_words && registry::matches_phrase(leaf.phrase, registry::query_words(folded(value)));
     if (value.has_words) return false;
@@ -175,7 +199,7 @@ class Search {
     for (; !field.texts.at_end(at); field.texts.next(at)) {
       index_.fetch_ahead(field.texts, at);
       const Value& value = index_.value(field.texts.at(at));
-      if (!goes_on(value)) return;
+      if (!goes_on(value) || !in_time(1)) return;
       if (matches(leaf, value)) found.add(value.documents);
     }
   }
@@ -196,7 +220,7 @@ class Search {
     for (; !field.numbers.at_end(at); field.numbers.next(at)) {
       index_.fetch_ahead(field.numbers, at);
       const Value& value = index_.value(field.numbers.at(at));
-      if (range.high && value.number > *range.high->number) return;
+      if ((range.high && value.number > *range.high->number) || !in_time(1)) return;
       if (registry::in_number_range(range, value.number)) found.add(value.documents);
     }
   }
@@ -205,13 +229,17 @@ class Search {
     auto at = field.numbers.lower_bound([&](std::uint32_t id) { return index_.value(id).number < number; });
     for (; !field.numbers.at_end(at); field.numbers.next(at)) {
       const Value& value = index_.value(field.numbers.at(at));
-      if (value.number != number) return;
+      if (value.number != number || !in_time(1)) return;
       if (value.kind == ValueKind::kNumber) found.add(value.documents);
     }
   }
 
   const Index& index_;
   const bool dynamic_;
+  const IsLate& is_late_;
+  const Field* dynamic_groups_;
+  std::size_t steps_ = 0;
+  bool late_ = false;
   DocSet all_;
   std::string folded_;
 };
@@ -237,12 +265,19 @@ NamePage sorted_page(const Index& index, const DocSet& found, std::string_view a
 
 }  // namespace
 
-DocSet search(const Index& index, const FleetQuery& query, DynamicMembership dynamic) {
-  Search search(index, dynamic);
+Result<DocSet> search_in_time(const Index& index, const FleetQuery& query, const IsLate& is_late,
+                              DynamicMembership dynamic) {
   if (query.root() == nullptr) return DocSet(index.document_limit());
+  Search search(index, dynamic, is_late);
   DocSet found = search.find(*query.root(), search.all());
+  if (search.late())
+    return make_error(ErrorKind::kThrottled, "The search took too long; a query that names its fields takes less");
   found.intersect(search.all());
   return found;
+}
+
+DocSet search(const Index& index, const FleetQuery& query, DynamicMembership dynamic) {
+  return *search_in_time(index, query, {}, dynamic);
 }
 
 NamePage page_of(const Index& index, const DocSet& found, std::string_view after, std::size_t limit) {

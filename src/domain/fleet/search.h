@@ -4,10 +4,12 @@
 // (a wildcard in front) or of all fields (and no field named).
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "domain/fleet/index.h"
 
 namespace muster::fleet {
@@ -20,6 +22,11 @@ enum class DynamicMembership : std::uint8_t {
 };
 
 DocSet search(const Index& index, const FleetQuery& query, DynamicMembership dynamic = DynamicMembership::kSeen);
+
+// Whether a search has taken too long; asked every few thousand values. Such a search ends as kThrottled.
+using IsLate = std::function<bool()>;
+Result<DocSet> search_in_time(const Index& index, const FleetQuery& query, const IsLate& is_late,
+                              DynamicMembership dynamic = DynamicMembership::kSeen);
 
 struct NamePage {
   std::vector<std::string> names;

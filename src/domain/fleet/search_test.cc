@@ -274,6 +274,10 @@ TEST_P(SearchModel, AgreesAfterEveryChange) {
       auto parsed = FleetQuery::parse(text);
       for (const auto& [name, document] : documents)
         ASSERT_EQ(parsed->matches(document, FleetQuery::BareTerms::kEverything), holds(query, document)) << text;
+      Names as_in_groups;
+      for (const auto& [name, document] : documents)
+        if (parsed->matches(document)) as_in_groups.push_back(name);
+      ASSERT_EQ(search_names(index, text, DynamicMembership::kUnseen), as_in_groups) << text;
       const DocSet found = search(index, *parsed);
       check_tallies(index, documents, query, found, random.one_of(random.fields), FieldType::kString);
       check_tallies(index, documents, query, found, "attributes.a", FieldType::kNumber);
@@ -297,6 +301,29 @@ TEST_P(SearchModel, AgreesAfterEveryChange) {
   EXPECT_EQ(left.fields, 1u);
 }
 INSTANTIATE_TEST_SUITE_P(Seeds, SearchModel, testing::Range(1U, 9U));
+
+TEST(SearchTime, OneThatIsLateEndsWithoutAnAnswer) {
+  Index index(QuerySubject::kThings);
+  for (int i = 0; i < 400; ++i) {
+    FieldValues values;
+    for (int j = 0; j < 50; ++j)
+      values.push_back({.field = "attributes.a" + std::to_string(i * 50 + j), .text = "foo" + std::to_string(j)});
+    index.put("t" + std::to_string(i), kAllSources, values);
+  }
+  for (const std::string text : {"bar*", "*oox", "NOT (bar* OR baz)", "thingName:t* AND bar*"}) {
+    const auto query = FleetQuery::parse(text);
+    std::size_t looks = 0;
+    const auto found = search_in_time(index, *query, [&] { return ++looks, false; });
+    ASSERT_TRUE(found) << text;
+    EXPECT_GT(looks, 0u) << text;
+    EXPECT_LT(looks, 100u) << text << ": each value is looked at about once a term";
+    looks = 0;
+    const auto late = search_in_time(index, *query, [&] { return ++looks, true; });
+    ASSERT_FALSE(late) << text;
+    EXPECT_EQ(late.error().kind, ErrorKind::kThrottled);
+    EXPECT_EQ(looks, 1u) << "it stops at once";
+  }
+}
 
 // ---- by hand
 

@@ -13,6 +13,7 @@ using fleet::FieldType;
 using registry::QuerySubject;
 
 constexpr std::size_t kPageDefault = 100, kPageLimit = 500;
+constexpr std::int64_t kSearchTime = 5000;  // ms; ThrottlingException after it
 constexpr std::int64_t kBucketsDefault = 10, kBucketsLimit = 10'000;
 constexpr std::string_view kQueryVersion = "2017-09-30";
 constexpr std::string_view kDefaultField = "registry.version";
@@ -55,6 +56,10 @@ Result<Question> read_question(const FleetServices& services, const json::object
   return question;
 }
 
+fleet::IsLate late_after(const io::Clock& clock, std::int64_t ms) {
+  return [&clock, until = clock.steady_ms() + ms] { return clock.steady_ms() >= until; };
+}
+
 Result<json::object> search_index(const FleetServices& services, const json::object& input) {
   TRY(const Question question, read_question(services, input));
   const bool of_things = question.subject == QuerySubject::kThings;
@@ -64,9 +69,15 @@ Result<json::object> search_index(const FleetServices& services, const json::obj
   const std::int64_t wanted = get_int(input, "maxResults", kPageDefault);
   const std::size_t limit = wanted < 1 ? kPageDefault : std::min(static_cast<std::size_t>(wanted), kPageLimit);
   fleet::NamePage page;
+  Status searched;
   TRY_VOID(services.indexer->with_index(question.subject, [&](const fleet::Index& index) {
-    page = fleet::page_of(index, fleet::search(index, question.query), after, limit);
+    auto found = fleet::search_in_time(index, question.query, late_after(*services.clock, kSearchTime));
+    if (found)
+      page = fleet::page_of(index, *found, after, limit);
+    else
+      searched = found.error();
   }));
+  TRY_VOID(std::move(searched));
   json::array documents;
   // What went since is left out: a page may be short.
   TRY_VOID(store::run_blocking(*services.store, [&](store::Tx& tx) -> Status {
@@ -98,10 +109,14 @@ Result<json::object> aggregate(const FleetServices& services, const json::object
   TRY(const auto field, fleet::aggregated_field(question.configuration, name, question.subject));
   Result<json::object> output;
   TRY_VOID(services.indexer->with_index(question.subject, [&](const fleet::Index& index) {
-    const fleet::DocSet found = fleet::search(index, question.query);
+    auto found = fleet::search_in_time(index, question.query, late_after(*services.clock, kSearchTime));
+    if (!found) {
+      output = found.error();
+      return;
+    }
     output = use({.type = field.type,
-                  .documents = found.count(),
-                  .tallies = fleet::tally(index, found, field.name, field.type)});
+                  .documents = found->count(),
+                  .tallies = fleet::tally(index, *found, field.name, field.type)});
   }));
   return output;
 }

@@ -6,6 +6,7 @@
 
 #include "api/wire/operation.h"
 #include "domain/fleet/indexer.h"
+#include "io/env.h"
 #include "io/files.h"
 #include "store/store.h"
 
@@ -15,6 +16,7 @@ struct FleetServices {
   store::Store* store = nullptr;
   const fleet::Indexer* indexer = nullptr;
   io::BlockingPool* queries = nullptr;
+  const io::Clock* clock = nullptr;
 };
 
 void register_fleet(Operations& operations, const FleetServices& services);
