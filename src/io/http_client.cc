@@ -88,6 +88,8 @@ void set_up(Transfer& transfer, const HttpClientOptions& options, std::int64_t l
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(easy, CURLOPT_PROXY, "");  // not even the environment's
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  // A name server may not answer for half a minute: whoever gives up must not wait for the thread that asks it.
+  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(left_ms));
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, std::min(static_cast<long>(left_ms), kConnectTimeoutMs));

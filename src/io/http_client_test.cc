@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <dlfcn.h>
+#include <netdb.h>
+
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +16,27 @@
 #include "io/loop_test_support.h"
 #include "io/net.h"
 #include "io/test_certificates.h"
+
+namespace {
+
+// A name server that does not answer for a host until it is let go, whichever library asks.
+std::atomic<bool> silent{false};
+std::atomic<int> asking{0};
+
+}  // namespace
+
+extern "C" int getaddrinfo(const char* host, const char* service, const addrinfo* hints, addrinfo** found) {
+  if (host != nullptr && std::string_view(host) == "silent.invalid") {
+    ++asking;
+    asking.notify_all();
+    silent.wait(true);
+    --asking;
+    asking.notify_all();
+    return EAI_AGAIN;
+  }
+  static const auto real = reinterpret_cast<decltype(&getaddrinfo)>(::dlsym(RTLD_NEXT, "getaddrinfo"));
+  return real(host, service, hints, found);
+}
 
 namespace muster::io {
 namespace {
@@ -164,6 +188,41 @@ TEST_F(HttpClientTest, StopEndsWhatRunsAndRefusesWhatComes) {
   client_->stop();
   EXPECT_EQ(running.get().error().kind, ErrorKind::kUnavailable);
   EXPECT_EQ(failure({.url = url + "/"}), ErrorKind::kUnavailable);
+}
+
+class SilentNames : public HttpClientTest {
+ protected:
+  SilentNames() { silent = true; }
+  ~SilentNames() override {
+    silent = false;
+    silent.notify_all();
+    for (int now = asking; now != 0; now = asking) asking.wait(now);
+  }
+  void wait_until_asked() { asking.wait(0); }
+};
+
+TEST_F(SilentNames, ACallEndsInTimeThoughItsNameIsStillAskedFor) {
+  make();
+  auto late = start({.url = "http://silent.invalid/", .timeout_ms = 200});
+  wait_until_asked();
+  ASSERT_EQ(late.wait_for(std::chrono::seconds(60)), std::future_status::ready);
+  EXPECT_EQ(late.get().error().kind, ErrorKind::kTimeout);
+  EXPECT_EQ(asking, 1);
+  auto other = call({.url = serve(false) + "/"});
+  EXPECT_TRUE(other) << "the thread goes on with others";
+}
+
+TEST_F(SilentNames, StopDoesNotWaitForThem) {
+  make();
+  auto running = start({.url = "http://silent.invalid/", .timeout_ms = 60'000});
+  wait_until_asked();
+  auto stopped = std::async(std::launch::async, [this] { client_->stop(); });
+  const bool in_time = stopped.wait_for(std::chrono::seconds(30)) == std::future_status::ready;
+  EXPECT_TRUE(in_time);
+  if (in_time) EXPECT_EQ(asking, 1);
+  silent = false;  // else the destructor of `stopped` would wait for it
+  silent.notify_all();
+  EXPECT_EQ(running.get().error().kind, ErrorKind::kUnavailable);
 }
 
 TEST_F(HttpClientTest, OtherSchemesUsersAndControlCharactersAreRefused) {

@@ -33,6 +33,7 @@ inline constexpr char kIamUserGroup = '2';      // text user, text group
 inline constexpr char kManagedPolicy = '3';     // text policy -> managed policy with versions
 inline constexpr char kPolicyAttachment = '4';  // text policy ARN, text kind (user, group, role), text name
 inline constexpr char kOidcProvider = '5';      // text issuer host and path -> OpenID Connect provider
+inline constexpr char kIamCount = 'z';          // counter: text what[, text policy ARN] (domain/iam/counts.h)
 
 inline constexpr char kThing = 'H';            // text thing -> thing
 inline constexpr char kThingGroup = 'I';       // text group -> group
@@ -145,6 +146,7 @@ inline constexpr std::array kTables{
     TableRow{table::kManagedPolicy, Kind::kRecord, "managed_policy"},
     TableRow{table::kPolicyAttachment, Kind::kIndex, "policy_attachment"},
     TableRow{table::kOidcProvider, Kind::kRecord, "oidc_provider"},
+    TableRow{table::kIamCount, Kind::kCounter, "iam_count"},
     TableRow{table::kThingByType, Kind::kIndex, "thing_by_type"},
     TableRow{table::kBillingGroup, Kind::kRecord, "billing_group"},
     TableRow{table::kBillingGroupThing, Kind::kIndex, "billing_group_thing"},

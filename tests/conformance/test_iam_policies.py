@@ -170,6 +170,34 @@ def test_policies_are_listed_by_scope_and_use(iam, ann, managed, unique):
             PolicyArn="arn:aws:iam::999999999999:policy/another-accounts")
 
 
+def test_pages_of_policies_and_of_who_uses_them(iam, ann, managed, unique):
+    arns = [managed(policy("Allow", "iot:*", "*")) for _ in range(3)]
+    role = iam.create_role(RoleName=unique, AssumeRolePolicyDocument=trust({"AWS": ann.arn}))["Role"]
+    iam.attach_user_policy(UserName=ann.name, PolicyArn=arns[0])
+    iam.put_user_permissions_boundary(UserName=ann.name, PermissionsBoundary=arns[0])
+    iam.attach_role_policy(RoleName=role["RoleName"], PolicyArn=arns[0])
+
+    def by_pages(size, **more):
+        found = iam.get_paginator("list_policies").paginate(PaginationConfig={"PageSize": size}, **more)
+        return [p for page in found for p in page["Policies"]]
+    whole = by_pages(1000)
+    assert [p["Arn"] for p in by_pages(2)] == [p["Arn"] for p in whole]
+    assert len({p["Arn"] for p in whole}) == len(whole) and set(arns) < {p["Arn"] for p in whole}
+    assert {p["Arn"] for p in by_pages(1, Scope="Local")} == {p["Arn"] for p in whole if ":aws:policy/" not in p["Arn"]}
+    mine = next(p for p in whole if p["Arn"] == arns[0])
+    assert mine["AttachmentCount"] == 2 and mine["PermissionsBoundaryUsageCount"] == 1
+    entities = list(iam.get_paginator("list_entities_for_policy").paginate(
+        PolicyArn=arns[0], PaginationConfig={"PageSize": 1}))
+    assert [u["UserName"] for page in entities for u in page["PolicyUsers"]] == [ann.name]
+    assert [r["RoleName"] for page in entities for r in page["PolicyRoles"]] == [unique]
+    assert iam.list_entities_for_policy(PolicyArn=arns[0], EntityFilter="Role")["PolicyUsers"] == []
+    refused("ValidationError", 400, iam.list_policies, Marker="AAAA")
+    summary = iam.get_account_summary()["SummaryMap"]
+    assert (summary["UsersQuota"], summary["RolesQuota"], summary["GroupsQuota"], summary["PoliciesQuota"]) == (
+        5000, 1000, 300, 1500)
+    assert summary["Policies"] == len(by_pages(1000, Scope="Local")) and summary["PolicyVersionsInUse"] >= 3
+
+
 def test_groups_and_roles_take_managed_policies(iam, ann, unique):
     iam.create_group(GroupName=unique)
     iam.attach_group_policy(GroupName=unique, PolicyArn="arn:aws:iam::aws:policy/AWSIoTConfigReadOnlyAccess")

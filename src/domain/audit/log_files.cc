@@ -40,12 +40,16 @@ Result<Ed25519PrivateKey> open_key(const LogFiles& files, bool has_log) {
   return key;
 }
 
-// What stands behind the last good line, before it is cut off. Unterminated or zeros: what a crash leaves of lines that
-// nobody was answered for. Anything else was done to the file.
+// What stands behind the last good line, before it is cut off. What a crash leaves of lines that nobody was answered
+// for has no end, or begins with a line that holds a zero byte, which none that is written does: of the space set aside
+// a power cut may keep later pages and lose an earlier one, but only of what was not synced yet. Behind a line that was
+// sealed, and so synced, nothing of the kind can be. Anything else was done to the file.
 void explain_tail(Opened& opened, const std::string& path, std::string_view tail, const std::string& why) {
   if (tail.empty()) return;
-  const bool zeros = tail.find_first_not_of('\0') == std::string_view::npos;
-  const bool torn = zeros || tail.find('\n') == std::string_view::npos;
+  const std::size_t end = tail.find('\n');
+  const bool hole =
+      tail.substr(0, end).find('\0') != std::string_view::npos && opened.at.sequence >= opened.head.reached.sequence;
+  const bool torn = hole || end == std::string_view::npos;
   std::string text = std::to_string(tail.size()) + " bytes behind line " + std::to_string(opened.at.sequence) +
                      ", SHA-256 " + sha256_hex(tail);
   if (!torn) {

@@ -176,8 +176,9 @@ TEST_F(AuditFolder, SealsComeEachMinuteInWhichSomethingWasRecorded) {
 TEST_F(AuditFolder, AnUnfinishedLineIsCutOffAndNoted) {
   { put(*open(), "A"); }
   const std::string path = files().back(), whole = slurp(path), head = slurp(options.files.head);
-  for (const std::string& tail :
-       {std::string("{\"seq\":99,\"prev\":\"00"), std::string(5000, '\0'), std::string("x")}) {
+  const std::string zeros(5000, '\0'), later = "\",\"x\":1}\n{\"seq\":98,\"prev\":\"00\"}\n";
+  for (const std::string& tail : {std::string("{\"seq\":99,\"prev\":\"00"), zeros, std::string("x"), zeros + later,
+                                  "{\"seq\":99,\"pre" + zeros + later}) {
     spill(path, whole + tail);
     { put(*open(), "B"); }
     const auto verified = verify();
@@ -188,6 +189,18 @@ TEST_F(AuditFolder, AnUnfinishedLineIsCutOffAndNoted) {
     spill(path, whole);
     spill(options.files.head, head);
   }
+}
+
+TEST_F(AuditFolder, ZerosInPlaceOfLinesThatWereSealedAreDamage) {
+  { put(*open(), "A"); }
+  const std::string path = files().back();
+  std::string bytes = slurp(path);
+  const std::size_t at = bytes.find("\"eventName\":\"A\"");
+  bytes.replace(at, 15, std::string(15, '\0'));
+  spill(path, bytes);
+  { put(*open(), "B"); }
+  EXPECT_THAT(why(), HasSubstr("the server noted here"));
+  EXPECT_FALSE(slurp(path + ".damaged").empty());
 }
 
 TEST_F(AuditFolder, ANewSegmentThatACrashLeftEmptyIsForgotten) {

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domain/audit/search.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <cstring>
+#include <map>
+#include <mutex>
+#include <tuple>
 
 #include "base/text.h"
 #include "domain/audit/chain.h"
@@ -114,10 +120,43 @@ class Search {
   const SearchLimits limits_;
 };
 
-std::int64_t start_of(const Segment& segment) {
+std::int64_t read_start(const Segment& segment) {
   const auto text = read_first_line(segment.path);
   const auto line = text ? parse_line(*text) : Result<Line>(text.error());
   return line ? seal_time(line->body) : 0;
+}
+
+// When segments begin, so that a page about an hour does not open each file of the years: a segment's first line stays
+// what it is as long as the file is the same one.
+class Starts {
+ public:
+  std::int64_t of(const Segment& segment) {
+    struct statx file {};
+    if (::statx(AT_FDCWD, segment.path.c_str(), 0, STATX_INO | STATX_BTIME, &file) != 0) return 0;
+    const File key{segment.first, file.stx_dev_major,    file.stx_dev_minor,
+                   file.stx_ino,  file.stx_btime.tv_sec, file.stx_btime.tv_nsec};
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto known = starts_.find(key); known != starts_.end()) return known->second;
+    }
+    const std::int64_t start = read_start(segment);
+    if (start == 0) return 0;  // its first line is still being written
+    const std::lock_guard lock(mutex_);
+    if (starts_.size() >= kMost) starts_.erase(starts_.begin());  // the oldest
+    starts_.insert_or_assign(key, start);
+    return start;
+  }
+
+ private:
+  static constexpr std::size_t kMost = 65536;
+  using File = std::tuple<std::uint64_t, std::uint32_t, std::uint32_t, std::uint64_t, std::int64_t, std::uint32_t>;
+  std::mutex mutex_;
+  std::map<File, std::int64_t> starts_;  // under mutex_
+};
+
+std::int64_t start_of(const Segment& segment) {
+  static Starts starts;
+  return starts.of(segment);
 }
 
 }  // namespace

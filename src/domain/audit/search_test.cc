@@ -122,6 +122,25 @@ TEST_F(AuditSearch, TimesLeaveWholeSegmentsOut) {
   EXPECT_THAT(names(filter), ElementsAre("Day4", "Day3", "Day2"));
 }
 
+TEST_F(AuditSearch, StartsOfSegmentsAreReadOnce) {
+  auto log = open();
+  for (int day = 0; day < 5; ++day) {
+    put(*log, event("Day" + std::to_string(day)));
+    clock.advance_ms(86'400'000);
+  }
+  put(*log, event("Day5"));
+  clock.advance_ms(5'400'000);
+  put(*log, event("Late"));
+  Filter filter;
+  filter.start_ms = 1'700'000'000'000 + 5 * 86'400'000LL + 5'400'000 - 1000;
+  EXPECT_THAT(names(filter, kNewest, {.max_bytes = 1}), ElementsAre("Late"));
+  EXPECT_EQ(next, std::nullopt);
+  for (const std::string& path : files())
+    if (path != files().back()) spill(path, "not looked at");
+  EXPECT_THAT(names(filter, kNewest, {.max_bytes = 1}), ElementsAre("Late"));
+  EXPECT_EQ(next, std::nullopt) << "the others are left out by what is known of them";
+}
+
 TEST_F(AuditSearch, HalfALineAndRubbishArePassedOver) {
   put(*open(), event("Op"));
   const std::string path = files().back();

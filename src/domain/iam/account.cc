@@ -2,6 +2,7 @@
 // kMeta "account" -> {id, region, root_key, created_ms}; kMeta "session_secret" -> hex.
 #include "base/crypto.h"
 #include "base/json.h"
+#include "domain/iam/counts.h"
 #include "domain/iam/identities.h"
 #include "store/keys.h"
 #include "store/schema.h"
@@ -31,6 +32,7 @@ Result<Account> existing_account(store::Tx& tx, std::string_view text, std::stri
 }  // namespace
 
 Result<Account> ensure_account(store::Tx& tx, std::string_view region) {
+  ensure_counts(tx);
   if (auto text = tx.get(meta_key("account"))) return existing_account(tx, *text, region);
   if (region.empty()) return invalid("A new store needs a region.");
   Account account;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "domain/iam/counts.h"
 #include "domain/iam/identity_records.h"
 #include "domain/iam/managed_policies.h"
 #include "store/keys.h"
@@ -64,6 +65,47 @@ Error no_inline_policy(EntityKind kind, std::string_view policy) {
                         " cannot be found.");
 }
 
+constexpr std::size_t kPolicyUsersBatch = 100;
+
+// Of a marker: the components behind the ARN, as they are in the key.
+Result<std::string> position_of(std::string_view marker) {
+  auto position = from_base64(marker);
+  if (!position || position->empty()) return make_error(ErrorKind::kInvalid, "Invalid Marker.", "ValidationError");
+  return *std::move(position);
+}
+
+// The entities of rows of the index by policy; none for a row that is not asked for, nor for the boundary of one that
+// has the policy attached as well and so is in the list already.
+std::vector<std::optional<Entity>> users_in(store::Tx& tx, std::string_view arn, const ListPolicyUsers& list,
+                                            const std::vector<store::KeyValue>& rows) {
+  std::vector<std::optional<Entity>> entities(rows.size());
+  std::vector<EntityName> names;
+  std::vector<std::size_t> places;
+  std::vector<std::string> twice;
+  std::vector<std::size_t> twice_places;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    store::KeyReader reader(rows[i].key);
+    reader.text();
+    const std::string kind = reader.text().value_or("");
+    const bool as_boundary = kind.ends_with("-boundary");
+    const EntityKind entity = kind.starts_with("role")    ? EntityKind::kRole
+                              : kind.starts_with("group") ? EntityKind::kGroup
+                                                          : EntityKind::kUser;
+    if ((list.kind && *list.kind != entity) || !(as_boundary ? list.boundaries : list.attached)) continue;
+    names.push_back({entity, rows[i].value});
+    places.push_back(i);
+    if (!as_boundary || !list.attached) continue;
+    twice.push_back(attachment_key(arn, word(entity), rows[i].value));
+    twice_places.push_back(i);
+  }
+  auto found = find_entities(tx, names);
+  for (std::size_t i = 0; i < found.size(); ++i) entities[places[i]] = std::move(found[i]);
+  const auto attached = tx.get_many_snapshot(twice);
+  for (std::size_t i = 0; i < attached.size(); ++i)
+    if (attached[i]) entities[twice_places[i]].reset();
+  return entities;
+}
+
 }  // namespace
 
 std::string_view word(EntityKind kind) {
@@ -76,7 +118,22 @@ std::string entity_arn(const Realm& realm, const Entity& entity) {
 
 std::optional<Entity> find_entity(store::Tx& tx, EntityKind kind, std::string_view name) {
   auto text = tx.get(identity_key(table_of(kind), name));
-  auto record = text ? parse_record(*text) : Result<json::object>(not_found(""));
+  return text ? read_entity(kind, *text) : std::nullopt;
+}
+
+std::vector<std::optional<Entity>> find_entities(store::Tx& tx, const std::vector<EntityName>& names) {
+  std::vector<std::string> keys;
+  keys.reserve(names.size());
+  for (const EntityName& name : names) keys.push_back(identity_key(table_of(name.kind), name.name));
+  std::vector<std::optional<Entity>> entities;
+  const auto texts = tx.get_many_snapshot(keys);
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    entities.push_back(texts[i] ? read_entity(names[i].kind, *texts[i]) : std::nullopt);
+  return entities;
+}
+
+std::optional<Entity> read_entity(EntityKind kind, std::string_view text) {
+  auto record = parse_record(text);
   if (!record) return std::nullopt;
   Entity entity;
   entity.kind = kind;
@@ -170,6 +227,7 @@ Status attach_policy(store::Tx& tx, const Realm& realm, EntityKind kind, std::st
   record["attached"] = to_array(attached);
   put_record(tx, kind, record);
   tx.put(attachment_key(arn, word(kind), name), get_string(record, "name"));
+  count_use(tx, arn, false, 1);
   return {};
 }
 
@@ -180,6 +238,7 @@ Status detach_policy(store::Tx& tx, EntityKind kind, std::string_view name, std:
   record["attached"] = to_array(attached);
   put_record(tx, kind, record);
   tx.erase(attachment_key(arn, word(kind), name));
+  count_use(tx, arn, false, -1);
   return {};
 }
 
@@ -191,6 +250,7 @@ Status put_boundary(store::Tx& tx, const Realm& realm, EntityKind kind, std::str
   record["boundary"] = arn;
   put_record(tx, kind, record);
   tx.put(attachment_key(arn, boundary_word(kind), name), get_string(record, "name"));
+  count_use(tx, arn, true, 1);
   return {};
 }
 
@@ -203,29 +263,41 @@ Status delete_boundary(store::Tx& tx, EntityKind kind, std::string_view name) {
 }
 
 void forget_boundary(store::Tx& tx, EntityKind kind, std::string_view name, std::string_view arn) {
-  if (!arn.empty()) tx.erase(attachment_key(arn, boundary_word(kind), name));
+  if (arn.empty()) return;
+  tx.erase(attachment_key(arn, boundary_word(kind), name));
+  count_use(tx, arn, true, -1);
 }
 
-std::vector<PolicyUser> users_of_policy(store::Tx& tx, std::string_view arn, bool snapshot) {
-  std::vector<PolicyUser> users;
+bool policy_is_used(store::Tx& tx, std::string_view arn) {
   const std::string prefix = store::Key(store::table::kPolicyAttachment).text(arn).str();
-  std::string begin = prefix;
-  for (;;) {
-    auto found = tx.range({.begin = begin, .end = store::after_prefix(prefix), .limit = 1000, .snapshot = snapshot});
-    for (const store::KeyValue& item : found) {
-      store::KeyReader reader(item.key);
-      reader.text();
-      const std::string kind = reader.text().value_or("");
-      PolicyUser user;
-      user.as_boundary = kind.ends_with("-boundary");
-      user.kind = kind.starts_with("role")    ? EntityKind::kRole
-                  : kind.starts_with("group") ? EntityKind::kGroup
-                                              : EntityKind::kUser;
-      user.name = item.value;
-      users.push_back(std::move(user));
+  return !tx.range({.begin = prefix, .end = store::after_prefix(prefix), .limit = 1}).empty();
+}
+
+Result<NamePage<Entity>> list_policy_users(store::Tx& tx, std::string_view arn, const ListPolicyUsers& list) {
+  const std::string prefix = store::Key(store::table::kPolicyAttachment).text(arn).str();
+  store::RangeOptions range{.begin = prefix, .end = store::after_prefix(prefix), .limit = kPolicyUsersBatch};
+  range.snapshot = true;
+  if (!list.marker.empty()) {
+    TRY(const std::string after, position_of(list.marker));
+    range.begin = store::after_key(prefix + after);
+  }
+  NamePage<Entity> page;
+  std::string last;
+  for (std::size_t rows = 0;;) {
+    const auto found = tx.range(range);
+    const auto entities = users_in(tx, arn, list, found);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      const bool wanted = entities[i] && entities[i]->path.starts_with(list.path_prefix);
+      if (rows >= kRowsAPage || (wanted && page.items.size() >= list.limit)) {
+        page.next_marker = std::move(last);
+        return page;
+      }
+      if (wanted) page.items.push_back(*entities[i]);
+      last = to_base64(std::string_view(found[i].key).substr(prefix.size()));
+      ++rows;
     }
-    if (found.size() < 1000) return users;
-    begin = store::after_key(found.back().key);
+    if (found.size() < range.limit) return page;
+    range.begin = store::after_key(found.back().key);
   }
 }
 
@@ -235,7 +307,7 @@ void move_attachments(store::Tx& tx, const Entity& entity, std::string_view new_
     tx.put(attachment_key(arn, word(entity.kind), new_name), new_name);
   }
   if (entity.boundary.empty()) return;
-  forget_boundary(tx, entity.kind, entity.name, entity.boundary);
+  tx.erase(attachment_key(entity.boundary, boundary_word(entity.kind), entity.name));
   tx.put(attachment_key(entity.boundary, boundary_word(entity.kind), new_name), new_name);
 }
 

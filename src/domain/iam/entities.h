@@ -36,6 +36,13 @@ struct Entity {
 };
 std::string entity_arn(const Realm& realm, const Entity& entity);
 std::optional<Entity> find_entity(store::Tx& tx, EntityKind kind, std::string_view name);
+std::optional<Entity> read_entity(EntityKind kind, std::string_view record);  // as it is stored
+// For listings: one round trip, without conflicts; in the order of `names`.
+struct EntityName {
+  EntityKind kind = EntityKind::kUser;
+  std::string name;
+};
+std::vector<std::optional<Entity>> find_entities(store::Tx& tx, const std::vector<EntityName>& names);
 Result<Entity> get_entity(store::Tx& tx, EntityKind kind, std::string_view name);
 
 Status put_inline_policy(store::Tx& tx, EntityKind kind, std::string_view name, std::string_view policy,
@@ -53,13 +60,17 @@ Status detach_policy(store::Tx& tx, EntityKind kind, std::string_view name, std:
 Status put_boundary(store::Tx& tx, const Realm& realm, EntityKind kind, std::string_view name, std::string_view arn);
 Status delete_boundary(store::Tx& tx, EntityKind kind, std::string_view name);
 
-// Of the index by policy: who has it attached, or as its boundary.
-struct PolicyUser {
-  EntityKind kind = EntityKind::kUser;
-  bool as_boundary = false;
-  std::string name;
+// Of the index by policy: who has it attached, or as its boundary. Each once; groups, roles, users. A page may have
+// fewer than asked for, or none, and still go on.
+struct ListPolicyUsers {
+  std::optional<EntityKind> kind;
+  bool attached = true, boundaries = true;
+  std::string path_prefix = "/";
+  std::string marker;
+  std::size_t limit = 100;
 };
-std::vector<PolicyUser> users_of_policy(store::Tx& tx, std::string_view arn, bool snapshot);
+Result<NamePage<Entity>> list_policy_users(store::Tx& tx, std::string_view arn, const ListPolicyUsers& list);
+bool policy_is_used(store::Tx& tx, std::string_view arn);  // for decisions; counts are in counts.h
 // Tells the index that an entity has another name: UpdateUser, UpdateGroup.
 void move_attachments(store::Tx& tx, const Entity& entity, std::string_view new_name);
 void forget_boundary(store::Tx& tx, EntityKind kind, std::string_view name, std::string_view arn);

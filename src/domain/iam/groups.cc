@@ -4,6 +4,7 @@
 #include "domain/iam/groups.h"
 
 #include "base/text.h"
+#include "domain/iam/counts.h"
 #include "domain/iam/identity_records.h"
 #include "store/keys.h"
 #include "store/schema.h"
@@ -13,26 +14,27 @@ namespace muster::iam {
 namespace {
 
 constexpr std::size_t kGroupsPerUser = 10;
+constexpr std::size_t kMostGroupsOfUser = 1000;
 
 std::string pair_key(char table, std::string_view first, std::string_view second) {
   return store::Key(table).text(lower(first)).text(lower(second)).str();
 }
 
-// The second components of a pair index under `first`.
-std::vector<std::string> partners(store::Tx& tx, char table, std::string_view first) {
+// The second components of a pair index under `first`, up to `limit`, behind `after`.
+std::vector<std::string> partners(store::Tx& tx, char table, std::string_view first, std::string_view after,
+                                  std::size_t limit, bool snapshot) {
   std::vector<std::string> names;
   const std::string prefix = store::Key(table).text(lower(first)).str();
-  std::string begin = prefix;
-  for (;;) {
-    auto found = tx.range({.begin = begin, .end = store::after_prefix(prefix), .limit = 1000});
-    for (const store::KeyValue& item : found) {
-      store::KeyReader reader(item.key);
-      reader.text();
-      if (auto name = reader.text()) names.push_back(*std::move(name));
-    }
-    if (found.size() < 1000) return names;
-    begin = store::after_key(found.back().key);
+  const auto found = tx.range({.begin = after.empty() ? prefix : store::after_key(pair_key(table, first, after)),
+                               .end = store::after_prefix(prefix),
+                               .limit = limit,
+                               .snapshot = snapshot});
+  for (const store::KeyValue& item : found) {
+    store::KeyReader reader(item.key);
+    reader.text();
+    if (auto name = reader.text()) names.push_back(*std::move(name));
   }
+  return names;
 }
 
 void join(store::Tx& tx, std::string_view group, std::string_view user) {
@@ -43,6 +45,19 @@ void join(store::Tx& tx, std::string_view group, std::string_view user) {
 void part(store::Tx& tx, std::string_view group, std::string_view user) {
   tx.erase(pair_key(store::table::kIamGroupUser, group, user));
   tx.erase(pair_key(store::table::kIamUserGroup, user, group));
+}
+
+// Each membership has the group's name in it twice. A group has at most all users of the account.
+Status move_users(store::Tx& tx, std::string_view group, std::string_view new_name) {
+  const auto most = static_cast<std::size_t>(quota_of(Counted::kUsers));
+  const auto users = partners(tx, store::table::kIamGroupUser, group, "", most + 1, false);
+  if (users.size() > most)
+    return limit_exceeded("Cannot rename a group of more than " + std::to_string(most) + " users.");
+  for (const std::string& user : users) {
+    part(tx, group, user);
+    join(tx, new_name, user);
+  }
+  return {};
 }
 
 void put_group(store::Tx& tx, const Entity& group) {
@@ -66,15 +81,14 @@ Result<Entity> create_group(store::Tx& tx, std::string_view name, std::string_vi
   group.path = path.empty() ? "/" : path;
   group.id = unique_id("AGPA");
   group.created_ms = tx.now_ms();
+  TRY_VOID(count_within_quota(tx, Counted::kGroups));
   put_group(tx, group);
   return group;
 }
 
 Result<NamePage<Entity>> list_groups(store::Tx& tx, const ListNames& list) {
-  return list_identities<Entity>(tx, store::table::kIamGroup, list, [&](std::string_view text) {
-    auto record = parse_record(text);
-    return record ? find_entity(tx, EntityKind::kGroup, get_string(*record, "name")) : std::optional<Entity>();
-  });
+  return list_identities<Entity>(tx, store::table::kIamGroup, list,
+                                 [](std::string_view text) { return read_entity(EntityKind::kGroup, text); });
 }
 
 Status update_group(store::Tx& tx, std::string_view name, std::string_view new_name, std::string_view new_path) {
@@ -83,10 +97,7 @@ Status update_group(store::Tx& tx, std::string_view name, std::string_view new_n
   if (!new_name.empty() && new_name != group.name) {
     if (!equals_ignore_case(new_name, group.name)) {
       if (find_entity(tx, EntityKind::kGroup, new_name)) return group_exists(new_name);
-      for (const std::string& user : users_of_group(tx, group.name)) {
-        part(tx, group.name, user);
-        join(tx, new_name, user);
-      }
+      TRY_VOID(move_users(tx, group.name, new_name));
     }
     move_attachments(tx, group, new_name);
     tx.erase(identity_key(store::table::kIamGroup, group.name));
@@ -98,11 +109,12 @@ Status update_group(store::Tx& tx, std::string_view name, std::string_view new_n
 
 Status delete_group(store::Tx& tx, std::string_view name) {
   TRY(Entity group, get_entity(tx, EntityKind::kGroup, name));
-  if (!users_of_group(tx, name).empty())
+  if (!partners(tx, store::table::kIamGroupUser, name, "", 1, false).empty())
     return delete_conflict("Cannot delete entity, must remove users from group first.");
   if (!group.policies.empty()) return delete_conflict("Cannot delete entity, must delete policies first.");
   if (!group.attached.empty()) return delete_conflict("Cannot delete entity, must detach all policies first.");
   tx.erase(identity_key(store::table::kIamGroup, name));
+  count(tx, Counted::kGroups, -1);
   return {};
 }
 
@@ -125,12 +137,23 @@ Status remove_user_from_group(store::Tx& tx, std::string_view group, std::string
   return {};
 }
 
-std::vector<std::string> groups_of_user(store::Tx& tx, std::string_view user) {
-  return partners(tx, store::table::kIamUserGroup, user);
+std::vector<std::string> groups_of_user(store::Tx& tx, std::string_view user, bool snapshot) {
+  return partners(tx, store::table::kIamUserGroup, user, "", kMostGroupsOfUser, snapshot);
 }
 
-std::vector<std::string> users_of_group(store::Tx& tx, std::string_view group) {
-  return partners(tx, store::table::kIamGroupUser, group);
+Result<NamePage<std::string>> list_users_of_group(store::Tx& tx, std::string_view group, const ListNames& list) {
+  std::string after;
+  if (!list.marker.empty()) {
+    auto position = from_base64(list.marker);
+    if (!position || position->empty()) return make_error(ErrorKind::kInvalid, "Invalid Marker.", "ValidationError");
+    after = *std::move(position);
+  }
+  NamePage<std::string> page;
+  page.items = partners(tx, store::table::kIamGroupUser, group, after, list.limit + 1, true);
+  if (page.items.size() <= list.limit) return page;
+  page.items.resize(list.limit);
+  page.next_marker = identity_marker(page.items.back());
+  return page;
 }
 
 void move_memberships(store::Tx& tx, std::string_view user, std::string_view new_name) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // IAM groups: users who share policies. Synchronous over Tx&. Errors as in identities.h; policies in entities.h.
-// Quota as AWS: 10 groups a user.
+// Quotas as AWS: 10 groups a user, 300 groups. Renaming writes two rows for each user of the group, so for 5000 at
+// most.
 #pragma once
 
 #include <string>
@@ -22,8 +23,9 @@ Status delete_group(store::Tx& tx, std::string_view name);  // kConflict while i
 
 Status add_user_to_group(store::Tx& tx, std::string_view group, std::string_view user);  // twice is a success
 Status remove_user_from_group(store::Tx& tx, std::string_view group, std::string_view user);
-std::vector<std::string> groups_of_user(store::Tx& tx, std::string_view user);  // names, in lower case, sorted
-std::vector<std::string> users_of_group(store::Tx& tx, std::string_view group);
+// Names, in lower case, sorted. Snapshot: for listings.
+std::vector<std::string> groups_of_user(store::Tx& tx, std::string_view user, bool snapshot = false);
+Result<NamePage<std::string>> list_users_of_group(store::Tx& tx, std::string_view group, const ListNames& list);
 // UpdateUser gave it another name.
 void move_memberships(store::Tx& tx, std::string_view user, std::string_view new_name);
 

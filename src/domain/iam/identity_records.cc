@@ -82,6 +82,11 @@ std::string identity_marker(std::string_view name) {
   return to_base64(lower(name));
 }
 
+std::string marker_after(const store::KeyValue& row) {
+  store::KeyReader reader(row.key);
+  return identity_marker(reader.text().value_or(""));
+}
+
 Result<IdentityRange> identity_range(char table, std::string_view marker) {
   IdentityRange range;
   std::string prefix(1, table);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "domain/iam/counts.h"
 #include "domain/iam/entities.h"
 #include "domain/iam/identity_records.h"
 #include "store/keys.h"
@@ -117,6 +118,8 @@ Result<ManagedPolicy> create_managed_policy(store::Tx& tx, const Realm& realm, c
   policy.tags = wanted.tags;
   policy.created_ms = tx.now_ms();
   policy.default_version = add_version(policy, document, tx.now_ms()).id;
+  TRY_VOID(count_within_quota(tx, Counted::kPolicies));
+  count(tx, Counted::kPolicyVersions, 1);
   put_policy(tx, policy);
   return policy;
 }
@@ -151,19 +154,26 @@ std::optional<std::string> managed_document(store::Tx& tx, const Realm& realm, s
   return version->document;
 }
 
-Result<NamePage<ManagedPolicy>> list_managed_policies(store::Tx& tx, const Realm& realm, const ListNames& list) {
-  return list_identities<ManagedPolicy>(tx, store::table::kManagedPolicy, list,
-                                        [&](std::string_view text) { return read_policy(realm, text); });
+Result<NamePage<ManagedPolicy>> list_managed_policies(store::Tx& tx, const Realm& realm, const ListNames& list,
+                                                      const std::function<bool(const ManagedPolicy&)>& keep) {
+  return list_identities<ManagedPolicy>(tx, store::table::kManagedPolicy, list, [&](std::string_view text) {
+    auto policy = read_policy(realm, text);
+    if (policy && keep && !keep(*policy)) policy.reset();
+    return policy;
+  });
 }
 
 Status delete_managed_policy(store::Tx& tx, const Realm& realm, std::string_view arn) {
   TRY(ManagedPolicy policy, own_policy(tx, realm, arn));
-  if (!users_of_policy(tx, arn, false).empty()) return delete_conflict("Cannot delete a policy attached to entities.");
+  if (policy_is_used(tx, arn)) return delete_conflict("Cannot delete a policy attached to entities.");
   if (policy.versions.size() > 1)
     return delete_conflict(
         "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. "
         "The default version is deleted with the policy.");
   tx.erase(identity_key(store::table::kManagedPolicy, policy.name));
+  count(tx, Counted::kPolicies, -1);
+  count(tx, Counted::kPolicyVersions, -1);
+  forget_uses(tx, arn);
   return {};
 }
 
@@ -177,6 +187,7 @@ Result<PolicyVersion> create_managed_version(store::Tx& tx, const Realm& realm, 
         "version.");
   PolicyVersion version = add_version(policy, document, tx.now_ms());
   if (as_default) policy.default_version = version.id;
+  count(tx, Counted::kPolicyVersions, 1);
   put_policy(tx, policy);
   return version;
 }
@@ -194,6 +205,7 @@ Status delete_managed_version(store::Tx& tx, const Realm& realm, std::string_vie
   if (policy.find(version) == nullptr) return no_version(arn, version);
   if (policy.default_version == version) return delete_conflict("Cannot delete the default version of a policy.");
   std::erase_if(policy.versions, [&](const PolicyVersion& one) { return one.id == version; });
+  count(tx, Counted::kPolicyVersions, -1);
   policy.updated_ms = tx.now_ms();
   put_policy(tx, policy);
   return {};

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -49,7 +50,9 @@ bool managed_policy_exists(store::Tx& tx, const Realm& realm, std::string_view a
 // The default version's document; nullopt when the policy is gone.
 std::optional<std::string> managed_document(store::Tx& tx, const Realm& realm, std::string_view arn);
 // The account's own, by lower-case name; `path_prefix` over paths.
-Result<NamePage<ManagedPolicy>> list_managed_policies(store::Tx& tx, const Realm& realm, const ListNames& list);
+// `keep` leaves out; null: none.
+Result<NamePage<ManagedPolicy>> list_managed_policies(store::Tx& tx, const Realm& realm, const ListNames& list,
+                                                      const std::function<bool(const ManagedPolicy&)>& keep = {});
 const std::vector<ManagedPolicy>& aws_managed_policies();  // by name
 Status delete_managed_policy(store::Tx& tx, const Realm& realm, std::string_view arn);
 

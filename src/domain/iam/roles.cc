@@ -2,6 +2,7 @@
 // kRole: lower-case name -> {name, path, id, created_ms, trust, description, max_session_s, policies, tags, attached,
 // boundary}.
 #include "base/text.h"
+#include "domain/iam/counts.h"
 #include "domain/iam/entities.h"
 #include "domain/iam/identities.h"
 #include "domain/iam/identity_records.h"
@@ -74,6 +75,7 @@ Result<Role> create_role(store::Tx& tx, const Role& wanted) {
   role.tags = wanted.tags;
   role.id = unique_id("AROA");
   role.created_ms = tx.now_ms();
+  TRY_VOID(count_within_quota(tx, Counted::kRoles));
   put_role(tx, role);
   return role;
 }
@@ -99,6 +101,7 @@ Status delete_role(store::Tx& tx, std::string_view name) {
   if (!role.attached.empty()) return delete_conflict("Cannot delete entity, must detach all policies first.");
   forget_boundary(tx, EntityKind::kRole, name, role.boundary);
   tx.erase(identity_key(store::table::kRole, name));
+  count(tx, Counted::kRoles, -1);
   return {};
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/crypto.h"
 #include "base/text.h"
+#include "domain/iam/counts.h"
 #include "domain/iam/entities.h"
 #include "domain/iam/groups.h"
 #include "domain/iam/identities.h"
@@ -121,6 +122,7 @@ Result<User> create_user(store::Tx& tx, const User& wanted) {
   user.tags = wanted.tags;
   user.id = unique_id("AIDA");
   user.created_ms = tx.now_ms();
+  TRY_VOID(count_within_quota(tx, Counted::kUsers));
   put_user(tx, user);
   return user;
 }
@@ -149,6 +151,7 @@ Status delete_user(store::Tx& tx, std::string_view name) {
     return delete_conflict("Cannot delete entity, must remove users from group first.");
   forget_boundary(tx, EntityKind::kUser, name, user.boundary);
   tx.erase(identity_key(store::table::kUser, name));
+  count(tx, Counted::kUsers, -1);
   return {};
 }
 

@@ -14,6 +14,7 @@ constexpr std::string_view kTimer = "shadow.tombstone";
 constexpr std::string_view kThings = "$aws/things/";
 constexpr std::string_view kShadow = "/shadow/";
 constexpr std::size_t kRowsARead = 100;
+constexpr std::size_t kRowsAPage = 500;  // deleted ones are read too, and a thing may have any number of them
 
 Error no_shadow(const ShadowId& id) {
   std::string name = id.thing;
@@ -126,7 +127,7 @@ Result<registry::Page<std::string>> list_named_shadows(store::Tx& tx, std::strin
   range.limit = kRowsARead;
   range.snapshot = true;
   registry::Page<std::string> page;
-  while (true) {
+  for (std::size_t seen = 0;; seen += range.limit) {
     const auto rows = tx.range(range);
     for (const auto& row : rows) {
       TRY(const auto document, decode(row.value));
@@ -138,6 +139,10 @@ Result<registry::Page<std::string>> list_named_shadows(store::Tx& tx, std::strin
       page.items.push_back(name_in(row.key));
     }
     if (rows.size() < range.limit) return page;
+    if (seen + rows.size() >= kRowsAPage) {
+      page.next_token = registry::page_token(kListing, name_in(rows.back().key));
+      return page;
+    }
     range.begin = store::after_key(rows.back().key);
   }
 }

@@ -43,7 +43,8 @@ Result<std::string> update_shadow(store::Tx& tx, const ShadowId& id, const Updat
                                   const Wanted& wanted);
 Result<std::string> delete_shadow(store::Tx& tx, const ShadowId& id, const Token& token, const Wanted& wanted);
 
-// Names of the thing's named shadows in byte order; none when there is no such thing.
+// Names of the thing's named shadows in byte order; none when there is no such thing. A page ends after 500 rows,
+// deleted shadows counted: it may so have fewer names than asked for, or none, and still go on.
 Result<registry::Page<std::string>> list_named_shadows(store::Tx& tx, std::string_view thing,
                                                        const registry::PageRequest& page);
 

@@ -192,6 +192,29 @@ TEST_F(ShadowsTest, named_ones_are_listed_in_pages) {
   EXPECT_FALSE(wrong);
 }
 
+TEST_F(ShadowsTest, a_page_ends_among_many_deleted_shadows) {
+  std::int64_t now_ms = 0;
+  ASSERT_TRUE(store::run_blocking(*store_, [&](store::Tx& tx) -> Status {
+    now_ms = tx.now_ms();
+    return {};
+  }));
+  Document tombstone;
+  tombstone.version = 1;
+  tombstone.updated_ms = now_ms;
+  tombstone.deleted = true;
+  ASSERT_TRUE(store::run_blocking(*store_, [&](store::Tx& tx) -> Status {
+    for (int i = 1000; i < 2200; ++i) tx.put(shadow_key({"t", "d" + std::to_string(i)}), encode(tombstone));
+    return {};
+  }));
+  updated({"t", "z"}, R"({"state":{}})");
+  const auto page = store::run_blocking_for(
+      *store_, [&](store::Tx& tx) { return list_named_shadows(tx, "t", {.token = {}, .limit = 25}); });
+  ASSERT_TRUE(page);
+  EXPECT_TRUE(page->items.empty());
+  EXPECT_NE(page->next_token, "") << "one call does not walk through all of them";
+  EXPECT_EQ(names("t", 25), std::vector<std::string>{"z"});
+}
+
 TEST_F(ShadowsTest, a_page_that_is_just_full_is_the_last) {
   for (const auto* name : {"a", "b"}) updated({"t", name}, R"({"state":{}})");
   const auto page = store::run_blocking_for(

@@ -5,6 +5,7 @@
 
 #include "api/services/iam/iam.h"
 #include "base/text.h"
+#include "domain/iam/counts.h"
 #include "domain/iam/groups.h"
 #include "domain/iam/managed_policies.h"
 #include "store/keys.h"
@@ -26,8 +27,11 @@ json::array policy_details(const std::map<std::string, std::string>& policies) {
 json::object user_detail(const IamServices& services, Tx& tx, const iam::User& user) {
   json::object shape = user_shape(services.realm, user);
   json::array groups;
-  for (const std::string& name : iam::groups_of_user(tx, user.name))
-    if (auto group = iam::find_entity(tx, iam::EntityKind::kGroup, name)) groups.emplace_back(group->name);
+  std::vector<iam::EntityName> names;
+  for (std::string& name : iam::groups_of_user(tx, user.name, true))
+    names.push_back({iam::EntityKind::kGroup, std::move(name)});
+  for (const auto& group : iam::find_entities(tx, names))
+    if (group) groups.emplace_back(group->name);
   shape["GroupList"] = std::move(groups);
   shape["UserPolicyList"] = policy_details(user.policies);
   shape["AttachedManagedPolicies"] = attached_shape(user.attached);
@@ -62,72 +66,53 @@ json::object policy_detail(Tx& tx, const iam::ManagedPolicy& policy) {
   return shape;
 }
 
-// Every entry of the details by a key that orders them, and what makes its shape when it is on the page.
-struct Details {
-  struct Entry {
-    const char* list;
-    std::function<json::object()> make;
-  };
-  std::map<std::string, Entry> entries;
-};
-
-template <class Page, class Each>
-Status each_page(Page&& page_of, Each&& each) {
-  iam::ListNames list;
-  list.limit = 1000;
-  for (;;) {
-    TRY(auto page, page_of(list));
-    for (auto& item : page.items) each(item);
-    if (page.next_marker.empty()) return {};
-    list.marker = page.next_marker;
-  }
+template <class T, class Shape>
+SectionPage show(json::object& output, const char* list, const iam::NamePage<T>& page, Shape&& shape) {
+  json::array& shown = output[list].as_array();
+  for (const T& item : page.items) shown.push_back(shape(item));
+  return {page.items.size(), page.next_marker};
 }
 
-Status collect(const IamServices& services, Tx& tx, const std::vector<std::string>& filter, Details& details) {
-  auto wanted = [&](std::string_view kind) {
-    return filter.empty() || std::ranges::find(filter, kind) != filter.end();
+std::vector<Section> detail_sections(const IamServices& services, Tx& tx, json::object& output) {
+  Section users = [&](const iam::ListNames& list) -> Result<SectionPage> {
+    TRY(auto page, iam::list_users(tx, list));
+    return show(output, "UserDetailList", page, [&](const iam::User& one) { return user_detail(services, tx, one); });
   };
-  auto& entries = details.entries;
-  if (wanted("User"))
-    TRY_VOID(each_page([&](const iam::ListNames& list) { return iam::list_users(tx, list); },
-                       [&](iam::User& user) {
-                         entries["1/" + lower(user.name)] = {
-                             "UserDetailList", [&services, &tx, user] { return user_detail(services, tx, user); }};
-                       }));
-  if (wanted("Group"))
-    TRY_VOID(each_page([&](const iam::ListNames& list) { return iam::list_groups(tx, list); },
-                       [&](iam::Entity& group) {
-                         entries["2/" + lower(group.name)] = {
-                             "GroupDetailList", [&services, group] { return group_detail(services, group); }};
-                       }));
-  if (wanted("Role"))
-    TRY_VOID(each_page([&](const iam::ListNames& list) { return iam::list_roles(tx, list); },
-                       [&](iam::Role& role) {
-                         entries["3/" + lower(role.name)] = {"RoleDetailList",
-                                                             [&services, role] { return role_detail(services, role); }};
-                       }));
-  TRY(auto policies, all_policies(tx, services.realm, wanted("LocalManagedPolicy"), wanted("AWSManagedPolicy")));
-  for (const iam::ManagedPolicy& policy : policies) {
-    if (policy.by_aws && iam::users_of_policy(tx, policy.arn, true).empty()) continue;
-    entries["4/" + policy.arn] = {"Policies", [&tx, policy] { return policy_detail(tx, policy); }};
-  }
-  return {};
+  Section groups = [&](const iam::ListNames& list) -> Result<SectionPage> {
+    TRY(auto page, iam::list_groups(tx, list));
+    return show(output, "GroupDetailList", page, [&](const iam::Entity& one) { return group_detail(services, one); });
+  };
+  Section roles = [&](const iam::ListNames& list) -> Result<SectionPage> {
+    TRY(auto page, iam::list_roles(tx, list));
+    return show(output, "RoleDetailList", page, [&](const iam::Role& one) { return role_detail(services, one); });
+  };
+  auto policy = [&tx](const iam::ManagedPolicy& one) { return policy_detail(tx, one); };
+  Section own = [&, policy](const iam::ListNames& list) -> Result<SectionPage> {
+    TRY(auto page, iam::list_managed_policies(tx, services.realm, list));
+    return show(output, "Policies", page, policy);
+  };
+  Section by_aws = [&, policy](const iam::ListNames& list) -> Result<SectionPage> {
+    auto is_used = [&](const iam::ManagedPolicy& one) {
+      const iam::PolicyUses uses = iam::uses_of_policy(tx, one.arn);
+      return uses.attached + uses.boundaries > 0;
+    };
+    return show(output, "Policies", aws_policies(list, is_used), policy);
+  };
+  return {std::move(users), std::move(groups), std::move(roles), std::move(own), std::move(by_aws)};
 }
 
 Result<json::object> authorization_details(const IamServices& services, Tx& tx, const Call& call) {
-  Details details;
-  TRY_VOID(collect(services, tx, texts_of_input(call.input, "Filter"), details));
-  std::vector<std::string> keys;
-  for (const auto& [key, entry] : details.entries) keys.push_back(key);
-  TRY(Slice page, slice_of_input(call.input, keys));
   json::object output;
   for (const char* list : {"UserDetailList", "GroupDetailList", "RoleDetailList", "Policies"})
     output[list] = json::array();
-  for (std::size_t i = page.begin; i < page.end; ++i) {
-    const Details::Entry& entry = details.entries.at(keys[i]);
-    output[entry.list].as_array().push_back(entry.make());
-  }
-  mark_page(output, page.next_marker);
+  std::vector<Section> sections;
+  const std::vector<std::string> filter = texts_of_input(call.input, "Filter");
+  constexpr std::string_view kKinds[] = {"User", "Group", "Role", "LocalManagedPolicy", "AWSManagedPolicy"};
+  std::vector<Section> all = detail_sections(services, tx, output);
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (filter.empty() || std::ranges::find(filter, kKinds[i]) != filter.end()) sections.push_back(std::move(all[i]));
+  TRY(const std::string next, page_of_sections(call.input, sections));
+  mark_page(output, next);
   return output;
 }
 
@@ -144,17 +129,19 @@ std::int64_t count_rows(Tx& tx, char table) {
 }
 
 // Counts, and those quotas that are enforced here.
-Result<json::object> account_summary(const IamServices& services, Tx& tx, const Call&) {
-  TRY(auto policies, all_policies(tx, services.realm, true, false));
+Result<json::object> account_summary(const IamServices&, Tx& tx, const Call&) {
+  using iam::Counted;
   TRY(auto root_keys, iam::list_access_keys(tx, ""));
-  std::int64_t versions = 0;
-  for (const iam::ManagedPolicy& policy : policies) versions += static_cast<std::int64_t>(policy.versions.size());
-  json::object map{{"Users", count_rows(tx, store::table::kUser)},
-                   {"Groups", count_rows(tx, store::table::kIamGroup)},
-                   {"Roles", count_rows(tx, store::table::kRole)},
+  json::object map{{"Users", iam::count_of(tx, Counted::kUsers)},
+                   {"UsersQuota", iam::quota_of(Counted::kUsers)},
+                   {"Groups", iam::count_of(tx, Counted::kGroups)},
+                   {"GroupsQuota", iam::quota_of(Counted::kGroups)},
+                   {"Roles", iam::count_of(tx, Counted::kRoles)},
+                   {"RolesQuota", iam::quota_of(Counted::kRoles)},
                    {"Providers", count_rows(tx, store::table::kOidcProvider)},
-                   {"Policies", static_cast<std::int64_t>(policies.size())},
-                   {"PolicyVersionsInUse", versions},
+                   {"Policies", iam::count_of(tx, Counted::kPolicies)},
+                   {"PoliciesQuota", iam::quota_of(Counted::kPolicies)},
+                   {"PolicyVersionsInUse", iam::count_of(tx, Counted::kPolicyVersions)},
                    {"AccountAccessKeysPresent", root_keys.empty() ? 0 : 1},
                    {"AccountMFAEnabled", 0},
                    {"MFADevices", 0},

@@ -25,11 +25,17 @@ Result<json::object> create_group(const IamServices& services, Tx& tx, const Cal
 
 Result<json::object> get_group(const IamServices& services, Tx& tx, const Call& call) {
   TRY(iam::Entity group, iam::get_entity(tx, iam::EntityKind::kGroup, get_string(call.input, "GroupName")));
-  const std::vector<std::string> names = iam::users_of_group(tx, group.name);
-  TRY(Slice page, slice_of_input(call.input, names));
+  TRY(auto page, iam::list_users_of_group(tx, group.name, list_of_input(call.input)));
+  std::vector<iam::EntityName> names;
+  for (std::string& name : page.items) names.push_back({iam::EntityKind::kUser, std::move(name)});
   json::array users;
-  for (std::size_t i = page.begin; i < page.end; ++i)
-    if (auto user = iam::find_user(tx, names[i])) users.push_back(user_shape(services.realm, *user));
+  for (const auto& user : iam::find_entities(tx, names))
+    if (user)
+      users.push_back(user_shape(services.realm, iam::User{.name = user->name,
+                                                           .path = user->path,
+                                                           .id = user->id,
+                                                           .created_ms = user->created_ms,
+                                                           .boundary = user->boundary}));
   json::object output{{"Group", group_shape(services.realm, group)}, {"Users", std::move(users)}};
   mark_page(output, page.next_marker);
   return output;
@@ -67,7 +73,7 @@ Result<json::object> remove_user(const IamServices&, Tx& tx, const Call& call) {
 
 Result<json::object> list_for_user(const IamServices& services, Tx& tx, const Call& call) {
   TRY(iam::User user, iam::get_user(tx, get_string(call.input, "UserName")));
-  const std::vector<std::string> names = iam::groups_of_user(tx, user.name);
+  const std::vector<std::string> names = iam::groups_of_user(tx, user.name, true);
   TRY(Slice page, slice_of_input(call.input, names));
   json::array groups;
   for (std::size_t i = page.begin; i < page.end; ++i)

@@ -66,8 +66,18 @@ json::object role_shape(const Realm& realm, const iam::Role& role);
 json::object group_shape(const Realm& realm, const iam::Entity& group);
 json::object policy_shape(store::Tx& tx, const iam::ManagedPolicy& policy);
 json::object version_shape(const iam::ManagedPolicy& policy, const iam::PolicyVersion& version, bool with_document);
-// The account's own and AWS's, by ARN.
-Result<std::vector<iam::ManagedPolicy>> all_policies(store::Tx& tx, const Realm& realm, bool own, bool by_aws);
+// A listing of several tables one after the other; markers name the section and the place in it. Each section takes the
+// place and how many there is still room for. Answers the next marker, empty at the end. A page may have fewer items
+// than asked for, or none, and still go on, as IAM documents it.
+struct SectionPage {
+  std::size_t count = 0;
+  std::string next_marker;
+};
+using Section = std::function<Result<SectionPage>(const iam::ListNames& list)>;
+Result<std::string> page_of_sections(const json::object& input, const std::vector<Section>& sections);
+// AWS's managed policies by name; `keep` leaves out.
+iam::NamePage<iam::ManagedPolicy> aws_policies(const iam::ListNames& list,
+                                               const std::function<bool(const iam::ManagedPolicy&)>& keep);
 void add_boundary(json::object& shape, const std::string& boundary);
 json::array attached_shape(const std::vector<std::string>& arns);
 

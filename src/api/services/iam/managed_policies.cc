@@ -5,20 +5,19 @@
 
 #include "api/services/iam/iam.h"
 #include "base/text.h"
+#include "domain/iam/counts.h"
 
 namespace muster::api::iam_service {
 
 json::object policy_shape(store::Tx& tx, const iam::ManagedPolicy& policy) {
-  std::int64_t attached = 0, boundaries = 0;
-  for (const iam::PolicyUser& user : iam::users_of_policy(tx, policy.arn, true))
-    ++(user.as_boundary ? boundaries : attached);
+  const iam::PolicyUses uses = iam::uses_of_policy(tx, policy.arn);
   return {{"PolicyName", policy.name},
           {"PolicyId", policy.id},
           {"Arn", policy.arn},
           {"Path", policy.path},
           {"DefaultVersionId", policy.default_version},
-          {"AttachmentCount", attached},
-          {"PermissionsBoundaryUsageCount", boundaries},
+          {"AttachmentCount", uses.attached},
+          {"PermissionsBoundaryUsageCount", uses.boundaries},
           {"IsAttachable", true},
           {"CreateDate", policy.created_ms},
           {"UpdateDate", policy.updated_ms}};
@@ -32,19 +31,48 @@ json::object version_shape(const iam::ManagedPolicy& policy, const iam::PolicyVe
   return shape;
 }
 
-Result<std::vector<iam::ManagedPolicy>> all_policies(store::Tx& tx, const Realm& realm, bool own, bool by_aws) {
-  std::vector<iam::ManagedPolicy> policies;
-  if (by_aws) policies = iam::aws_managed_policies();
-  iam::ListNames list;
-  list.limit = 1000;
-  while (own) {
-    TRY(auto page, iam::list_managed_policies(tx, realm, list));
-    std::ranges::move(page.items, std::back_inserter(policies));
-    if (page.next_marker.empty()) break;
-    list.marker = page.next_marker;
+namespace {
+
+Result<std::pair<std::size_t, std::string>> section_of_marker(std::string_view marker, std::size_t sections) {
+  if (marker.empty()) return std::pair<std::size_t, std::string>();
+  const auto text = from_base64(marker);
+  const std::size_t slash = text ? text->find('/') : std::string::npos;
+  if (slash != 1 || (*text)[0] < '0' || static_cast<std::size_t>((*text)[0] - '0') >= sections)
+    return make_error(ErrorKind::kInvalid, "Invalid Marker.", "ValidationError");
+  return std::pair(static_cast<std::size_t>((*text)[0] - '0'), text->substr(2));
+}
+
+std::string marker_of_section(std::size_t section, std::string_view marker) {
+  return to_base64(std::to_string(section) + "/" + std::string(marker));
+}
+
+}  // namespace
+
+Result<std::string> page_of_sections(const json::object& input, const std::vector<Section>& sections) {
+  iam::ListNames list = list_of_input(input);
+  TRY(auto place, section_of_marker(list.marker, sections.size()));
+  list.marker = std::move(place.second);
+  for (std::size_t i = place.first; i < sections.size(); ++i, list.marker.clear()) {
+    if (list.limit == 0) return marker_of_section(i, "");
+    TRY(const SectionPage page, sections[i](list));
+    list.limit -= std::min(list.limit, page.count);
+    if (!page.next_marker.empty()) return marker_of_section(i, page.next_marker);
   }
-  std::ranges::sort(policies, {}, &iam::ManagedPolicy::arn);
-  return policies;
+  return std::string();
+}
+
+iam::NamePage<iam::ManagedPolicy> aws_policies(const iam::ListNames& list,
+                                               const std::function<bool(const iam::ManagedPolicy&)>& keep) {
+  iam::NamePage<iam::ManagedPolicy> page;
+  for (const iam::ManagedPolicy& policy : iam::aws_managed_policies()) {
+    if (policy.name <= list.marker || !policy.path.starts_with(list.path_prefix) || (keep && !keep(policy))) continue;
+    if (page.items.size() == list.limit) {
+      page.next_marker = page.items.back().name;
+      return page;
+    }
+    page.items.push_back(policy);
+  }
+  return page;
 }
 
 namespace {
@@ -80,27 +108,33 @@ Result<json::object> get_policy(const IamServices& services, Tx& tx, const Call&
 
 // Whether somebody uses it in the way that PolicyUsageFilter names.
 bool is_used(Tx& tx, const iam::ManagedPolicy& policy, std::string_view usage) {
-  return std::ranges::any_of(iam::users_of_policy(tx, policy.arn, true), [&](const iam::PolicyUser& user) {
-    return usage.empty() || user.as_boundary == (usage == "PermissionsBoundary");
-  });
+  const iam::PolicyUses uses = iam::uses_of_policy(tx, policy.arn);
+  return (usage != "PermissionsBoundary" && uses.attached > 0) || (usage != "PermissionsPolicy" && uses.boundaries > 0);
 }
 
+// The account's own by name, then AWS's.
 Result<json::object> list_policies(const IamServices& services, Tx& tx, const Call& call) {
   const std::string_view scope = get_string(call.input, "Scope", "All");
   const std::string_view usage = get_string(call.input, "PolicyUsageFilter");
-  const std::string prefix = path_of_input(call.input, "PathPrefix");
-  const bool only_used = get_bool(call.input, "OnlyAttached") || !usage.empty();
-  TRY(auto policies, all_policies(tx, services.realm, scope != "AWS", scope != "Local"));
-  std::erase_if(policies, [&](const iam::ManagedPolicy& policy) {
-    return !policy.path.starts_with(prefix) || (only_used && !is_used(tx, policy, usage));
-  });
-  std::vector<std::string> arns;
-  for (const iam::ManagedPolicy& policy : policies) arns.push_back(policy.arn);
-  TRY(Slice page, slice_of_input(call.input, arns));
+  std::function<bool(const iam::ManagedPolicy&)> keep;
+  if (get_bool(call.input, "OnlyAttached") || !usage.empty())
+    keep = [&](const iam::ManagedPolicy& policy) { return is_used(tx, policy, usage); };
   json::array shown;
-  for (std::size_t i = page.begin; i < page.end; ++i) shown.push_back(policy_shape(tx, policies[i]));
+  auto show = [&](const iam::NamePage<iam::ManagedPolicy>& page) -> Result<SectionPage> {
+    for (const iam::ManagedPolicy& policy : page.items) shown.push_back(policy_shape(tx, policy));
+    return SectionPage{page.items.size(), page.next_marker};
+  };
+  auto own = [&](const iam::ListNames& list) -> Result<SectionPage> {
+    TRY(auto page, iam::list_managed_policies(tx, services.realm, list, keep));
+    return show(page);
+  };
+  auto by_aws = [&](const iam::ListNames& list) -> Result<SectionPage> { return show(aws_policies(list, keep)); };
+  std::vector<Section> sections;
+  if (scope != "AWS") sections.emplace_back(own);
+  if (scope != "Local") sections.emplace_back(by_aws);
+  TRY(const std::string next, page_of_sections(call.input, sections));
   json::object output{{"Policies", std::move(shown)}};
-  mark_page(output, page.next_marker);
+  mark_page(output, next);
   return output;
 }
 
@@ -148,34 +182,30 @@ Result<json::object> set_default(const IamServices& services, Tx& tx, const Call
   return json::object();
 }
 
-struct EntityRow {
-  iam::EntityKind kind;
-  std::string name, id;
-};
-
 Result<json::object> list_entities(const IamServices& services, Tx& tx, const Call& call) {
   TRY_VOID(iam::get_managed_policy(tx, services.realm, arn_of(call)));
   const std::string_view filter = get_string(call.input, "EntityFilter");
   const std::string_view usage = get_string(call.input, "PolicyUsageFilter");
-  const std::string prefix = path_of_input(call.input, "PathPrefix");
-  std::map<std::string, EntityRow> rows;  // a user may have it twice: attached and as boundary
-  for (const iam::PolicyUser& user : iam::users_of_policy(tx, arn_of(call), true)) {
-    if (!usage.empty() && user.as_boundary != (usage == "PermissionsBoundary")) continue;
-    if (!filter.empty() && !equals_ignore_case(filter, iam::word(user.kind))) continue;
-    auto entity = iam::find_entity(tx, user.kind, user.name);
-    if (!entity || !entity->path.starts_with(prefix)) continue;
-    rows.insert_or_assign(std::string(iam::word(user.kind)) + "/" + lower(user.name),
-                          EntityRow{user.kind, entity->name, entity->id});
-  }
-  std::vector<std::string> keys;
-  for (const auto& [key, row] : rows) keys.push_back(key);
-  TRY(Slice page, slice_of_input(call.input, keys));
+  const iam::ListNames names = list_of_input(call.input);
+  iam::ListPolicyUsers list{.kind = std::nullopt,
+                            .attached = usage != "PermissionsBoundary",
+                            .boundaries = usage != "PermissionsPolicy",
+                            .path_prefix = names.path_prefix,
+                            .marker = names.marker,
+                            .limit = names.limit};
   json::array groups, users, roles;
-  for (std::size_t i = page.begin; i < page.end; ++i) {
-    const EntityRow& row = rows.at(keys[i]);
-    if (row.kind == iam::EntityKind::kGroup) groups.push_back({{"GroupName", row.name}, {"GroupId", row.id}});
-    if (row.kind == iam::EntityKind::kUser) users.push_back({{"UserName", row.name}, {"UserId", row.id}});
-    if (row.kind == iam::EntityKind::kRole) roles.push_back({{"RoleName", row.name}, {"RoleId", row.id}});
+  for (const iam::EntityKind kind : {iam::EntityKind::kGroup, iam::EntityKind::kUser, iam::EntityKind::kRole})
+    if (equals_ignore_case(filter, iam::word(kind))) list.kind = kind;
+  // LocalManagedPolicy and AWSManagedPolicy are no entities that could have one.
+  const bool none = !filter.empty() && !list.kind;
+  iam::NamePage<iam::Entity> page;
+  if (!none) {
+    TRY(page, iam::list_policy_users(tx, arn_of(call), list));
+  }
+  for (const iam::Entity& one : page.items) {
+    if (one.kind == iam::EntityKind::kGroup) groups.push_back({{"GroupName", one.name}, {"GroupId", one.id}});
+    if (one.kind == iam::EntityKind::kUser) users.push_back({{"UserName", one.name}, {"UserId", one.id}});
+    if (one.kind == iam::EntityKind::kRole) roles.push_back({{"RoleName", one.name}, {"RoleId", one.id}});
   }
   json::object output{
       {"PolicyGroups", std::move(groups)}, {"PolicyUsers", std::move(users)}, {"PolicyRoles", std::move(roles)}};
