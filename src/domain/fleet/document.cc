@@ -188,8 +188,10 @@ Result<ThingFields> fields_of_thing(store::Tx& tx, std::string_view name, const 
     add_number(fields, "registry.version", thing.version);
   }
   for (const auto& [shadow, record] : rows.shadows)
-    if (wants(mask, shadow.empty() ? FieldSource::kShadow : FieldSource::kNamedShadow))
-      TRY_VOID(add_shadow_fields(record, shadow, fields));
+    if (wants(mask, shadow.empty() ? FieldSource::kShadow : FieldSource::kNamedShadow)) {
+      TRY(const std::size_t left_out, add_shadow_fields(record, shadow, fields));
+      result.left_out += left_out;
+    }
   if (wants(mask, FieldSource::kConnectivity) && sources.connectivity) {
     TRY(const Connectivity connectivity, decode_connectivity(rows.connectivity));
     add_connectivity(fields, connectivity);

@@ -32,6 +32,7 @@ class GroupCache {
 struct ThingFields {
   FieldValues fields;                       // static groups with their ancestors in thingGroupNames
   std::vector<std::string> dynamic_groups;  // by name
+  std::size_t left_out = 0;                 // values of shadows that have too many
 };
 
 // The rows of things, in one place: of one thing, or of all in a range of names. A part that is not indexed is not

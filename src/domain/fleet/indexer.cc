@@ -52,7 +52,10 @@ struct ReadThing {
   ThingFields read;
 };
 
-void add_dynamic_groups(ThingFields& read) {
+void complete(const std::string& thing, ThingFields& read) {
+  if (read.left_out > 0)
+    log::warn("a thing has shadows with too many values: some are not indexed",
+              {{"thing", thing}, {"left_out", read.left_out}});
   for (std::string& group : read.dynamic_groups)
     read.fields.push_back({.field = std::string(kDynamicGroupsField), .text = std::move(group)});
 }
@@ -216,7 +219,7 @@ Status Indexer::State::build_things(const registry::IndexedSources& wanted) {
         const std::lock_guard lock(mutex);
         things.add(thing.name, mask_of(FieldSource::kRegistry));
       }
-      add_dynamic_groups(thing.read);
+      complete(thing.name, thing.read);
       fresh.put(thing.name, kAllSources, thing.read.fields);
     }
     after = std::move(last);
@@ -296,7 +299,7 @@ Status Indexer::State::apply(std::vector<ReadThing> read) {
   for (ReadThing& thing : read) {
     if (!thing.exists) continue;
     if (watch.disagrees(thing.read)) wrong.push_back(thing.name);
-    add_dynamic_groups(thing.read);
+    complete(thing.name, thing.read);
     const bool unseen = !thing.connectivity_known && (thing.sources & mask_of(FieldSource::kRegistry)) != 0;
     if (unseen && sources.connectivity && parts.connectivity != nullptr) parts.connectivity->recall(thing.name);
   }

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "domain/fleet/document.h"
+#include "domain/fleet/shadow_fields.h"
 #include "domain/jobs/execution.h"
 #include "domain/registry/billing_groups.h"
 #include "domain/registry/dynamic_groups.h"
@@ -239,6 +240,18 @@ TEST_F(IndexerTest, FollowsShadows) {
   turn_on(R"({"thingIndexingMode":"REGISTRY"})");
   EXPECT_THAT(find("shadow.name.s.reported.v:*"), IsEmpty()) << "indexed no longer";
   EXPECT_THAT(find("*"), ElementsAre("a"));
+}
+
+TEST_F(IndexerTest, OfAHugeShadowTheMetadataIsLeftOutFirst) {
+  thing("a");
+  std::string state = R"({"reported":{"m0":0)";
+  for (int i = 1; i < 700; ++i) state += ",\"m" + std::to_string(i) + "\":" + std::to_string(i);
+  shadow("a", state + "}}");
+  turn_everything_on();
+  EXPECT_THAT(find("shadow.reported.m699:699 shadow.hasDelta:false"), ElementsAre("a"));
+  EXPECT_THAT(find("shadow.metadata.reported.m699.timestamp:*"), IsEmpty());
+  EXPECT_TRUE(indexer_.with_index(QuerySubject::kThings,
+                                  [](const Index& index) { EXPECT_LT(index.sizes().values, kShadowValues + 20); }));
 }
 
 TEST_F(IndexerTest, FollowsConnections) {

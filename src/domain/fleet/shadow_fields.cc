@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domain/fleet/shadow_fields.h"
 
+#include <algorithm>
+
 #include "domain/shadows/document.h"
 
 namespace muster::fleet {
@@ -64,19 +66,22 @@ bool exists(const shadows::Document& document) {
 
 }  // namespace
 
-Status add_shadow_fields(std::string_view record, std::string_view shadow, FieldValues& fields) {
+Result<std::size_t> add_shadow_fields(std::string_view record, std::string_view shadow, FieldValues& fields) {
   TRY(const shadows::Document document, shadows::decode(record));
-  if (!exists(document)) return {};
+  if (!exists(document)) return 0;
   const std::string prefix = shadow.empty() ? "shadow." : "shadow.name." + std::string(shadow) + ".";
   const shadows::Section delta = shadows::delta(document);
+  const std::size_t before = fields.size();
+  add_value(prefix + "hasDelta", json::value(!delta.state.empty()), fields);
+  add_value(prefix + "version", json::value(document.version), fields);
   add_section(prefix, "desired", document.desired.state, fields);
   add_section(prefix, "reported", document.reported.state, fields);
   add_section(prefix, "delta", delta.state, fields);
   add_section(prefix, "metadata.desired", metadata_of(document.desired), fields);
   add_section(prefix, "metadata.reported", metadata_of(document.reported), fields);
-  add_value(prefix + "hasDelta", json::value(!delta.state.empty()), fields);
-  add_value(prefix + "version", json::value(document.version), fields);
-  return {};
+  const std::size_t left_out = fields.size() - before - std::min(fields.size() - before, kShadowValues);
+  fields.resize(fields.size() - left_out);
+  return left_out;
 }
 
 Result<std::optional<json::object>> shadow_object(std::string_view record) {

@@ -13,7 +13,11 @@
 
 namespace muster::fleet {
 
-Status add_shadow_fields(std::string_view record, std::string_view shadow, registry::FieldValues& fields);
+// A value costs memory up to 700 bytes when no other thing has it, nor its field. Of a shadow with more than this the
+// last are left out: metadata first, then what differs, what is reported, what is desired.
+inline constexpr std::size_t kShadowValues = 1000;
+// How many were left out.
+Result<std::size_t> add_shadow_fields(std::string_view record, std::string_view shadow, registry::FieldValues& fields);
 
 // {desired, reported, metadata, hasDelta, version}
 Result<std::optional<json::object>> shadow_object(std::string_view record);
