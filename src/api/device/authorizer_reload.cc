@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What changes of certificates, policies, groups and things make of live connections.
 #include <algorithm>
+#include <bit>
 #include <optional>
 
 #include "api/device/authorizer_state.h"
@@ -22,7 +23,7 @@ void DeviceAuthorizer::State::changed(RightsKind kind, const std::string& name) 
     again.emplace(kind, name);
     return;
   }
-  const auto work = std::make_shared<Reload>(Reload{kind, name, {}, {}});
+  const auto work = std::make_shared<Reload>(Reload{.kind = kind, .name = name});
   const PolicyGenerations::Slot slot = PolicyGenerations::slot(kind, name);
   for (auto at = made_of.lower_bound({slot, 0}); at != made_of.end() && at->first == slot; ++at)
     work->grants.push_back(at->second);
@@ -61,6 +62,7 @@ void DeviceAuthorizer::State::reload_policy(Work work) {
         grant.replace_policy(work->name, **document);
         if (!grant.still_valid()) work->refused.emplace_back(grant.principal_id());
       }
+      self->tell(work);
       if (!work->grants.empty()) return self->reload(work);
       self->finish(work);
     });
@@ -75,9 +77,9 @@ void DeviceAuthorizer::State::reload(Work work) {
   };
   auto batch = std::make_shared<std::vector<Item>>();
   while (!work->grants.empty() && batch->size() < kReloadBatch) {
-    const auto at = grants.find(work->grants.back());
+    const auto at = grants.find(work->grants.front());
     if (at != grants.end()) batch->push_back({at->first, at->second->request(), {}});
-    work->grants.pop_back();
+    work->grants.pop_front();
   }
   const std::uint64_t then = generations.now();
   store::Store::Body body = [self = shared_from_this(), batch](store::Tx& tx) -> Status {
@@ -102,6 +104,9 @@ void DeviceAuthorizer::State::reload(Work work) {
         if (ok && !grant.still_valid()) work->refused.emplace_back(grant.principal_id());
       }
       if (!ok) return self->again_later(work);
+      // The first at once, the others when as many have been read again as before: who is told looks at all connections
+      // of a principal, which may be most of those that are being read.
+      if (std::has_single_bit(++work->batches)) self->tell(work);
       if (!work->grants.empty()) return self->reload(work);
       self->finish(work);
     });
@@ -120,7 +125,11 @@ void DeviceAuthorizer::State::again_later(Work work) {
 void DeviceAuthorizer::State::finish(Work work) {
   pending.erase({work->kind, work->name});
   if (again.erase({work->kind, work->name}) > 0) changed(work->kind, work->name);
-  std::vector<std::string>& whom = work->refused;
+  tell(work);
+}
+
+void DeviceAuthorizer::State::tell(Work work) {
+  std::vector<std::string> whom = std::exchange(work->refused, {});
   if (!refused || whom.empty()) return;
   std::ranges::sort(whom);
   const auto repeated = std::ranges::unique(whom);

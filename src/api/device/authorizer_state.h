@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <set>
@@ -56,13 +57,15 @@ struct DeviceAuthorizer::State : std::enable_shared_from_this<DeviceAuthorizer::
   struct Reload {
     RightsKind kind = RightsKind::kCertificate;
     std::string name;
-    std::vector<std::uint64_t> grants;
-    std::vector<std::string> refused;  // principals; more than kNamed: any
+    std::deque<std::uint64_t> grants;  // in turn: one that must be read once more goes behind the others
+    std::vector<std::string> refused;  // principals that are still to be told; more than kNamed: any
+    unsigned batches = 0;
   };
   using Work = std::shared_ptr<Reload>;
   void reload(Work work);
   void reload_policy(Work work);
   void again_later(Work work);
+  void tell(Work work);  // of those refused so far, without waiting for the rest
   void finish(Work work);
   // Whether there is anything to hear by a filter; says in the log why not.
   bool served(std::string_view filter, std::string_view client) const;
