@@ -101,7 +101,8 @@ Status Server::Parts::make_http() {
   api::device::UpgradeOptions upgrades;
   upgrades.origins = config.http_allowed_origins;
   upgrades.tokens = custom_authorizers.get();
-  credentials_provider = std::make_unique<api::iot::CredentialsProvider>(*store, account.realm, *authorizers.front());
+  credentials_provider =
+      std::make_unique<api::iot::CredentialsProvider>(*store, account.realm, *authorizers.front(), trail.get());
   if (!config.http_public_origin.empty()) upgrades.origins.push_back(config.http_public_origin);
   upgrades.refused = [this](const io::HttpRequest& request, const Error& error) {
     record_refused_upgrade(*trail, request, error);

@@ -185,6 +185,39 @@ def test_only_active_registered_certificates_and_their_things(iot, identity, rol
     assert ask(other, "", path="/role-aliases/%2e%2e/credentials")[0] == 400
 
 
+def test_calls_are_in_the_audit_log(platform, iot, identity, role, alias, tmp_path, unique):
+    """Credentials, refusals and strangers, before they are answered; the credentials themselves are not in it."""
+    arn = role(statement("Allow", "iot:ListThings", "*"))
+    made = alias(arn)
+    device = identity(statement("Allow", "iot:AssumeRoleWithCertificate", made["roleAliasArn"]))
+    other, thing = identity(), device.thing()
+    status, body, headers = ask(device, made["roleAlias"], thing=thing)
+    assert status == 200, body
+    assert ask(other, made["roleAlias"])[0] == 403
+    pem, key = self_signed(tmp_path, "stranger")
+    (tmp_path / "s.pem").write_text(pem)
+    context = device.context()
+    context.load_cert_chain(tmp_path / "s.pem", key)
+    assert ask(device, made["roleAlias"], context=context)[0] == 403
+
+    looked_up = platform.client("cloudtrail").lookup_events(
+        LookupAttributes=[{"AttributeKey": "ResourceName", "AttributeValue": made["roleAlias"]}])["Events"]
+    records = [json.loads(event["CloudTrailEvent"]) for event in looked_up]
+    stranger, refusal, given = [r for r in records if r["eventName"] == "AssumeRoleWithCertificate"]
+    assert given["eventSource"] == "sts.amazonaws.com" and given["requestID"] == headers["x-amzn-RequestId"]
+    assert given["userIdentity"]["type"] == "Certificate" and given["userIdentity"]["arn"] == device.arn
+    assert given["sourceIPAddress"] in ("127.0.0.1", "::1") and "errorCode" not in given
+    assert given["requestParameters"] == {"roleAlias": made["roleAlias"], "thingName": thing}
+    assert [r["ARN"] for r in given["resources"]] == [
+        made["roleAliasArn"], arn, iot.describe_thing(thingName=thing)["thingArn"]]
+    assert refusal["errorCode"] == "AccessDeniedException" and refusal["errorMessage"] == "Access Denied"
+    assert refusal["userIdentity"]["arn"] == other.arn
+    assert stranger["errorMessage"] == "Certificate is invalid on this endpoint"
+    assert "arn" not in stranger["userIdentity"]
+    for secret in ("secretAccessKey", "sessionToken"):
+        assert body["credentials"][secret] not in json.dumps(records)
+
+
 def test_trust_policies_see_the_request(iam, identity, role, alias, unique):
     made = alias(role(statement("Allow", "iot:ListThings", "*")))
     device = identity(statement("Allow", "iot:AssumeRoleWithCertificate", "*"))
