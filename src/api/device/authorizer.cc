@@ -226,8 +226,9 @@ void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::functio
   } else {
     request.certificate_id = sha256_hex(attempt.peer->client_certificate_der);
     if (auto* unknown = state_->options.unknown) {
-      done = [unknown, der = attempt.peer->client_certificate_der, done = std::move(done)](Decision decision) {
-        if (!decision.grant) unknown->refused(der);
+      done = [unknown, der = attempt.peer->client_certificate_der, address = attempt.peer->address,
+              done = std::move(done)](Decision decision) {
+        if (!decision.grant) unknown->refused(der, address);
         done(std::move(decision));
       };
     }
