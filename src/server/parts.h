@@ -77,6 +77,7 @@ struct Server::Parts {
   security::PolicyGenerations generations;
   std::unique_ptr<iam::StoreCredentials> credentials;
   api::device::Denials denials{clock};
+  api::device::DeviceCalls device_calls;
   iam::PolicyCache provisioning_policies;
   provisioning::Context provisioning_context;
   std::unique_ptr<api::device::FirstConnections> first_connections;

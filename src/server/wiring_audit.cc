@@ -15,6 +15,7 @@ Status Server::Parts::open_audit() {
   audit::TrailOptions trail_options{.realm = account.realm, .data_events = config.audit_data_events};
   trail = std::make_unique<audit::Trail>(std::move(log), clock, std::move(trail_options));
   denials.on_refused([this](const api::device::Refused& refused) { record_refusal(*trail, account.realm, refused); });
+  device_calls = muster::server::device_calls(*trail, account.realm);
   const audit::Log& recorded = trail->log();
   metrics.observed_counter("muster_audit_events_total", "Events recorded in the audit log.",
                            [&recorded] { return recorded.events(); });

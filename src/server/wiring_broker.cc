@@ -37,7 +37,8 @@ Status Server::Parts::make_broker() {
   authorizer_options.sys_topics = config.mqtt_sys_interval_s > 0;
   authorizer_options.denials = &denials;
   authorizer_options.tokens = custom_authorizers.get();
-  first_connections = std::make_unique<api::device::FirstConnections>(*store, *pool, clock, provisioning_context);
+  first_connections =
+      std::make_unique<api::device::FirstConnections>(*store, *pool, clock, provisioning_context, device_calls);
   authorizer_options.unknown = first_connections.get();
   std::vector<mqtt::BrokerLoop> loops;
   for (const auto& loop : device_loops) {

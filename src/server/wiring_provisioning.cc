@@ -51,8 +51,10 @@ void Server::Parts::make_provisioning() {
       std::make_unique<provisioning::RegistrationWorker>(context, *store, *blobs, [this] { return clock.now_ms(); });
   for (std::size_t shard = 0; shard < device_loops.size(); ++shard) {
     io::Loop& loop = *device_loops[shard];
-    certificate_topics.push_back(std::make_unique<api::device::CertificateTopics>(loop, clock, *store, *pool, context));
-    provisioning_topics.push_back(std::make_unique<api::device::ProvisioningTopics>(loop, *fleet_provisioner));
+    certificate_topics.push_back(
+        std::make_unique<api::device::CertificateTopics>(loop, clock, *store, *pool, context, device_calls));
+    provisioning_topics.push_back(
+        std::make_unique<api::device::ProvisioningTopics>(loop, *fleet_provisioner, device_calls));
     broker->add_ingress(shard, *certificate_topics.back());
     broker->add_ingress(shard, *provisioning_topics.back());
   }

@@ -201,6 +201,42 @@ def test_cbor_forms(talk, template, unique):
     rejected(talk.ask(topic, b"\xff\xff", Cbor.loads), 400, "InvalidPayload")
 
 
+def test_calls_are_in_the_audit_log(platform, iot, claim, talk, template, tmp_path, unique):
+    """What the claim made and was refused, before it was answered; no key, token or parameter is in it."""
+    keys = talk.keys()
+    csr = openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                  "/CN=mine", "-keyout", str(tmp_path / "own.key"))
+    accepted, own = talk.ask("$aws/certificates/create-from-csr/json", {"certificateSigningRequest": csr})
+    assert accepted, own
+    accepted, answer = talk.register(template, keys["certificateOwnershipToken"], Serial=unique, Place="cellar")
+    assert accepted, answer
+    rejected(talk.register(template, own["certificateOwnershipToken"], Place="cellar"), 400, "InvalidParameters")
+    rejected(talk.ask("$aws/certificates/create/json", b"not json"), 400, "InvalidPayload")
+
+    name = iot.describe_certificate(certificateId=claim.id)["certificateDescription"]["certificateArn"]
+    pages = platform.client("cloudtrail").get_paginator("lookup_events").paginate(
+        LookupAttributes=[{"AttributeKey": "EventSource", "AttributeValue": "iot.amazonaws.com"}])
+    records = [json.loads(event["CloudTrailEvent"]) for page in pages for event in page["Events"]]
+    records = [r for r in records if r["userIdentity"].get("arn") == name][::-1]
+    assert [(r["eventName"], r.get("errorCode")) for r in records] == [
+        ("CreateKeysAndCertificate", None), ("CreateCertificateFromCsr", None), ("RegisterThing", None),
+        ("RegisterThing", "InvalidParameters"), ("CreateKeysAndCertificate", "InvalidPayload")]
+    for record in records:
+        assert record["userIdentity"]["type"] == "Certificate" and record["sourceIPAddress"] in ("127.0.0.1", "::1")
+        assert record["additionalEventData"].items() >= {"protocol": "MQTT", "clientId": "claim-client"}.items()
+        assert record["readOnly"] is False and record["managementEvent"] is True
+    made, requested, registered = ([r["ARN"].split(":", 5)[5] for r in record["resources"]] for record in records[:3])
+    assert made == [f"cert/{keys['certificateId']}"] and requested == [f"cert/{own['certificateId']}"]
+    assert registered == [f"provisioningtemplate/{template}", f"cert/{keys['certificateId']}", f"thing/dev_{unique}"]
+    assert records[1]["requestParameters"] == {"certificateSigningRequest": csr}
+    hidden = "HIDDEN_DUE_TO_SECURITY_REASONS"
+    assert records[2]["requestParameters"] == {"templateName": template,
+                                               "parameters": {"Serial": hidden, "Place": hidden}}
+    text = json.dumps(records)
+    for secret in (keys["certificateOwnershipToken"], own["certificateOwnershipToken"], "PRIVATE KEY", "cellar"):
+        assert secret not in text
+
+
 def test_replayed_ownership_token(iot, talk, template, unique):
     token = talk.keys()["certificateOwnershipToken"]
     assert talk.register(template, token, Serial=unique)[0]

@@ -5,6 +5,7 @@ import queue
 
 import pytest
 
+from server_process import wait_until
 from test_provisioning import CERTIFICATE, DEVICE_POLICY, Provisioned, role  # noqa: F401, a fixture
 from tls_device import TlsDevice, openssl
 
@@ -97,6 +98,27 @@ def test_provisioning_by_a_body(iot, ca, device, connect, role, unique):  # noqa
     assert wait_for(iot, f"d-{unique}")["attributes"] == {"country": "DE"}
     assert connect(device, f"d-{unique}").publish("x", "y")
     assert len(iot.list_thing_principals(thingName=f"d-{unique}")["principals"]) == 1
+
+
+def test_first_connections_are_in_the_audit_log(platform, iot, ca, device, connect, role, unique):  # noqa: F811
+    ca.register(iot, registrationConfig={"templateBody": JIT, "roleArn": role()})
+    first_connection_is_refused(connect, device)
+    wait_for(iot, f"d-{unique}")
+    [arn] = iot.list_thing_principals(thingName=f"d-{unique}")["principals"]
+
+    def found():
+        events = platform.client("cloudtrail").lookup_events(
+            LookupAttributes=[{"AttributeKey": "ResourceName", "AttributeValue": arn.split("/")[1]}])["Events"]
+        events = [json.loads(event["CloudTrailEvent"]) for event in events]
+        return {e["eventName"]: e for e in events if e["userIdentity"].get("arn") == arn and e["eventName"] != "Connect"}
+    wait_until(lambda: len(found()) == 2, what="both records")
+    records = found()
+    assert set(records) == {"RegisterCertificate", "RegisterThing"}
+    for record in records.values():
+        assert record["userIdentity"]["type"] == "Certificate" and record["sourceIPAddress"] in ("127.0.0.1", "::1")
+        assert "errorCode" not in record
+    assert [r["ARN"].split(":", 5)[5] for r in records["RegisterThing"]["resources"]] == [
+        arn.split(":", 5)[5], f"thing/d-{unique}"]
 
 
 def test_provisioning_by_a_template(iot, ca, device, connect, role, unique):  # noqa: F811

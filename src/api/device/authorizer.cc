@@ -19,10 +19,12 @@ namespace {
 constexpr int kReadings = 5;  // of what changes while it is read
 
 // The plain listener with plain_policy "*": the operator opened it to everybody.
-class OpenGrant final : public mqtt::ConnectionGrant {
+class OpenGrant final : public mqtt::ConnectionGrant, public KnownClient {
  public:
-  OpenGrant(std::shared_ptr<DeviceAuthorizer::State> owner, std::string client)
-      : owner_(std::move(owner)), client_(std::move(client)) {}
+  OpenGrant(std::shared_ptr<DeviceAuthorizer::State> owner, std::string client, std::string source_ip)
+      : owner_(std::move(owner)), client_(std::move(client)), source_ip_(std::move(source_ip)) {}
+  iam::Principal caller() const override { return {}; }
+  const std::string& source_ip() const override { return source_ip_; }
   bool may_publish(std::string_view, bool) override { return true; }
   bool may_subscribe(std::string_view filter) override { return owner_->served(filter, client_); }
   bool may_receive(std::string_view) override { return true; }
@@ -32,11 +34,11 @@ class OpenGrant final : public mqtt::ConnectionGrant {
 
  private:
   std::shared_ptr<DeviceAuthorizer::State> owner_;
-  std::string client_;
+  std::string client_, source_ip_;
 };
 
 // Of connections by IAM credentials or a token, whose grants know nothing of memories.
-class RememberedGrant final : public mqtt::ConnectionGrant {
+class RememberedGrant final : public mqtt::ConnectionGrant, public KnownClient {
  public:
   RememberedGrant(std::shared_ptr<DeviceAuthorizer::State> owner, std::unique_ptr<mqtt::ConnectionGrant> grant,
                   iam::Principal who, std::string client, std::string source_ip)
@@ -45,6 +47,8 @@ class RememberedGrant final : public mqtt::ConnectionGrant {
         who_(std::move(who)),
         client_(std::move(client)),
         source_ip_(std::move(source_ip)) {}
+  iam::Principal caller() const override { return who_; }
+  const std::string& source_ip() const override { return source_ip_; }
   bool may_publish(std::string_view topic, bool retain) override {
     return grant_->may_publish(topic, retain) || denied("iot:Publish", topic);
   }
@@ -215,15 +219,16 @@ void DeviceAuthorizer::connect(const mqtt::ConnectAttempt& attempt, std::functio
       return remembering(refused_because("the plain listener is not open to clients: no plain policy is set"));
     if (policy == "*") {
       Decision open;
-      open.grant = std::make_unique<OpenGrant>(state_, attempt.client_id);
+      open.grant = std::make_unique<OpenGrant>(state_, attempt.client_id, attempt.peer->address);
       return done(std::move(open));
     }
     request.plain_policy = policy;
   } else {
     request.certificate_id = sha256_hex(attempt.peer->client_certificate_der);
     if (auto* unknown = state_->options.unknown) {
-      done = [unknown, der = attempt.peer->client_certificate_der, done = std::move(done)](Decision decision) {
-        if (!decision.grant) unknown->refused(der);
+      done = [unknown, der = attempt.peer->client_certificate_der, address = attempt.peer->address,
+              done = std::move(done)](Decision decision) {
+        if (!decision.grant) unknown->refused(der, address);
         done(std::move(decision));
       };
     }

@@ -18,6 +18,7 @@
 #include "api/device/answer_cache.h"
 #include "api/device/authorizer.h"
 #include "api/device/denials.h"
+#include "api/device/device_calls.h"
 #include "api/device/explain_access.h"
 #include "api/device/iam_rights.h"
 #include "api/device/token_grant.h"
@@ -95,7 +96,7 @@ struct DeviceAuthorizer::State : std::enable_shared_from_this<DeviceAuthorizer::
 };
 
 // On the broker's loop, like everything that holds it.
-class DeviceGrant final : public mqtt::ConnectionGrant {
+class DeviceGrant final : public mqtt::ConnectionGrant, public KnownClient {
  public:
   DeviceGrant(std::shared_ptr<DeviceAuthorizer::State> owner, FactsRequest asked, DeviceFacts found)
       : owner_(std::move(owner)),
@@ -112,6 +113,10 @@ class DeviceGrant final : public mqtt::ConnectionGrant {
     owner_->grants.erase(id_);
   }
 
+  iam::Principal caller() const override {
+    return request_.certificate_id.empty() ? iam::Principal() : owner_->certificate(request_.certificate_id);
+  }
+  const std::string& source_ip() const override { return request_.source_ip; }
   bool may_publish(std::string_view topic, bool retain) override {
     if (publish_all_ && !retain) return true;
     AnswerCache& known = retain ? known_retain_ : known_publish_;

@@ -45,8 +45,9 @@ Result<std::string> request_of(const Asked& asked, const json::object& body) {
 }  // namespace
 
 struct CertificateTopics::State : std::enable_shared_from_this<CertificateTopics::State> {
-  State(io::Loop& l, const io::Clock& t, store::Store& s, io::BlockingPool& p, const provisioning::Context& c)
-      : loop(l), clock(t), store(s), pool(p), context(c) {}
+  State(io::Loop& l, const io::Clock& t, store::Store& s, io::BlockingPool& p, const provisioning::Context& c,
+        const DeviceCalls& r)
+      : loop(l), clock(t), store(s), pool(p), context(c), calls(r) {}
 
   struct Request {
     std::string topic;
@@ -57,6 +58,7 @@ struct CertificateTopics::State : std::enable_shared_from_this<CertificateTopics
     // Made on the pool.
     Result<x509::Issued> issued;
     std::string token;
+    DeviceCall call;  // as it is recorded
   };
 
   io::Loop& loop;
@@ -64,6 +66,7 @@ struct CertificateTopics::State : std::enable_shared_from_this<CertificateTopics
   store::Store& store;
   io::BlockingPool& pool;
   const provisioning::Context& context;
+  const DeviceCalls& calls;
   bool stopped = false;  // the loop's thread
   int running = 0;       // the loop's thread
 
@@ -91,12 +94,34 @@ struct CertificateTopics::State : std::enable_shared_from_this<CertificateTopics
   }
 
   void back(const std::shared_ptr<Request>& request, Status status) {
-    loop.post([self = shared_from_this(), request, status = std::move(status)] { self->finish(*request, status); });
+    loop.post([self = shared_from_this(), request, status = std::move(status)] { self->done(request, status); });
   }
 
-  void finish(Request& request, const Status& status) {
+  void done(const std::shared_ptr<Request>& request, const Status& status) {
     if (stopped) return;
-    --running;
+    if (status) {
+      request->call.certificate_id = request->issued->certificate.id;
+    } else {
+      request->call.error = status.error();
+    }
+    DeviceCall call = std::move(request->call);
+    calls.record(std::move(call), [self = shared_from_this(), request, status](const Status& recorded) {
+      self->loop.post([self, request, outcome = status && !recorded ? recorded : status] {
+        if (self->stopped) return;
+        --self->running;
+        self->answer(*request, outcome);
+      });
+    });
+  }
+
+  // Nothing was begun.
+  void refuse(const std::shared_ptr<Request>& request, const Error& error) {
+    ++running;
+    request->call.begun = false;
+    done(request, error);
+  }
+
+  static void answer(Request& request, const Status& status) {
     if (!status) return reject(request, status.error());
     json::object answer{{"certificateId", request.issued->certificate.id},
                         {"certificatePem", request.issued->certificate.pem},
@@ -116,8 +141,9 @@ struct CertificateTopics::State : std::enable_shared_from_this<CertificateTopics
 };
 
 CertificateTopics::CertificateTopics(io::Loop& loop, const io::Clock& clock, store::Store& store,
-                                     io::BlockingPool& pool, const provisioning::Context& context)
-    : state_(std::make_shared<State>(loop, clock, store, pool, context)) {}
+                                     io::BlockingPool& pool, const provisioning::Context& context,
+                                     const DeviceCalls& calls)
+    : state_(std::make_shared<State>(loop, clock, store, pool, context, calls)) {}
 
 CertificateTopics::~CertificateTopics() {
   state_->stopped = true;
@@ -131,15 +157,21 @@ bool CertificateTopics::handle(const mqtt::Ingress& message, std::function<void(
   request->format = asked->format;
   request->reply = message.reply;
   request->handled = std::move(handled);
+  request->call = device_call(asked->from_request ? "CreateCertificateFromCsr" : "CreateKeysAndCertificate", message);
+  if (const Status may = state_->calls.may_change(); !may) {
+    State::reject(*request, may.error());
+    return true;
+  }
   const auto body = read_payload(asked->format, message.payload);
   auto csr = body ? request_of(*asked, *body) : Result<std::string>(body.error());
   if (!csr) {
-    State::reject(*request, csr.error());
+    state_->refuse(request, csr.error());
     return true;
   }
+  if (asked->from_request) request->call.input["certificateSigningRequest"] = *csr;
   if (state_->running >= kAtOnce) {
-    State::reject(*request,
-                  make_error(ErrorKind::kThrottled, "Too many certificates are being made, try again later."));
+    state_->refuse(request,
+                   make_error(ErrorKind::kThrottled, "Too many certificates are being made, try again later."));
     return true;
   }
   request->csr = *std::move(csr);

@@ -57,23 +57,52 @@ Result<provisioning::FleetRequest> request_of(const std::string& template_name, 
 }  // namespace
 
 struct ProvisioningTopics::State : std::enable_shared_from_this<ProvisioningTopics::State> {
-  State(io::Loop& l, const provisioning::FleetProvisioner& p) : loop(l), provisioner(p) {}
+  State(io::Loop& l, const provisioning::FleetProvisioner& p, const DeviceCalls& r)
+      : loop(l), provisioner(p), calls(r) {}
 
   struct Request {
     std::string topic;
     PayloadFormat format = PayloadFormat::kJson;
     std::function<void(std::string, std::string)> reply;
     std::function<void(bool)> handled;
+    DeviceCall call;  // as it is recorded
   };
 
   io::Loop& loop;
   const provisioning::FleetProvisioner& provisioner;
+  const DeviceCalls& calls;
   bool stopped = false;  // the loop's thread
   int running = 0;       // the loop's thread
 
-  void finish(Request& request, const Result<provisioning::FleetAnswer>& answer) {
+  void done(const std::shared_ptr<Request>& request, Result<provisioning::FleetAnswer> answer) {
     if (stopped) return;
-    --running;
+    if (answer) {
+      request->call.thing_name = answer->thing_name;
+      request->call.certificate_id = answer->certificate_id;
+    } else {
+      request->call.error = answer.error();
+    }
+    DeviceCall call = std::move(request->call);
+    auto told = [self = shared_from_this(), request, answer = std::move(answer)](const Status& recorded) {
+      Result<provisioning::FleetAnswer> outcome = answer;
+      if (answer && !recorded) outcome = recorded.error();
+      self->loop.post([self, request, outcome = std::move(outcome)] {
+        if (self->stopped) return;
+        --self->running;
+        finish(*request, outcome);
+      });
+    };
+    calls.record(std::move(call), std::move(told));
+  }
+
+  // Nothing was begun.
+  void refuse(const std::shared_ptr<Request>& request, Error error) {
+    ++running;
+    request->call.begun = false;
+    done(request, std::move(error));
+  }
+
+  static void finish(Request& request, const Result<provisioning::FleetAnswer>& answer) {
     if (!answer) return reject(request, answer.error());
     json::object body{{"deviceConfiguration", answer->device_configuration}, {"thingName", answer->thing_name}};
     request.reply(request.topic + "/accepted", write_payload(request.format, body));
@@ -91,8 +120,9 @@ struct ProvisioningTopics::State : std::enable_shared_from_this<ProvisioningTopi
   }
 };
 
-ProvisioningTopics::ProvisioningTopics(io::Loop& loop, const provisioning::FleetProvisioner& provisioner)
-    : state_(std::make_shared<State>(loop, provisioner)) {}
+ProvisioningTopics::ProvisioningTopics(io::Loop& loop, const provisioning::FleetProvisioner& provisioner,
+                                       const DeviceCalls& calls)
+    : state_(std::make_shared<State>(loop, provisioner, calls)) {}
 
 ProvisioningTopics::~ProvisioningTopics() {
   state_->stopped = true;
@@ -106,22 +136,30 @@ bool ProvisioningTopics::handle(const mqtt::Ingress& message, std::function<void
   request->format = asked->format;
   request->reply = message.reply;
   request->handled = std::move(handled);
+  request->call = device_call("RegisterThing", message);
+  request->call.template_name = asked->template_name;
+  if (const Status may = state_->calls.may_change(); !may) {
+    State::reject(*request, may.error());
+    return true;
+  }
   const auto body = read_payload(asked->format, message.payload);
   auto wanted = body ? request_of(asked->template_name, *body) : Result<provisioning::FleetRequest>(body.error());
   if (wanted && state_->running >= kAtOnce) {
     wanted = make_error(ErrorKind::kThrottled, "Too many devices are being provisioned, try again later.");
   }
   if (!wanted) {
-    State::reject(*request, wanted.error());
+    state_->refuse(request, wanted.error());
     return true;
   }
+  json::object& parameters = (request->call.input["parameters"] = json::object()).get_object();
+  for (const auto& [name, value] : wanted->parameters) parameters[name] = value;
   wanted->client_id = message.client_id;
   if (message.grant != nullptr && message.grant->principal_kind() == mqtt::PrincipalKind::kCertificate) {
     wanted->claim_certificate_id = message.grant->principal_id();
   }
   ++state_->running;
   state_->provisioner.run(*std::move(wanted), [state = state_, request](Result<provisioning::FleetAnswer> answer) {
-    state->loop.post([state, request, answer = std::move(answer)] { state->finish(*request, answer); });
+    state->loop.post([state, request, answer = std::move(answer)] { state->done(request, answer); });
   });
   return true;
 }

@@ -7,6 +7,7 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "domain/provisioning/just_in_time.h"
+#include "domain/security/certificates.h"
 
 namespace muster::api::device {
 
@@ -16,18 +17,21 @@ constexpr std::int64_t kAgainMs = 10'000;
 constexpr std::size_t kAtOnce = 64;
 constexpr std::size_t kRemembered = 10'000;
 
+constexpr std::string_view kRegisterThing = "RegisterThing";
+
 using What = provisioning::FirstSight::What;
 
 }  // namespace
 
 struct FirstConnections::State {
-  State(store::Store& s, io::BlockingPool& p, const io::Clock& c, const provisioning::Context& x)
-      : store(s), pool(p), clock(c), context(x) {}
+  State(store::Store& s, io::BlockingPool& p, const io::Clock& c, const provisioning::Context& x, const DeviceCalls& r)
+      : store(s), pool(p), clock(c), context(x), calls(r) {}
 
   store::Store& store;
   io::BlockingPool& pool;
   const io::Clock& clock;
   const provisioning::Context& context;
+  const DeviceCalls& calls;
   std::mutex mutex;
   std::unordered_map<std::string, std::int64_t> seen;  // certificate id -> when
   std::size_t running = 0;
@@ -51,9 +55,28 @@ struct FirstConnections::State {
     --running;
   }
 
-  void look(const std::string& der) {
+  // By the certificate itself: the handshake proved its key, and its CA vouches for it. Nobody waits for an answer.
+  void record(std::string_view name, const std::string& id, const std::string& source_ip,
+              const provisioning::FirstSight& sight) const {
+    DeviceCall call;
+    call.name = name;
+    call.source_ip = source_ip;
+    call.tls = true;
+    call.who.kind = iam::PrincipalKind::kCertificate;
+    call.who.account_id = context.realm.account_id;
+    call.who.arn = security::certificate_arn(context.realm, id);
+    call.who.name = call.who.user_id = id;
+    call.certificate_id = id;
+    if (name == kRegisterThing) {
+      call.thing_name = sight.thing_name;
+      if (sight.what == What::kFailed) call.error = make_error(sight.error, sight.why);
+    }
+    calls.record(std::move(call), [](const Status&) {});
+  }
+
+  void look(const std::string& der, const std::string& source_ip) {
     const auto certificate = x509::parse_der(der);
-    if (!certificate) return;
+    if (!certificate || !calls.may_change()) return;
     provisioning::Effects effects;
     auto sight = store::run_blocking_for(store, [&](store::Tx& tx) {
       effects = {};
@@ -65,6 +88,8 @@ struct FirstConnections::State {
     }
     context.tell(effects);
     if (sight->what == What::kNothing) return;
+    if (sight->registered) record("RegisterCertificate", certificate->id, source_ip, *sight);
+    if (sight->what != What::kAnnounced) record(kRegisterThing, certificate->id, source_ip, *sight);
     if (sight->what == What::kFailed) {
       return log::warn("just-in-time provisioning failed", {{"certificate", certificate->id}, {"reason", sight->why}});
     }
@@ -75,15 +100,15 @@ struct FirstConnections::State {
 };
 
 FirstConnections::FirstConnections(store::Store& store, io::BlockingPool& pool, const io::Clock& clock,
-                                   const provisioning::Context& context)
-    : state_(std::make_shared<State>(store, pool, clock, context)) {}
+                                   const provisioning::Context& context, const DeviceCalls& calls)
+    : state_(std::make_shared<State>(store, pool, clock, context, calls)) {}
 
 FirstConnections::~FirstConnections() = default;
 
-void FirstConnections::refused(const std::string& der) {
+void FirstConnections::refused(const std::string& der, const std::string& source_ip) {
   if (der.empty() || !state_->begin(sha256_hex(der))) return;
-  state_->pool.submit([state = state_, der] {
-    state->look(der);
+  state_->pool.submit([state = state_, der, source_ip] {
+    state->look(der, source_ip);
     state->end();
   });
 }

@@ -114,7 +114,7 @@ Result<FleetAnswer> provision_device(const Context& context, Tx& tx, const Fleet
   PrincipalRights rights(context.realm, std::move(role), {}, context.policies);
   TRY(Provisioned done, provision(context, tx, *plan, {}, rights, effects));
   spend_token(tx, request.token);
-  return FleetAnswer{std::move(done.thing_name), std::move(plan->device_configuration)};
+  return FleetAnswer{std::move(done.thing_name), std::move(plan->device_configuration), opened.certificate.id};
 }
 
 void FleetProvisioner::run(FleetRequest given, Done done) const {

@@ -35,6 +35,7 @@ struct FleetRequest {
 struct FleetAnswer {
   std::string thing_name;
   json::object device_configuration;
+  std::string certificate_id;  // the device's
 };
 
 Status check_parameters(const Parameters& given);

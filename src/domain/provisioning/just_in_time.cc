@@ -36,8 +36,9 @@ Result<Instruction> instruction_of(Tx& tx, const Realm& realm, const security::C
   return Instruction{std::move(version.body), item.role_arn, template_arn(realm, item.name)};
 }
 
-Status provision_certificate(const Context& context, Tx& tx, const security::CaCertificate& ca,
-                             const security::Certificate& certificate, Effects& effects) {
+// The thing's name.
+Result<std::string> provision_certificate(const Context& context, Tx& tx, const security::CaCertificate& ca,
+                                          const security::Certificate& certificate, Effects& effects) {
   TRY(const Instruction instruction, instruction_of(tx, context.realm, ca));
   TRY(const Template source, parse_template(instruction.body, TemplateUse::kJustInTime));
   TRY(const Plan plan, resolve(source, certificate_parameters(certificate)));
@@ -46,10 +47,10 @@ Status provision_certificate(const Context& context, Tx& tx, const security::CaC
   PrincipalRights rights(context.realm, std::move(role), {}, context.policies);
   Savepoint savepoint(tx);
   Effects own;
-  TRY_VOID(provision(context, savepoint, plan, {}, rights, own));
+  TRY(Provisioned done, provision(context, savepoint, plan, {}, rights, own));
   TRY_VOID(savepoint.release());
   effects = std::move(own);
-  return {};
+  return std::move(done.thing_name);
 }
 
 // The form of the message: AWS IoT blog, "Just-in-Time Registration of Device Certificates".
@@ -97,19 +98,27 @@ Result<FirstSight> first_sight(const Context& context, Tx& tx, const x509::Certi
   // One that waits for something else than its CA, a fleet's token say, is not ours.
   if (known && known->ca_certificate_id != ca->id) return FirstSight{};
   if (!known && !security::check_accepted(certificate)) return FirstSight{};
+  FirstSight sight{.what = FirstSight::What::kAnnounced, .registered = !known};
   if (!known) {
     const auto record = security::record_of(certificate, CertificateStatus::kPendingActivation, *ca);
     TRY(known, security::register_certificate(tx, context.realm, record));
   }
   if (ca->registration.empty()) {
     announce(context, tx, *ca, *known, effects);
-    return FirstSight{FirstSight::What::kAnnounced, {}};
+    return sight;
   }
-  const Status done = provision_certificate(context, tx, *ca, *known, effects);
-  if (done) return FirstSight{FirstSight::What::kProvisioned, {}};
+  Result<std::string> done = provision_certificate(context, tx, *ca, *known, effects);
+  if (done) {
+    sight.what = FirstSight::What::kProvisioned;
+    sight.thing_name = *std::move(done);
+    return sight;
+  }
   // The store's trouble is nobody's fault.
   if (done.error().kind == ErrorKind::kUnavailable || done.error().kind == ErrorKind::kInternal) return done.error();
-  return FirstSight{FirstSight::What::kFailed, done.error().message};
+  sight.what = FirstSight::What::kFailed;
+  sight.why = done.error().message;
+  sight.error = done.error().kind;
+  return sight;
 }
 
 Status check_registration_config(Tx& tx, const Realm& realm, const security::RegistrationConfig& config) {

@@ -29,6 +29,9 @@ struct FirstSight {
   };
   What what = What::kNothing;
   std::string why;
+  ErrorKind error = ErrorKind::kUnset;  // of `why`
+  bool registered = false;              // it was not there before
+  std::string thing_name;               // JITP
 };
 // `certificate`: its key was proved by the handshake.
 Result<FirstSight> first_sight(const Context& context, store::Tx& tx, const x509::Certificate& certificate,
