@@ -17,6 +17,11 @@ struct AuthorizerServices {
 };
 
 void register_role_aliases(Operations& operations, const AuthorizerServices& services);
+// One transaction that is all of the call.
+using AuthorizerBody = Result<json::object> (*)(const AuthorizerServices& services, store::Tx& tx,
+                                                const json::object& input);
+Handler authorizer_handler(const std::shared_ptr<const AuthorizerServices>& services, AuthorizerBody body);
+
 void register_authorizers(Operations& operations, const AuthorizerServices& services);
 
 }  // namespace muster::api::iot

@@ -65,14 +65,8 @@ Result<json::object> list(const AuthorizerServices&, Tx& tx, const json::object&
 
 void register_role_aliases(Operations& operations, const AuthorizerServices& given) {
   const auto services = std::make_shared<const AuthorizerServices>(given);
-  using Body = Result<json::object> (*)(const AuthorizerServices&, Tx&, const json::object&);
-  const auto add = [&](std::string_view operation, Body body) {
-    operations.add("iot", operation, [services, body](Call& call) -> io::Task<Reply> {
-      auto run = [&](Tx& tx) { return body(*services, tx, call.input); };
-      Reply reply;
-      CO_TRY(reply.output, co_await store::transact(*services->store, run));
-      co_return reply;
-    });
+  const auto add = [&](std::string_view operation, AuthorizerBody body) {
+    operations.add("iot", operation, authorizer_handler(services, body));
   };
   add("CreateRoleAlias", create);
   add("DescribeRoleAlias", describe);
