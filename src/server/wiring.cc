@@ -119,7 +119,7 @@ void Server::stop() {
   p.http_client->stop();  // what it still calls back is about loops that have ended
   p.queries.reset();
   p.pool.reset();
-  p.trail.reset();  // its last answers go to loops that are still there
+  p.trail.reset();   // its last answers go to loops that are still there
   p.timers.reset();  // its handlers wake the outbox
   p.notices->stop();
   p.outbox.reset();

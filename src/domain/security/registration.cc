@@ -53,8 +53,7 @@ Result<Certificate> register_with_ca(store::Tx& tx, const Realm& realm, std::str
                                      CertificateStatus status) {
   TRY(const x509::Certificate parsed, read_certificate_pem(pem));
   TRY(const CaCertificate ca, ca_of(tx, parsed, ca_pem));
-  if (!ca.active)
-    return certificate_state_refused("The CA certificate is not ACTIVE (certificateId=" + ca.id + ")");
+  if (!ca.active) return certificate_state_refused("The CA certificate is not ACTIVE (certificateId=" + ca.id + ")");
   return register_certificate(tx, realm, record_of(parsed, status, ca));
 }
 
