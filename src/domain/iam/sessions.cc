@@ -6,9 +6,9 @@
 #include "base/text.h"
 #include "domain/iam/identities.h"
 #include "domain/iam/identity_records.h"
-#include "domain/iam/managed_policies.h"
 #include "domain/iam/policy/eval.h"
 #include "domain/iam/principal_policies.h"
+#include "domain/iam/role_sessions.h"
 #include "store/keys.h"
 #include "store/schema.h"
 
@@ -16,28 +16,7 @@ namespace muster::iam {
 
 namespace {
 
-constexpr std::size_t kSessionPolicyLimit = 2048;
-constexpr std::size_t kSessionPolicyArns = 10;
 constexpr std::int64_t kChainedSeconds = 3600;
-
-Error wrong(std::string message) {
-  return make_error(ErrorKind::kInvalid, std::move(message), "ValidationError");
-}
-
-// The role whose ARN, path included, is `arn`.
-std::optional<Role> role_of_arn(store::Tx& tx, const Realm& realm, std::string_view arn) {
-  auto parsed = parse_arn(arn);
-  if (!parsed || parsed->service != "iam" || !parsed->resource.starts_with("role/")) return std::nullopt;
-  std::string_view name = parsed->resource;
-  auto role = find_role(tx, name.substr(name.rfind('/') + 1));
-  if (!role || role_arn(realm, *role) != arn) return std::nullopt;
-  return role;
-}
-
-Decision trust_decision(const Role& role, const PolicyRequest& asked) {
-  std::vector<PolicyPtr> trust{compile_stored(role.trust_policy, PolicyUse::kTrust, nullptr)};
-  return evaluate(trust, asked);
-}
 
 Result<Role> role_for_service(store::Tx& tx, const Realm& realm, std::string_view arn, std::string_view session_name,
                               std::string_view service, std::string_view source_arn) {
@@ -54,53 +33,19 @@ Result<Role> role_for_service(store::Tx& tx, const Realm& realm, std::string_vie
   context.set("sts:RoleSessionName", std::string(session_name));
   PolicyPrincipal who;
   who.service = service;
-  if (trust_decision(*role, {"sts:AssumeRole", arn, &context, &who}).verdict != Verdict::kAllow)
+  if (!trusts(*role, {"sts:AssumeRole", arn, &context, &who}))
     return invalid("The trust policy of role " + std::string(arn) + " does not allow " + std::string(service) +
                    " to assume it.");
   return *std::move(role);
 }
 
-bool is_session_name(std::string_view name) {
-  if (name.size() < 2 || name.size() > 64) return false;
-  return std::ranges::all_of(name, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("_+=,.@-").find(c) != std::string_view::npos;
-  });
-}
-
-Principal session_of(const Role& role, std::string_view session_name) {
-  Principal who;
-  who.kind = PrincipalKind::kRoleSession;
-  who.name = role.name;
-  who.user_id = role.id + ":" + std::string(session_name);
-  return who;
-}
-
-Status check_session_policies(store::Tx& tx, const Realm& realm, const AssumeRole& wanted) {
-  std::size_t size = wanted.session_policy.size();
-  if (!wanted.session_policy.empty()) TRY_VOID(compile_policy(wanted.session_policy, PolicyUse::kIdentity));
-  if (wanted.policy_arns.size() > kSessionPolicyArns)
-    return wrong("PolicyArns must not name more than 10 managed policies.");
-  for (const std::string& arn : wanted.policy_arns) {
-    size += arn.size();
-    if (!managed_policy_exists(tx, realm, arn))
-      return make_error(ErrorKind::kInvalid, "Policy " + arn + " does not exist or is not attachable.",
-                        "MalformedPolicyDocument");
-  }
-  if (size > kSessionPolicyLimit)
-    return make_error(ErrorKind::kInvalid, "Session policies exceed 2048 characters.", "PackedPolicyTooLarge");
-  return {};
-}
-
 Status check_request(store::Tx& tx, const Realm& realm, const AssumeRole& wanted) {
-  if (!parse_arn(wanted.role_arn)) return wrong(wanted.role_arn + " is invalid");
-  if (!is_session_name(wanted.session_name)) return wrong("RoleSessionName must match [\\w+=,.@-]{2,64}");
-  if (wanted.duration_s < 900 || wanted.duration_s > 43200)
-    return wrong("DurationSeconds must be between 900 and 43200.");
+  TRY_VOID(check_session({wanted.role_arn, wanted.session_name, wanted.duration_s}));
   for (const std::string& key : wanted.transitive_tags)
-    if (!wanted.tags.contains(key)) return wrong("Transitive tag key " + key + " is not among the session tags.");
-  if (!check_tags(wanted.tags)) return wrong("Invalid session tags.");
-  return check_session_policies(tx, realm, wanted);
+    if (!wanted.tags.contains(key))
+      return wrong_session("Transitive tag key " + key + " is not among the session tags.");
+  if (!check_tags(wanted.tags)) return wrong_session("Invalid session tags.");
+  return check_session_policies(tx, realm, wanted.session_policy, wanted.policy_arns);
 }
 
 // Tags and source identity that the session will have: what a chained caller must hand on, then what was asked for.
@@ -110,7 +55,7 @@ Status add_session_facts(const Principal& caller, const AssumeRole& wanted, Prin
     if (inherited == caller.session_tags.end()) continue;
     for (const auto& [asked, value] : wanted.tags)
       if (equals_ignore_case(asked, key))
-        return wrong(
+        return wrong_session(
             "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key "
             "from the calling session.");
     session.session_tags.insert(*inherited);
@@ -163,9 +108,10 @@ class AssumeDecision {
 
 Status check_duration(const Principal& caller, const Role& role, std::int64_t duration_s) {
   if (caller.kind == PrincipalKind::kRoleSession && duration_s > kChainedSeconds)
-    return wrong("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.");
+    return wrong_session(
+        "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.");
   if (duration_s > role.max_session_s)
-    return wrong("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.");
+    return wrong_session("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.");
   return {};
 }
 
@@ -207,7 +153,7 @@ Result<RoleSession> get_session_token(store::Tx& tx, const Realm& realm, const P
   if (!gone_because(tx, caller).empty())  // its key may still be in a cache
     return make_error(ErrorKind::kUnauthenticated, "The security token included in the request is invalid.",
                       "InvalidAccessKeyId");
-  if (duration_s < 900 || duration_s > 129600) return wrong("DurationSeconds must be between 900 and 129600.");
+  if (duration_s < 900 || duration_s > 129600) return wrong_session("DurationSeconds must be between 900 and 129600.");
   if (root) duration_s = std::min(duration_s, kChainedSeconds);
   TRY(std::string secret, session_secret(tx));
   Principal who;
