@@ -9,6 +9,7 @@
 #include "domain/jobs/execution.h"
 #include "domain/registry/attributes.h"
 #include "domain/registry/group_records.h"
+#include "domain/registry/thing_records.h"
 #include "store/keys.h"
 #include "store/schema.h"
 
@@ -65,13 +66,9 @@ void add_execution(ThingRows& rows, const store::KeyValue& row) {
 }
 
 Result<registry::Thing> decode_thing(std::string_view name, std::string_view text) {
-  TRY(const json::object record, parse_record(text));
-  registry::Thing thing{.name = std::string(name), .id = std::string(get_string(record, "id"))};
-  thing.type = get_string(record, "type");
-  thing.attributes = registry::attributes_of(record);
-  thing.version = get_int(record, "version", 1);
-  thing.billing_group = get_string(record, "billing_group");
-  return thing;
+  auto thing = registry::read_thing(name, text);
+  if (!thing) return internal("A stored record is not readable");
+  return *std::move(thing);
 }
 
 void add_text(FieldValues& fields, std::string_view field, std::string_view text) {

@@ -60,15 +60,11 @@ json::object metadata_of(const shadows::Section& section) {
   return result;
 }
 
-bool exists(const shadows::Document& document) {
-  return document.version > 0 && !document.deleted;
-}
-
 }  // namespace
 
 Result<std::size_t> add_shadow_fields(std::string_view record, std::string_view shadow, FieldValues& fields) {
   TRY(const shadows::Document document, shadows::decode(record));
-  if (!exists(document)) return 0;
+  if (!document.exists()) return 0;
   const std::string prefix = shadow.empty() ? "shadow." : "shadow.name." + std::string(shadow) + ".";
   const shadows::Section delta = shadows::delta(document);
   const std::size_t before = fields.size();
@@ -86,7 +82,7 @@ Result<std::size_t> add_shadow_fields(std::string_view record, std::string_view 
 
 Result<std::optional<json::object>> shadow_object(std::string_view record) {
   TRY(const shadows::Document document, shadows::decode(record));
-  if (!exists(document)) return std::optional<json::object>();
+  if (!document.exists()) return std::optional<json::object>();
   json::object object, metadata;
   const auto add = [&](const char* name, const shadows::Section& section) {
     if (section.state.empty()) return;

@@ -37,6 +37,7 @@ struct Document {
   std::int64_t version = 0;     // 0: never written
   std::int64_t updated_ms = 0;  // of the last update or deletion
   bool deleted = false;         // a tombstone: only the version counts
+  bool exists() const { return version > 0 && !deleted; }
 };
 
 // One record a shadow. Decoding fails on nothing that encode() wrote.

@@ -35,10 +35,6 @@ Result<Document> read(store::Tx& tx, const std::string& key) {
   return document;
 }
 
-bool exists(const Document& document) {
-  return document.version > 0 && !document.deleted;
-}
-
 // `write` makes the payload, only for who wants it; an empty one is not sent.
 template <class F>
 void tell(store::Tx& tx, const Wanted& wanted, std::string topic, F write) {
@@ -85,7 +81,7 @@ std::string shadow_topic(const ShadowId& id, std::string_view suffix) {
 
 Result<std::string> get_shadow(store::Tx& tx, const ShadowId& id, const Token& token) {
   TRY(const auto document, read(tx, shadow_key(id)));
-  if (!exists(document)) return no_shadow(id);
+  if (!document.exists()) return no_shadow(id);
   return document_payload(document, tx.now_ms(), token);
 }
 
@@ -105,7 +101,7 @@ Result<std::string> update_shadow(store::Tx& tx, const ShadowId& id, const Updat
 Result<std::string> delete_shadow(store::Tx& tx, const ShadowId& id, const Token& token, const Wanted& wanted) {
   const std::string key = shadow_key(id);
   TRY(const auto document, read(tx, key));
-  if (!exists(document)) return no_shadow(id);
+  if (!document.exists()) return no_shadow(id);
   Document tombstone;
   tombstone.version = document.version;
   tombstone.updated_ms = tx.now_ms();
@@ -131,7 +127,7 @@ Result<registry::Page<std::string>> list_named_shadows(store::Tx& tx, std::strin
     const auto rows = tx.range(range);
     for (const auto& row : rows) {
       TRY(const auto document, decode(row.value));
-      if (!exists(document)) continue;
+      if (!document.exists()) continue;
       if (page.items.size() == request.limit) {
         page.next_token = registry::page_token(kListing, page.items.back());
         return page;
@@ -149,7 +145,7 @@ Result<registry::Page<std::string>> list_named_shadows(store::Tx& tx, std::strin
 
 Result<std::optional<Document>> find_shadow(store::Tx& tx, const ShadowId& id) {
   TRY(auto document, read(tx, shadow_key(id)));
-  if (!exists(document)) return std::optional<Document>();
+  if (!document.exists()) return std::optional<Document>();
   return std::optional<Document>(std::move(document));
 }
 
